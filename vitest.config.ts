@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config'
+
+/** Every package with tests: one project each, so that `npm test -- --project keys` runs one alone. */
+const packages = {
+  kit: 'services/kit',
+  auth: 'services/auth',
+  keys: 'services/keys',
+  tunnels: 'services/tunnels',
+  gateway: 'gateway',
+  local: 'deploy/local',
+  test: 'test',
+}
+
+export default defineConfig({
+  test: {
+    // One Postgres and one NATS for the whole run: freshDatabase() and freshNats() give a file its own.
+    globalSetup: ['test/harness/setup.ts'],
+    // Two files at a time: most of them start real servers, and the smallest machine has two cores.
+    maxWorkers: 2,
+    projects: Object.entries(packages).map(([name, root]) => ({
+      extends: true as const,
+      root,
+      test: {
+        name,
+        globalSetup: [],
+        include: ['**/*.test.ts'],
+        testTimeout: 20_000,
+        hookTimeout: 120_000, // a hook may start the whole stack
+      },
+    })),
+  },
+})
