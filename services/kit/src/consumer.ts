@@ -1,0 +1,85 @@
+import { AckPolicy, DeliverPolicy, type JsMsg } from '@nats-io/jetstream'
+import { nanos } from '@nats-io/transport-node'
+import type { Nats } from './jetstream.ts'
+import type { Logger } from './log.ts'
+
+const ACK_WAIT_MS = 30_000
+const RETRY_MS = 500
+
+/** An event as it was heard. */
+export interface HeardEvent {
+  readonly id: string
+  /** When it happened. */
+  readonly time: Date
+  /** JSON of the message of instatunnel.events.v1, not yet parsed. */
+  readonly data: unknown
+}
+
+/**
+ * Hears events by a durable consumer, one at a time and in order, for as long as it is not closed. `handle` acts on
+ * an event and must be idempotent by its id: an event is heard again until handle has returned.
+ */
+export function startConsumer(options: {
+  nats: Nats
+  stream: 'INSTATUNNEL' | 'INSTATUNNEL_USAGE'
+  durable: string
+  /** What follows `instatunnel.events.`, e.g. "session.revoked". */
+  type: string
+  handle: (event: HeardEvent) => Promise<void>
+  log: Logger
+}): { close(): Promise<void> } {
+  const closing = new AbortController()
+  let stop = () => {}
+
+  const hear = async () => {
+    const { js, jsm } = await options.nats.ready
+    const { stream, durable } = options
+    await jsm.consumers.add(stream, {
+      durable_name: durable,
+      filter_subject: `instatunnel.events.${options.type}`,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_ack_pending: 1,
+    })
+    const consumer = await js.consumers.get(stream, durable)
+    const messages = await consumer.consume({ max_messages: 50, idle_heartbeat: 1000 })
+    stop = () => messages.stop()
+    if (closing.signal.aborted) stop()
+    for await (const message of messages) await act(message)
+  }
+
+  const act = async (message: JsMsg) => {
+    try {
+      await options.handle(heardFrom(message))
+      message.ack()
+    } catch (error) {
+      options.log.warn({ cause: String(error), durable: options.durable }, 'an event will be heard again')
+      message.nak(RETRY_MS)
+    }
+  }
+
+  const run = async () => {
+    while (!closing.signal.aborted) {
+      await hear().catch((error) =>
+        options.log.warn({ cause: String(error), durable: options.durable }, 'listening again'),
+      )
+      if (!closing.signal.aborted) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    }
+  }
+  const running = options.nats.ready.then(run, () => {})
+
+  return {
+    async close() {
+      closing.abort()
+      stop()
+      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 2000).unref())])
+    },
+  }
+}
+
+const heardFrom = (message: JsMsg): HeardEvent => ({
+  id: message.headers?.get('ce-id') || `${message.info.stream}:${message.seq}`,
+  time: new Date(message.headers?.get('ce-time') || message.info.timestampNanos / 1_000_000),
+  data: message.json(),
+})

@@ -1,0 +1,58 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import postgres, { type ISql, type Sql } from 'postgres'
+
+export type { ISql, Sql } from 'postgres'
+
+const STATEMENT_TIMEOUT_MS = 10_000
+
+/** A pool on the service's own schema; columns come in camelCase. Broken connections are made anew by themselves. */
+export const connectPostgres = (options: { url: string; schema: string; connections?: number }): Sql =>
+  postgres(options.url, {
+    max: options.connections ?? 10,
+    connect_timeout: 5,
+    // A query that finds the server away fails at once; the next one tries again.
+    backoff: () => 0.2,
+    transform: postgres.camel,
+    onnotice: () => {},
+    connection: {
+      application_name: `instatunnel-${options.schema}`,
+      search_path: options.schema,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+    },
+  })
+
+/**
+ * Brings the schema up to date: runs the files of each folder that have not run yet, in the order of their names,
+ * each in a transaction. Replicas that start at once wait for one another.
+ */
+export async function migrate(
+  sql: Sql,
+  options: { schema: string; folders: readonly string[] },
+): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(hashtextextended(${`migrate:${options.schema}`}, 0))`
+    // `create schema if not exists` asks for a right on the database even where the schema is there.
+    const [schema] = await tx`select 1 from pg_namespace where nspname = ${options.schema}`
+    if (!schema) await tx`create schema ${tx(options.schema)}`
+    await tx`
+      create table if not exists migrations (name text primary key, run_at timestamptz not null default now())`
+    for (const folder of options.folders) await runFolder(tx, folder)
+  })
+}
+
+async function runFolder(tx: ISql, folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
+  for (const name of names) {
+    const [done] = await tx`select 1 from migrations where name = ${name}`
+    if (done) continue
+    await tx.unsafe(await readFile(join(folder, name), 'utf8'))
+    await tx`insert into migrations (name) values (${name})`
+  }
+}
+
+/** True where an insert or update met a unique constraint of this name (SQLSTATE 23505). */
+export const violates = (error: unknown, constraint: string) => {
+  const { code, constraint_name } = (error ?? {}) as { code?: string; constraint_name?: string }
+  return code === '23505' && constraint_name === constraint
+}

@@ -1,0 +1,54 @@
+import type { ErrorName } from './errors.ts'
+
+/** One field that was refused, by its name on the wire ("local_port"), and why. */
+export interface FieldViolation {
+  readonly field: string
+  readonly message: string
+}
+
+/** What a refusal may tell beside its message. */
+export interface RefusalDetails {
+  readonly fields?: readonly FieldViolation[]
+  /** The scope that the caller lacks. */
+  readonly requiredScope?: string
+  /** After how many seconds the same call may succeed. */
+  readonly retryAfterSeconds?: number
+}
+
+/**
+ * A "no" with a reason: the only error that a handler throws on purpose. The reason is UPPER_SNAKE and stands in the
+ * service's refusals.ts; the message is shown to the client as it is.
+ */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly reason: string
+  readonly details: RefusalDetails
+
+  constructor(reason: string, message: string, details: RefusalDetails = {}) {
+    super(message)
+    this.reason = reason
+    this.details = details
+  }
+}
+
+/** A service's table: every reason that it may refuse with → the row of the error table that answers. */
+export type Refusals = Readonly<Record<string, ErrorName>>
+
+/** The reasons that every service may refuse with: they come from the kit itself. */
+export const commonRefusals = {
+  INVALID_FIELDS: 'validation_error',
+  UNREADABLE_REQUEST: 'validation_error',
+  CREDENTIAL_MISSING: 'unauthorized',
+  CREDENTIAL_INVALID: 'unauthorized',
+  SCOPE_MISSING: 'forbidden',
+  SERVICES_ONLY: 'unauthorized',
+  RATE_LIMITED: 'rate_limited',
+  UNAVAILABLE: 'unavailable',
+  TIMEOUT: 'timeout',
+} as const satisfies Refusals
+
+/** A refusal that names the fields at fault; its message is that of all of them. */
+export const invalidFields = (fields: readonly FieldViolation[]) =>
+  new Refusal('INVALID_FIELDS', fields.map(({ field, message }) => `${field}: ${message}`).join('; '), {
+    fields,
+  })

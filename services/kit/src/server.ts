@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import {
+  Server,
+  type ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js'
+import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader'
+import { ReflectionService } from '@grpc/reflection'
+import { HealthImplementation } from 'grpc-health-check'
+import { withSafeReaders } from './unary.ts'
+
+// A call's request is at most 1 MiB of JSON at the gateway; protobuf is smaller.
+const MAX_REQUEST_BYTES = 2 * 1024 * 1024
+const DRAIN_MS = 10_000
+
+/** One gRPC service and what serves it. */
+export interface Served {
+  readonly definition: ServiceDefinition
+  readonly implementation: UntypedServiceImplementation
+}
+
+/** A gRPC server that is being served. */
+export interface Serving {
+  /** The port, also where any free one was asked for. */
+  readonly port: number
+  /** Says NOT_SERVING, lets calls in flight finish, 10 s at most, and closes. */
+  close(): Promise<void>
+}
+
+/** Serves services with health (grpc.health.v1) and reflection on one address. */
+export async function serve(options: {
+  listen: string
+  credentials: ServerCredentials
+  services: readonly Served[]
+  descriptors: string
+}): Promise<Serving> {
+  const server = new Server({
+    'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+    'grpc.enable_channelz': 0,
+    'grpc.keepalive_time_ms': 30_000,
+  })
+  for (const { definition, implementation } of options.services) {
+    server.addService(withSafeReaders(definition), implementation)
+  }
+  const health = new HealthImplementation({ '': 'SERVING' })
+  health.addToServer(server)
+  new ReflectionService(loadFileDescriptorSetFromBuffer(readFileSync(options.descriptors))).addToServer(
+    server,
+  )
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(options.listen, options.credentials, (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    )
+  })
+  const close = () =>
+    new Promise<void>((resolve) => {
+      health.setStatus('', 'NOT_SERVING')
+      const timer = setTimeout(() => server.forceShutdown(), DRAIN_MS)
+      server.tryShutdown(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  return { port, close }
+}

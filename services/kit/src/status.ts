@@ -1,0 +1,117 @@
+import { status as grpcStatus, Metadata, type ServiceError, type StatusObject } from '@grpc/grpc-js'
+import type { Any } from '@instatunnel/proto/google/protobuf/any'
+import { BadRequest, ErrorInfo, RetryInfo } from '@instatunnel/proto/google/rpc/error_details'
+import { Status } from '@instatunnel/proto/google/rpc/status'
+import { type ErrorName, type ErrorRow, errors } from './errors.ts'
+import { commonRefusals, Refusal, type Refusals } from './refusal.ts'
+
+const DOMAIN = 'instatunnel'
+
+/** What a refusal becomes for a REST client. */
+export interface RestError {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** JSON in ASCII, so that it may travel in a header. */
+  readonly body: string
+}
+
+/** Looks a refusal's reason up; an unknown reason is a programmer's error and answers as internal. */
+export const rowOf = (refusal: Refusal, refusals: Refusals): ErrorName =>
+  refusals[refusal.reason] ?? commonRefusals[refusal.reason as keyof typeof commonRefusals] ?? 'internal'
+
+/** The one error shape of REST. */
+export function restErrorOf(refusal: Refusal, error: ErrorName): RestError {
+  const row = errors[error]
+  const { fields, requiredScope, retryAfterSeconds } = refusal.details
+  const headers: Record<string, string> = {}
+  if (row.http === 401) headers['www-authenticate'] = 'Bearer realm="instatunnel"'
+  if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
+  const body = {
+    error,
+    message: refusal.message,
+    code: row.code,
+    ...(requiredScope === undefined ? {} : { required_scope: requiredScope }),
+    ...(retryAfterSeconds === undefined ? {} : { retry_after: retryAfterSeconds }),
+    ...(fields === undefined ? {} : { fields }),
+  }
+  return { status: row.http, headers, body: asciiJson(body) }
+}
+
+/** The gRPC status of a refusal: google.rpc details for gRPC clients, the finished REST answer for the gateway. */
+export function statusOf(refusal: Refusal, refusals: Refusals): StatusObject {
+  const error = rowOf(refusal, refusals)
+  const row: ErrorRow = errors[error]
+  const code = grpcStatus[row.grpc ?? 'INTERNAL']
+  const rest = restErrorOf(refusal, error)
+  const metadata = new Metadata()
+  for (const [name, value] of Object.entries(rest.headers)) metadata.set(name, value)
+  metadata.set('x-instatunnel-error-status', String(rest.status))
+  metadata.set('x-instatunnel-error-body', rest.body)
+  metadata.set('grpc-status-details-bin', detailsOf(refusal, code))
+  return { code, details: refusal.message, metadata }
+}
+
+/**
+ * Turns whatever a handler threw into a refusal: a refusal as it is, a neighbour that is away as UNAVAILABLE, and
+ * undefined for anything else, which is ours to log and to answer as internal.
+ */
+export function refusalFrom(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error
+  const code = (error as { code?: unknown } | undefined)?.code
+  if (code === grpcStatus.DEADLINE_EXCEEDED) {
+    return new Refusal('TIMEOUT', 'The service did not answer in time; try again.')
+  }
+  if (isNeighbourAway(error)) {
+    return new Refusal('UNAVAILABLE', 'The service is not available right now; try again shortly.', {
+      retryAfterSeconds: 1,
+    })
+  }
+  return undefined
+}
+
+/** What is said of an error that is ours: nothing that helps an attacker. */
+export const internalRefusal = () => new Refusal('INTERNAL', 'Something went wrong on our side.')
+
+// postgres.js names broken connections; SQLSTATE 57P0x, 53300 and class 08 are Postgres going away or being full.
+const AWAY =
+  /^(ECONN(REFUSED|RESET)|EPIPE|ENOENT|EHOSTUNREACH|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|57P0[1-5]|53300|08\w{3})$/
+
+function isNeighbourAway(error: unknown): boolean {
+  const { code } = (error ?? {}) as Partial<ServiceError> & { code?: unknown }
+  return code === grpcStatus.UNAVAILABLE || (typeof code === 'string' && AWAY.test(code))
+}
+
+function detailsOf(refusal: Refusal, code: number): Buffer {
+  const { fields, requiredScope, retryAfterSeconds } = refusal.details
+  const metadata: Record<string, string> =
+    requiredScope === undefined ? {} : { required_scope: requiredScope }
+  const details = [
+    any('google.rpc.ErrorInfo', ErrorInfo.encode({ reason: refusal.reason, domain: DOMAIN, metadata })),
+  ]
+  if (fields) {
+    const fieldViolations = fields.map(({ field, message }) => ({
+      field,
+      description: message,
+      reason: '',
+      localizedMessage: undefined,
+    }))
+    details.push(any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations })))
+  }
+  if (retryAfterSeconds !== undefined) {
+    const retryDelay = { seconds: retryAfterSeconds, nanos: 0 }
+    details.push(any('google.rpc.RetryInfo', RetryInfo.encode({ retryDelay })))
+  }
+  return Buffer.from(Status.encode({ code, message: refusal.message, details }).finish())
+}
+
+const any = (type: string, message: { finish(): Uint8Array }): Any => ({
+  typeUrl: `type.googleapis.com/${type}`,
+  value: Buffer.from(message.finish()),
+})
+
+// Header values carry ASCII only, so the rest is written as JSON escapes.
+const asciiJson = (value: unknown) =>
+  JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )

@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import type { PeerCertificate } from 'node:tls'
+import { type ChannelCredentials, credentials, ServerCredentials, type ServerUnaryCall } from '@grpc/grpc-js'
+
+/** How a service speaks gRPC: in clear on a network of its own, or by mutual TLS. */
+export interface Transport {
+  readonly server: ServerCredentials
+  readonly client: ChannelCredentials
+  /** The service that the caller's certificate names in its DNS SANs ("keys" or "keys.<anything>"). */
+  readonly peerOf: (call: ServerUnaryCall<unknown, unknown>) => string | undefined
+}
+
+/** Mutual TLS where TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE are set; setting some of them only is a fault. */
+export function createTransport(options: {
+  TLS_CERT_FILE?: string | undefined
+  TLS_KEY_FILE?: string | undefined
+  TLS_CA_FILE?: string | undefined
+  services: readonly string[]
+}): Transport {
+  const { TLS_CERT_FILE, TLS_KEY_FILE, TLS_CA_FILE } = options
+  if (!TLS_CERT_FILE && !TLS_KEY_FILE && !TLS_CA_FILE) {
+    return {
+      server: ServerCredentials.createInsecure(),
+      client: credentials.createInsecure(),
+      peerOf: () => undefined,
+    }
+  }
+  if (!TLS_CERT_FILE || !TLS_KEY_FILE || !TLS_CA_FILE) {
+    throw new Error('Settings: TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE go together')
+  }
+  const [cert, key, ca] = [TLS_CERT_FILE, TLS_KEY_FILE, TLS_CA_FILE].map((file) => readFileSync(file)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]
+  return {
+    server: ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true),
+    client: credentials.createSsl(ca, key, cert),
+    peerOf: (call) => serviceIn(call.getAuthContext().sslPeerCertificate, options.services),
+  }
+}
+
+function serviceIn(
+  certificate: PeerCertificate | undefined,
+  services: readonly string[],
+): string | undefined {
+  const names = certificate?.subjectaltname?.split(', ') ?? []
+  return services.find((service) =>
+    names.some((name) => name === `DNS:${service}` || name.startsWith(`DNS:${service}.`)),
+  )
+}

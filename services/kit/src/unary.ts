@@ -1,0 +1,140 @@
+import {
+  type handleUnaryCall,
+  Metadata,
+  type MethodDefinition,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js'
+import type { Caller, Guard } from './guard.ts'
+import type { Identity } from './identity.ts'
+import type { Logger } from './log.ts'
+import { Refusal, type Refusals } from './refusal.ts'
+import type { Rule, Rules } from './rules.ts'
+import { internalRefusal, refusalFrom, statusOf } from './status.ts'
+
+/** What a handler knows of the call beside the request. */
+export interface Call {
+  readonly caller: Caller
+  readonly metadata: Metadata
+  /** Aborts when the caller goes away. */
+  readonly signal: AbortSignal
+  /** Sets a header of the answer. */
+  setHeader(name: string, value: string): void
+}
+
+/** A handler: request in, response or Refusal out. */
+export type Unary<Request, Response> = (request: Request, call: Call) => Promise<Response>
+
+/** The handlers of a generated service, all of them. */
+export type Handlers<Server> = {
+  [Name in keyof Server as string extends Name ? never : Name]: Server[Name] extends handleUnaryCall<
+    infer Request,
+    infer Response
+  >
+    ? Unary<Request, Response>
+    : never
+}
+
+/** The user behind a call of a rule with a scope. */
+export function identityOf(call: Call): Identity {
+  if (call.caller.kind !== 'user') throw new Error('this rpc has no user: its rule is public or internal')
+  return call.caller.identity
+}
+
+/** What every rpc of a service shares. */
+export interface Edge {
+  readonly guard: Guard
+  readonly rules: Rules
+  readonly refusals: Refusals
+  readonly log: Logger
+  /** Names the service that mutual TLS vouches for, where it does. */
+  readonly peerOf: (call: ServerUnaryCall<unknown, unknown>) => string | undefined
+}
+
+/** Turns handlers into what grpc-js serves: this file is where callbacks and stray errors end. */
+export function implement(
+  definition: ServiceDefinition,
+  handlers: Readonly<Record<string, Unary<never, unknown>>>,
+  edge: Edge,
+): UntypedServiceImplementation {
+  const implementation: UntypedServiceImplementation = {}
+  for (const [name, method] of Object.entries(definition)) {
+    const rule = edge.rules.get(method.path)
+    const handler = handlers[name] as Unary<unknown, unknown> | undefined
+    if (!rule || !handler) throw new Error(`${method.path} has no ${rule ? 'handler' : 'access rule'}`)
+    implementation[name] = serveUnary(method, rule, handler, edge)
+  }
+  return implementation
+}
+
+function serveUnary(
+  method: Method,
+  rule: Rule,
+  handler: Unary<unknown, unknown>,
+  edge: Edge,
+): handleUnaryCall<unknown, unknown> {
+  return (call, answer) => {
+    const gone = new AbortController()
+    call.on('cancelled', () => gone.abort())
+    const headers = new Metadata()
+    let hasHeaders = false
+    const setHeader = (name: string, value: string) => {
+      headers.add(name, value)
+      hasHeaders = true
+    }
+    const run = async () => {
+      if (call.request instanceof Unreadable) throw call.request.refusal
+      const { metadata } = call
+      const caller = await edge.guard({ metadata, method: method.path, rule, peer: edge.peerOf(call) })
+      return handler(call.request, { caller, metadata, signal: gone.signal, setHeader })
+    }
+    run().then(
+      (response) => {
+        if (hasHeaders) call.sendMetadata(headers)
+        answer(null, response)
+      },
+      (error: unknown) => answer(failureOf(error, method.path, gone.signal, edge)),
+    )
+  }
+}
+
+function failureOf(error: unknown, method: string, signal: AbortSignal, { log, refusals }: Edge) {
+  if (signal.aborted) return { code: status.CANCELLED, details: 'The caller went away' }
+  const refusal = refusalFrom(error)
+  if (refusal?.reason === 'UNAVAILABLE')
+    log.warn({ method, cause: String((error as Error).message) }, 'neighbour away')
+  if (!refusal) log.error({ method, err: error }, 'failed')
+  return statusOf(refusal ?? internalRefusal(), refusals)
+}
+
+type Method = MethodDefinition<unknown, unknown>
+
+/** Stands for a request that could not be read: grpc-js would answer INTERNAL, and it is the caller's fault. */
+class Unreadable {
+  readonly refusal: Refusal
+
+  constructor(message: string) {
+    this.refusal = new Refusal('UNREADABLE_REQUEST', message)
+  }
+}
+
+// A map entry with this key, as protobuf writes it: the generated reader would drop it, or take it for a prototype.
+const PROTO_KEY = Buffer.from('\n\t__proto__')
+
+/** The definition with readers that refuse, rather than fail on, bytes that are no message of ours. */
+export function withSafeReaders(definition: ServiceDefinition): ServiceDefinition {
+  const safe = Object.entries(definition).map(([name, method]) => {
+    const requestDeserialize = (bytes: Buffer) => {
+      if (bytes.includes(PROTO_KEY)) return new Unreadable('"__proto__" is not accepted as a name')
+      try {
+        return method.requestDeserialize(bytes)
+      } catch {
+        return new Unreadable('The request is not a message of this rpc')
+      }
+    }
+    return [name, { ...method, requestDeserialize }]
+  })
+  return Object.fromEntries(safe)
+}
