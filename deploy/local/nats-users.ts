@@ -1,0 +1,52 @@
+import { serviceNames } from './service-names.ts'
+
+/** Who may connect to NATS: every service, and `observer`, with whom tests and people read the streams. */
+export const natsUsers = [...serviceNames, 'observer'] as const
+
+export type NatsUser = (typeof natsUsers)[number]
+
+/** The subjects a user may publish to and subscribe to. */
+export interface Permissions {
+  publish: string[]
+  subscribe: string[]
+}
+
+const streams = ['INSTATUNNEL', 'INSTATUNNEL_USAGE']
+
+/** The JetStream API needed to read a stream: looking it up, a consumer of one's own, messages and acks. */
+const reading = streams.flatMap((stream) => [
+  `$JS.API.STREAM.INFO.${stream}`,
+  `$JS.API.STREAM.MSG.GET.${stream}`,
+  `$JS.API.DIRECT.GET.${stream}`,
+  `$JS.API.DIRECT.GET.${stream}.>`,
+  `$JS.API.CONSUMER.CREATE.${stream}`,
+  `$JS.API.CONSUMER.CREATE.${stream}.>`,
+  `$JS.API.CONSUMER.DURABLE.CREATE.${stream}.>`,
+  `$JS.API.CONSUMER.INFO.${stream}.>`,
+  `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
+  `$JS.ACK.${stream}.>`,
+  `$JS.FC.${stream}.>`,
+])
+
+/** Any service may be the first up, so each may make the streams; none may empty or delete one. */
+const making = streams.flatMap((stream) => [`$JS.API.STREAM.CREATE.${stream}`, `$JS.API.STREAM.UPDATE.${stream}`])
+
+const lookingUp = ['$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.LIST']
+
+/** The events that each service tells, as the subjects of design §8. */
+const telling: Record<NatsUser, string[]> = {
+  auth: ['instatunnel.events.user.>', 'instatunnel.events.session.>', 'instatunnel.events.usage.key.>'],
+  keys: ['instatunnel.events.key.>'],
+  tunnels: ['instatunnel.events.tunnel.>'],
+  observer: [],
+}
+
+/** What a user may do on NATS. */
+export function permissionsOf(user: NatsUser): Permissions {
+  const subscribe = ['_INBOX.>', 'instatunnel.events.>']
+  if (user === 'observer') {
+    const removing = streams.map((stream) => `$JS.API.CONSUMER.DELETE.${stream}.>`)
+    return { publish: [...lookingUp, ...reading, ...removing], subscribe }
+  }
+  return { publish: [...telling[user], ...lookingUp, ...making, ...reading], subscribe }
+}
