@@ -31,8 +31,12 @@ export const OUTBOX_MIGRATIONS = new URL('./migrations/', import.meta.url).pathn
 /** What Postgres notifies on when an event is appended; the schema's name follows. */
 export const CHANNEL = 'outbox_'
 
-/** True the first time it is asked about an event; ask in the transaction that acts on it. */
+/**
+ * True the first time it is asked about an event; ask in the transaction that acts on it. Events are forgotten when
+ * no stream can hold them any more.
+ */
 export async function isFirstDelivery(tx: ISql, eventId: string): Promise<boolean> {
+  await tx`delete from inbox where seen_at < now() - interval '8 days'`
   const rows = await tx`insert into inbox (event_id) values (${eventId}) on conflict do nothing returning 1`
   return rows.length > 0
 }

@@ -74,7 +74,7 @@ async function moveBatch(sql: Sql, schema: string, nats: Nats): Promise<number> 
       [...perResource.values()]
         .map(async (events) => {
           for (const event of events) {
-            await publish(nats, schema, event)
+            await publishEvent(nats, schema, event)
             acked.push(event.seq)
           }
         })
@@ -92,7 +92,8 @@ async function moveBatch(sql: Sql, schema: string, nats: Nats): Promise<number> 
 const forget = (tx: ISql, seqs: readonly string[]) =>
   tx`delete from outbox where seq = any(${seqs as string[]}::bigint[])`
 
-async function publish(nats: Nats, service: string, event: Event): Promise<void> {
+/** Publishes one event as CloudEvents in NATS's binary mode; the stream takes an id once. */
+export async function publishEvent(nats: Nats, service: string, event: Event): Promise<void> {
   const { js } = await nats.ready
   const head = headers()
   head.set('ce-specversion', '1.0')

@@ -1,4 +1,4 @@
-import type { ErrorName } from './errors.ts'
+import type { ErrorName, GrpcCode } from './errors.ts'
 
 /** One field that was refused, by its name on the wire ("local_port"), and why. */
 export interface FieldViolation {
@@ -31,8 +31,11 @@ export class Refusal extends Error {
   }
 }
 
+/** A row of the error table, or the row with the other of the gRPC codes that share it. */
+export type RefusalRow = ErrorName | { readonly error: ErrorName; readonly grpc: GrpcCode }
+
 /** A service's table: every reason that it may refuse with → the row of the error table that answers. */
-export type Refusals = Readonly<Record<string, ErrorName>>
+export type Refusals = Readonly<Record<string, RefusalRow>>
 
 /** The reasons that every service may refuse with: they come from the kit itself. */
 export const commonRefusals = {

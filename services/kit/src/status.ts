@@ -2,7 +2,7 @@ import { status as grpcStatus, Metadata, type ServiceError, type StatusObject } 
 import type { Any } from '@instatunnel/proto/google/protobuf/any'
 import { BadRequest, ErrorInfo, RetryInfo } from '@instatunnel/proto/google/rpc/error_details'
 import { Status } from '@instatunnel/proto/google/rpc/status'
-import { type ErrorName, type ErrorRow, errors } from './errors.ts'
+import { type ErrorName, type ErrorRow, errors, type GrpcCode } from './errors.ts'
 import { commonRefusals, Refusal, type Refusals } from './refusal.ts'
 
 const DOMAIN = 'instatunnel'
@@ -16,8 +16,11 @@ export interface RestError {
 }
 
 /** Looks a refusal's reason up; an unknown reason is a programmer's error and answers as internal. */
-export const rowOf = (refusal: Refusal, refusals: Refusals): ErrorName =>
-  refusals[refusal.reason] ?? commonRefusals[refusal.reason as keyof typeof commonRefusals] ?? 'internal'
+export function rowOf(refusal: Refusal, refusals: Refusals): { error: ErrorName; grpc: GrpcCode } {
+  const found = refusals[refusal.reason] ?? (commonRefusals as Refusals)[refusal.reason] ?? 'internal'
+  if (typeof found === 'object') return found
+  return { error: found, grpc: (errors[found] as ErrorRow).grpc ?? 'INTERNAL' }
+}
 
 /** The one error shape of REST. */
 export function restErrorOf(refusal: Refusal, error: ErrorName): RestError {
@@ -39,9 +42,8 @@ export function restErrorOf(refusal: Refusal, error: ErrorName): RestError {
 
 /** The gRPC status of a refusal: google.rpc details for gRPC clients, the finished REST answer for the gateway. */
 export function statusOf(refusal: Refusal, refusals: Refusals): StatusObject {
-  const error = rowOf(refusal, refusals)
-  const row: ErrorRow = errors[error]
-  const code = grpcStatus[row.grpc ?? 'INTERNAL']
+  const { error, grpc } = rowOf(refusal, refusals)
+  const code = grpcStatus[grpc]
   const rest = restErrorOf(refusal, error)
   const metadata = new Metadata()
   for (const [name, value] of Object.entries(rest.headers)) metadata.set(name, value)

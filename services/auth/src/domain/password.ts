@@ -1,0 +1,21 @@
+import { hash, type Options, verify } from '@node-rs/argon2'
+
+// Argon2id with the parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
+const PARAMETERS: Options = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+
+/** Hashes a password for storing. */
+export const hashPassword = (password: string): Promise<string> =>
+  hash(password.normalize('NFKC'), PARAMETERS)
+
+/** Compares a password with what was stored, in constant time. */
+export const isPassword = (password: string, stored: string): Promise<boolean> =>
+  verify(stored, password.normalize('NFKC'))
+
+/** Takes the time of a comparison and is always false: an unknown e-mail answers no sooner than a wrong password. */
+export async function isNobodysPassword(password: string): Promise<false> {
+  decoy ??= hashPassword('nobody has this password')
+  await isPassword(password, await decoy)
+  return false
+}
+
+let decoy: Promise<string> | undefined

@@ -1,0 +1,34 @@
+import { newId, type Random } from '@instatunnel/kit/id'
+
+/** How long a session lasts. */
+export const SESSION_SECONDS = 7 * 24 * 60 * 60
+
+/** How many live sessions a user may have; a login past it ends the oldest. */
+export const MAX_SESSIONS = 50
+
+/** A session that somebody logged in with. */
+export interface Session {
+  readonly id: string
+  readonly userId: string
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  readonly userAgent: string
+  readonly address: string
+}
+
+/** Why a session was ended. */
+export type EndReason = 'logout' | 'revoked' | 'password_changed' | 'too_many' | 'key_failed'
+
+/** A session that begins now. */
+export const newSession = (
+  of: { userId: string; userAgent: string; address: string },
+  now: Date,
+  random?: Random,
+): Session => ({
+  id: newId('ses_', now, random),
+  userId: of.userId,
+  createdAt: now,
+  expiresAt: new Date(now.getTime() + SESSION_SECONDS * 1000),
+  userAgent: of.userAgent.slice(0, 200),
+  address: of.address,
+})

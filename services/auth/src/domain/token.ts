@@ -1,0 +1,85 @@
+import type { KeyObject } from 'node:crypto'
+import { IDENTITY_TOKEN, type IdentityClaims } from '@instatunnel/kit/identity'
+import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose'
+import { SESSION_SECONDS, type Session } from './session.ts'
+
+/** What pins session tokens down, so that no other token of the platform passes for one. */
+const SESSION_TOKEN = {
+  typ: 'session+jwt',
+  issuer: 'instatunnel-auth',
+  audience: 'instatunnel',
+  algorithms: ['EdDSA'],
+}
+
+/** A private key and the kid that its public one is found by. */
+export interface SigningKey {
+  readonly kid: string
+  readonly privateKey: KeyObject
+}
+
+/** What a verified session token says. */
+export interface SessionClaims {
+  readonly sessionId: string
+  readonly userId: string
+  /** Unix seconds. */
+  readonly expiresAt: number
+}
+
+/** The token of a session, good for as long as the session is. */
+export const signSessionToken = (session: Session, key: SigningKey): Promise<string> => {
+  const issuedAt = Math.floor(session.createdAt.getTime() / 1000)
+  return new SignJWT({ sid: session.id })
+    .setProtectedHeader({ alg: 'EdDSA', typ: SESSION_TOKEN.typ, kid: key.kid })
+    .setIssuer(SESSION_TOKEN.issuer)
+    .setAudience(SESSION_TOKEN.audience)
+    .setSubject(session.userId)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + SESSION_SECONDS)
+    .sign(key.privateKey)
+}
+
+/** An identity token for one minute from now. */
+export const signIdentityToken = (
+  userId: string,
+  claims: IdentityClaims,
+  key: SigningKey,
+  now: Date,
+): Promise<string> => {
+  const issuedAt = Math.floor(now.getTime() / 1000)
+  return new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: 'EdDSA', typ: IDENTITY_TOKEN.typ, kid: key.kid })
+    .setIssuer(IDENTITY_TOKEN.issuer)
+    .setAudience(IDENTITY_TOKEN.audience)
+    .setSubject(userId)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + IDENTITY_TOKEN.lifeSeconds)
+    .sign(key.privateKey)
+}
+
+/** The kid of a token that is not verified yet; undefined where it has none, or is no token. */
+export function kidOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).kid
+  } catch {
+    return undefined
+  }
+}
+
+/** What a session token says; undefined where its signature, type, issuer, audience or time is not right. */
+export async function verifySessionToken(
+  token: string,
+  key: KeyObject,
+  now: Date,
+): Promise<SessionClaims | undefined> {
+  try {
+    const required = ['sub', 'sid', 'exp']
+    const { payload } = await jwtVerify(token, key, {
+      ...SESSION_TOKEN,
+      currentDate: now,
+      requiredClaims: required,
+    })
+    return { sessionId: String(payload.sid), userId: String(payload.sub), expiresAt: Number(payload.exp) }
+  } catch {
+    return undefined
+  }
+}

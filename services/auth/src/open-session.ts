@@ -1,0 +1,71 @@
+import type { ServiceClient } from '@instatunnel/kit/client'
+import type { Logger } from '@instatunnel/kit/log'
+import type { ISql, Sql } from '@instatunnel/kit/postgres'
+import { Refusal } from '@instatunnel/kit/refusal'
+import { scopesOfRole } from '@instatunnel/kit/scope'
+import type { Call } from '@instatunnel/kit/unary'
+import type { LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
+import type { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import type { Account } from './domain/account.ts'
+import { MAX_SESSIONS, newSession, type Session } from './domain/session.ts'
+import { signSessionToken } from './domain/token.ts'
+import type { SigningKeys } from './signing-keys.ts'
+import { tellLoggedIn, tellRevoked } from './store/outbox.ts'
+import { endOldestSessions, endSession, insertSession } from './store/session-store.ts'
+
+/** Where Check leaves the client's address for the public rpcs; nothing that a client sends arrives under this name. */
+export const CLIENT_ADDRESS_METADATA = 'x-instatunnel-client-address'
+
+/** The client's address; empty where it is not known. */
+export const clientAddressOf = (call: Call) => String(call.metadata.get(CLIENT_ADDRESS_METADATA)[0] ?? '')
+
+/** What opening a session needs. */
+export interface SessionOpening {
+  readonly sql: Sql
+  readonly keys: Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'createSessionKey'>
+  readonly signingKeys: SigningKeys
+  readonly log: Logger
+  readonly now: () => Date
+}
+
+/** A session that begins with this call. */
+export const sessionFor = (user: Account, call: Call, now: Date): Session =>
+  newSession(
+    {
+      userId: user.id,
+      userAgent: String(call.metadata.get('user-agent')[0] ?? ''),
+      address: clientAddressOf(call),
+    },
+    now,
+  )
+
+/** Writes a session, ending the oldest past the 50 that a user may have. The user's row must be locked or new. */
+export async function writeSession(tx: ISql, session: Session, now: Date): Promise<void> {
+  await insertSession(tx, session)
+  const ended = await endOldestSessions(tx, { userId: session.userId, keep: MAX_SESSIONS }, now)
+  await tellRevoked(tx, ended, { userId: session.userId, reason: 'too_many' }, now)
+  await tellLoggedIn(tx, session, now)
+}
+
+/** Gives a written session its key and token; where keys cannot make the key, the session is ended. */
+export async function completeSession(
+  { sql, keys, signingKeys, log, now }: SessionOpening,
+  user: Account,
+  session: Session,
+  refusal: string,
+): Promise<LoginResponse> {
+  const permissions = [...scopesOfRole(user.role)]
+  try {
+    // Not tied to the caller's signal: a caller that goes away must not leave a session half made.
+    const { key } = await keys.createSessionKey({ sessionId: session.id, userId: user.id, permissions })
+    const token = await signSessionToken(session, signingKeys.signing('session'))
+    return { user, token, expiresAt: session.expiresAt, apiKey: key }
+  } catch (error) {
+    log.warn({ session: session.id, cause: String(error) }, 'the session gets no key and is ended')
+    await sql.begin(async (tx) => {
+      const ended = await endSession(tx, session, now())
+      if (ended) await tellRevoked(tx, [session], { userId: user.id, reason: 'key_failed' }, now())
+    })
+    throw new Refusal('SESSION_KEY_UNAVAILABLE', refusal, { retryAfterSeconds: 1 })
+  }
+}

@@ -1,0 +1,15 @@
+import type { Refusals } from '@instatunnel/kit/refusal'
+
+/** Every reason that auth may refuse with → the row of the error table that answers. */
+export const refusals = {
+  EMAIL_TAKEN: 'conflict',
+  LOGIN_FAILED: 'unauthorized',
+  WRONG_PASSWORD: 'forbidden',
+  USER_NOT_FOUND: 'not_found',
+  SESSION_NOT_FOUND: 'not_found',
+  LAST_ADMIN: { error: 'conflict', grpc: 'ABORTED' },
+  SESSION_KEY_UNAVAILABLE: 'unavailable',
+  UNKNOWN_METHOD: 'not_found',
+  TUNNEL_TOKEN_CONNECTS_ONLY: 'forbidden',
+  CROSS_SITE: 'forbidden',
+} as const satisfies Refusals

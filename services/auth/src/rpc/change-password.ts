@@ -1,0 +1,45 @@
+import { Refusal } from '@instatunnel/kit/refusal'
+import { identityOf, type Unary } from '@instatunnel/kit/unary'
+import { validate } from '@instatunnel/kit/validate'
+import type { ChangePasswordRequest, ChangePasswordResponse } from '@instatunnel/proto/auth/v1/auth_service'
+import { z } from 'zod'
+import { passwordField } from '../domain/account.ts'
+import { hashPassword, isPassword } from '../domain/password.ts'
+import { rateLimited } from '../gate.ts'
+import { tellRevoked, tellUpdated } from '../store/outbox.ts'
+import { endOtherSessions } from '../store/session-store.ts'
+import { lockUser, updateUser } from '../store/user-store.ts'
+import type { Deps } from './deps.ts'
+import { userNotFound } from './user-not-found.ts'
+
+const request = z.object({
+  currentPassword: z.string().min(1, 'must not be empty').max(1024, 'must be at most 1024 characters'),
+  newPassword: passwordField,
+})
+
+/** Changes the caller's password and ends every session but the one that the call was made with. */
+export const changePassword =
+  ({ sql, windows, authLimit, now }: Deps): Unary<ChangePasswordRequest, ChangePasswordResponse> =>
+  async (input, call) => {
+    const { currentPassword, newPassword } = validate(request, input)
+    const { userId, credential } = identityOf(call)
+    const rate = windows.take(`password:${userId}`, authLimit, now())
+    if (!rate.admitted) throw rateLimited(rate)
+    // Hashed before the row is locked: a lock is not held for as long as Argon2 takes, but for the comparison.
+    const passwordHash = await hashPassword(newPassword)
+    return sql.begin(async (tx) => {
+      const user = await lockUser(tx, userId)
+      if (!user) throw userNotFound()
+      if (!(await isPassword(currentPassword, user.passwordHash))) throw wrongPassword()
+      await updateUser(tx, userId, { passwordHash }, now())
+      const ended = await endOtherSessions(tx, { userId, except: credential.sessionId ?? '' }, now())
+      await tellUpdated(tx, user, ['password'], now())
+      await tellRevoked(tx, ended, { userId, reason: 'password_changed' }, now())
+      return { success: true, sessionsEnded: ended.length }
+    })
+  }
+
+const wrongPassword = () =>
+  new Refusal('WRONG_PASSWORD', "current_password: is not the account's password", {
+    fields: [{ field: 'current_password', message: "is not the account's password" }],
+  })

@@ -1,0 +1,19 @@
+import type { ServiceClient } from '@instatunnel/kit/client'
+import type { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import type { SessionCookie } from '../domain/cookie.ts'
+import type { SlidingWindows } from '../domain/sliding-window.ts'
+import type { Gate } from '../gate.ts'
+import type { SessionOpening } from '../open-session.ts'
+
+/** What auth's handlers are made with; built in start.ts only. */
+export interface Deps extends SessionOpening {
+  readonly gate: Gate
+  readonly keys: ServiceClient<typeof KeyDirectoryServiceService>
+  readonly tunnels: ServiceClient<typeof TunnelDirectoryServiceService>
+  readonly cookie: SessionCookie
+  /** The windows of a minute that limits are counted in. */
+  readonly windows: SlidingWindows
+  /** LIMIT_AUTH_PER_MINUTE. */
+  readonly authLimit: number
+}

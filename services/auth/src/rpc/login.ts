@@ -1,0 +1,55 @@
+import { Refusal } from '@instatunnel/kit/refusal'
+import type { Unary } from '@instatunnel/kit/unary'
+import { validate } from '@instatunnel/kit/validate'
+import type { LoginRequest, LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
+import { z } from 'zod'
+import { emailField, emailKey } from '../domain/account.ts'
+import { isNobodysPassword, isPassword } from '../domain/password.ts'
+import { rateLimited } from '../gate.ts'
+import { clientAddressOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
+import { tellLoginFailed } from '../store/outbox.ts'
+import { findUserByEmail, lockUser } from '../store/user-store.ts'
+import type { Deps } from './deps.ts'
+
+// Any password may be tried, of whatever length was allowed once; the bound is against the work of hashing it.
+const request = z.object({
+  email: emailField,
+  password: z.string().min(1, 'must not be empty').max(1024, 'must be at most 1024 characters'),
+})
+
+const NO_KEY = 'You could not be logged in right now; try again shortly'
+
+/** Logs in and sets the session cookie. */
+export const login =
+  (deps: Deps): Unary<LoginRequest, LoginResponse> =>
+  async (input, call) => {
+    const { email, password } = validate(request, input)
+    const rate = deps.windows.take(`login:${emailKey(email)}`, deps.authLimit, deps.now())
+    if (!rate.admitted) throw rateLimited(rate)
+    const found = await findUserByEmail(deps.sql, email)
+    const matches = found ? await isPassword(password, found.passwordHash) : await isNobodysPassword(password)
+    if (!found || !matches) {
+      await tellFailure(deps, emailKey(email), clientAddressOf(call))
+      throw loginFailed()
+    }
+    const now = deps.now()
+    const session = sessionFor(found, call, now)
+    const user = await deps.sql.begin(async (tx) => {
+      const locked = await lockUser(tx, found.id)
+      // The password was changed while it was being compared.
+      if (locked?.passwordHash !== found.passwordHash) throw loginFailed()
+      await writeSession(tx, session, now)
+      return locked
+    })
+    const response = await completeSession(deps, user, session, NO_KEY)
+    call.setHeader('set-cookie', deps.cookie.set(response.token))
+    return response
+  }
+
+const loginFailed = () => new Refusal('LOGIN_FAILED', 'The e-mail or the password is not right')
+
+// One a minute for an e-mail and address: enough to see an attack by, and no flood of events.
+async function tellFailure({ sql, windows, now }: Deps, email: string, address: string): Promise<void> {
+  if (!windows.take(`login_failed:${address}:${email}`, 1, now()).admitted) return
+  await sql.begin((tx) => tellLoginFailed(tx, { email, address }, now()))
+}

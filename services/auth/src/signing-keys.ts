@@ -1,0 +1,131 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { newId, type Random } from '@instatunnel/kit/id'
+import type { Sql } from '@instatunnel/kit/postgres'
+import { seal, unseal } from './domain/sealed.ts'
+import { SESSION_SECONDS } from './domain/session.ts'
+import type { SigningKey } from './domain/token.ts'
+import {
+  deleteSigningKeys,
+  insertSigningKey,
+  listSigningKeys,
+  lockSigningKeys,
+  type Purpose,
+  type StoredSigningKey,
+} from './store/signing-key-store.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+// A key signs for a month, then verifies for as long as what it signed may live, and a day more.
+const SIGNS_MS = 30 * DAY_MS
+const VERIFIES_MS = SIGNS_MS + SESSION_SECONDS * 1000 + DAY_MS
+const RELOAD_MS = 60_000
+// A kid that nobody knows asks the database, but not more often than this.
+const UNKNOWN_KID_MS = 1000
+
+/** The keys that sessions and identities are signed with: shared by auth's replicas, changed every month. */
+export interface SigningKeys {
+  /** The newest key of a purpose. */
+  signing(purpose: Purpose): SigningKey
+  /** The public key of a purpose with this kid, also of another replica's newest; undefined for an unknown one. */
+  verifying(purpose: Purpose, kid: string): Promise<KeyObject | undefined>
+  /** The public identity keys that may still be met. */
+  identityKeys(): { kid: string; publicKey: string }[]
+  close(): void
+}
+
+/** Opens the shared keys, making those that are missing or due. */
+export async function openSigningKeys(options: {
+  sql: Sql
+  secret: Buffer
+  now: () => Date
+  random: Random
+}): Promise<SigningKeys> {
+  const { sql, now } = options
+  let keys = await loadSigningKeys(options)
+  let loadedAt = now().getTime()
+
+  const reload = async () => {
+    loadedAt = now().getTime()
+    keys = await loadSigningKeys(options)
+  }
+  // While the database is away the keys at hand still serve; the next round tries again.
+  const timer = setInterval(() => void reload().catch(() => {}), RELOAD_MS).unref()
+  const find = (purpose: Purpose, kid: string) =>
+    keys.find((key) => key.purpose === purpose && key.kid === kid)
+
+  return {
+    signing: (purpose) => {
+      const key = keys.findLast((candidate) => candidate.purpose === purpose)
+      if (!key) throw new Error(`there is no ${purpose} key`)
+      return { kid: key.kid, privateKey: key.privateKey }
+    },
+    verifying: async (purpose, kid) => {
+      if (!find(purpose, kid) && now().getTime() - loadedAt > UNKNOWN_KID_MS) await reload()
+      return find(purpose, kid)?.publicKey
+    },
+    identityKeys: () =>
+      keys
+        .filter((key) => key.purpose === 'identity')
+        .map(({ kid, publicKey }) => ({
+          kid,
+          publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+        })),
+    close: () => clearInterval(timer),
+  }
+
+  async function loadSigningKeys({ secret, random }: typeof options): Promise<OpenKey[]> {
+    const time = now()
+    const current = (await listSigningKeys(sql, new Date(time.getTime() - VERIFIES_MS))).map((key) =>
+      open(key, secret),
+    )
+    if (hasNewest(current, 'session', time) && hasNewest(current, 'identity', time)) return current
+    return sql.begin(async (tx) => {
+      await lockSigningKeys(tx)
+      await deleteSigningKeys(tx, new Date(time.getTime() - VERIFIES_MS))
+      const stored = await listSigningKeys(tx, new Date(0))
+      const found = stored.map((key) => open(key, secret))
+      for (const purpose of ['session', 'identity'] as const) {
+        if (hasNewest(found, purpose, time)) continue
+        const key = newSigningKey(purpose, time, secret, random)
+        await insertSigningKey(tx, key)
+        found.push(open(key, secret))
+      }
+      return found
+    })
+  }
+}
+
+interface OpenKey {
+  readonly kid: string
+  readonly purpose: Purpose
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+  readonly createdAt: Date
+}
+
+const hasNewest = (keys: readonly OpenKey[], purpose: Purpose, now: Date) =>
+  keys.some((key) => key.purpose === purpose && key.createdAt.getTime() > now.getTime() - SIGNS_MS)
+
+function newSigningKey(purpose: Purpose, now: Date, secret: Buffer, random: Random): StoredSigningKey {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const kid = newId(`${purpose}_`, now, random)
+  const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return {
+    kid,
+    purpose,
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    privateKey: seal(pkcs8, kid, secret, random),
+    createdAt: now,
+  }
+}
+
+function open(stored: StoredSigningKey, secret: Buffer): OpenKey {
+  const { kid, purpose, createdAt } = stored
+  try {
+    const privateKey = createPrivateKey(unseal(stored.privateKey, kid, secret))
+    return { kid, purpose, createdAt, privateKey, publicKey: createPublicKey(stored.publicKey) }
+  } catch {
+    throw new Error(
+      `the signing key ${kid} cannot be opened: AUTH_SECRET is not the one that it was sealed with`,
+    )
+  }
+}

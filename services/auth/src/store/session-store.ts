@@ -1,0 +1,79 @@
+import type { Page } from '@instatunnel/kit/page'
+import type { ISql } from '@instatunnel/kit/postgres'
+import type { Account } from '../domain/account.ts'
+import type { Session } from '../domain/session.ts'
+
+const COLUMNS = ['id', 'user_id', 'created_at', 'expires_at', 'user_agent', 'address'] as const
+
+/** Inserts a session. */
+export async function insertSession(sql: ISql, session: Session): Promise<void> {
+  const { id, userId, createdAt, expiresAt, userAgent, address } = session
+  await sql`
+    insert into sessions (id, user_id, created_at, expires_at, user_agent, address)
+    values (${id}, ${userId}, ${createdAt}, ${expiresAt}, ${userAgent}, ${address})`
+}
+
+/** What a decision knows of a user: the account's plan and role. */
+export type Standing = Pick<Account, 'plan' | 'role'> & { readonly userId: string }
+
+/** The standing of a live session's user; undefined where the session has ended or never was. */
+export async function findSessionUser(sql: ISql, id: string, now: Date): Promise<Standing | undefined> {
+  const [user] = await sql<Standing[]>`
+    select users.id as user_id, plan, role
+    from sessions join users on users.id = user_id
+    where sessions.id = ${id} and ended_at is null and expires_at > ${now}`
+  return user
+}
+
+/** The standing of a user; undefined where there is none. */
+export async function findStanding(sql: ISql, userId: string): Promise<Standing | undefined> {
+  const [user] = await sql<Standing[]>`select id as user_id, plan, role from users where id = ${userId}`
+  return user
+}
+
+/** A page of a user's live sessions and one more, newest first. */
+export const listSessions = (sql: ISql, userId: string, page: Page, now: Date): Promise<Session[]> => sql<
+  Session[]
+>`
+  select ${sql(COLUMNS)} from sessions
+  where user_id = ${userId} and ended_at is null and expires_at > ${now}
+    and ${page.before === undefined ? sql`true` : sql`id < ${page.before}`}
+  order by id desc limit ${page.size + 1}`
+
+/** Ends a user's live session and tells its id; undefined where there is no such session. */
+export async function endSession(
+  sql: ISql,
+  of: { id: string; userId: string },
+  now: Date,
+): Promise<string | undefined> {
+  const [session] = await sql<{ id: string }[]>`
+    update sessions set ended_at = ${now}
+    where id = ${of.id} and user_id = ${of.userId} and ended_at is null and expires_at > ${now}
+    returning id`
+  return session?.id
+}
+
+/** Ends all of a user's live sessions but one and tells their ids. */
+export const endOtherSessions = (
+  sql: ISql,
+  of: { userId: string; except: string },
+  now: Date,
+): Promise<{ id: string }[]> =>
+  sql<{ id: string }[]>`
+    update sessions set ended_at = ${now}
+    where user_id = ${of.userId} and id <> ${of.except} and ended_at is null and expires_at > ${now}
+    returning id`
+
+/** Ends a user's oldest live sessions past the newest `keep` and tells their ids. */
+export const endOldestSessions = (
+  sql: ISql,
+  of: { userId: string; keep: number },
+  now: Date,
+): Promise<{ id: string }[]> =>
+  sql<{ id: string }[]>`
+    update sessions set ended_at = ${now}
+    where id in (
+      select id from sessions
+      where user_id = ${of.userId} and ended_at is null and expires_at > ${now}
+      order by id desc offset ${of.keep})
+    returning id`
