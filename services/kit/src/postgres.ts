@@ -13,7 +13,8 @@ export const connectPostgres = (options: { url: string; schema: string; connecti
     connect_timeout: 5,
     // A query that finds the server away fails at once; the next one tries again.
     backoff: () => 0.2,
-    transform: postgres.camel,
+    // Columns only: postgres.camel would rewrite the keys inside JSON values as well.
+    transform: { column: { from: postgres.toCamel, to: postgres.fromCamel } },
     onnotice: () => {},
     connection: {
       application_name: `instatunnel-${options.schema}`,
