@@ -1,0 +1,59 @@
+import { isId } from '@instatunnel/kit/id'
+import { Refusal } from '@instatunnel/kit/refusal'
+import type { Scope } from '@instatunnel/kit/scope'
+import type { SealedToken } from './token-safe.ts'
+
+/** What every tunnel's id begins with. */
+export const TUNNEL_ID = 'tun_'
+
+/** A name on the internet for a local port. */
+export interface Tunnel extends SealedToken {
+  readonly id: string
+  readonly userId: string
+  readonly name: string
+  readonly subdomain: string
+  readonly localPort: number
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+/** Who asks: what a decision needs of an identity. */
+export interface Asker {
+  readonly userId: string
+  readonly scopes: ReadonlySet<string>
+}
+
+/** The id in a request; what is no id of ours names no tunnel. */
+export function tunnelIdFrom(text: string): string {
+  if (!isId(text, TUNNEL_ID)) throw tunnelNotFound()
+  return text
+}
+
+/** The tunnel, where it is the asker's own or the asker holds the admin scope; it is not to be found otherwise. */
+export function availableTo<T extends Tunnel>(
+  asker: Asker,
+  adminScope: Extract<Scope, 'admin:read' | 'admin:write'>,
+  tunnel: T | undefined,
+): T {
+  if (tunnel && (tunnel.userId === asker.userId || asker.scopes.has(adminScope))) return tunnel
+  throw tunnelNotFound()
+}
+
+/** True where the asker sees the token whole: who holds it has the tunnel, so only those who may change the tunnel. */
+export const mayHoldToken = (asker: Asker, tunnel: Tunnel) =>
+  asker.scopes.has('tunnels:write') && (tunnel.userId === asker.userId || asker.scopes.has('admin:write'))
+
+/** What people choose about a tunnel, by its name on the wire. */
+export const CHOICES = ['name', 'subdomain', 'local_port'] as const
+
+/** The choices that differ between two states of a tunnel. */
+export function changedChoices(before: Tunnel, after: Tunnel): (typeof CHOICES)[number][] {
+  const differs = {
+    name: before.name !== after.name,
+    subdomain: before.subdomain !== after.subdomain,
+    local_port: before.localPort !== after.localPort,
+  }
+  return CHOICES.filter((choice) => differs[choice])
+}
+
+const tunnelNotFound = () => new Refusal('TUNNEL_NOT_FOUND', 'Tunnel not found')

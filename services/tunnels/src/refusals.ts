@@ -1,0 +1,9 @@
+import type { Refusals } from '@instatunnel/kit/refusal'
+
+/** Every reason that tunnels refuses with, beside those that all services share, and the row that answers. */
+export const refusals = {
+  TUNNEL_NOT_FOUND: 'not_found',
+  TOKEN_UNKNOWN: 'not_found',
+  SUBDOMAIN_TAKEN: 'subdomain_taken',
+  PLAN_LIMIT: 'plan_limit',
+} as const satisfies Refusals

@@ -1,0 +1,38 @@
+import { newId } from '@instatunnel/kit/id'
+import { identityOf, type Unary } from '@instatunnel/kit/unary'
+import { validate } from '@instatunnel/kit/validate'
+import type { CreateTunnelRequest, CreateTunnelResponse } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { refusePastPlan } from '../domain/plan-limit.ts'
+import { issueToken } from '../domain/token.ts'
+import { TUNNEL_ID } from '../domain/tunnel.ts'
+import { tellCreated } from '../store/outbox.ts'
+import { countTunnels, insertTunnel } from '../store/tunnel-store.ts'
+import { countCreated } from '../store/usage-store.ts'
+import { claimSubdomain } from './claim-subdomain.ts'
+import type { Deps } from './deps.ts'
+import { tunnelFields } from './tunnel-fields.ts'
+import { messageOf } from './tunnel-message.ts'
+
+/** Makes a tunnel for the caller, as far as the caller's plan allows. */
+export const createTunnel =
+  (deps: Deps): Unary<CreateTunnelRequest, CreateTunnelResponse> =>
+  async (request, call) => {
+    const { sql, random } = deps
+    const caller = identityOf(call)
+    const { userId, plan } = caller
+    const chosen = validate(tunnelFields, { ...request, subdomain: request.subdomain ?? '' })
+    const now = deps.now()
+    const id = newId(TUNNEL_ID, now, random)
+    const { kept } = issueToken(id, deps)
+
+    const tunnel = await sql.begin(async (tx) => {
+      // First: it holds back the user's other creates until this one is counted. A refusal takes it back.
+      await countCreated(tx, userId)
+      refusePastPlan(plan, deps.plans, await countTunnels(tx, userId))
+      const wanted = { id, userId, ...chosen, ...kept, createdAt: now, updatedAt: now }
+      const made = await claimSubdomain(wanted, random, (claimed) => insertTunnel(tx, claimed, kept))
+      await tellCreated(tx, made, now)
+      return made
+    })
+    return { success: true, tunnel: messageOf(tunnel, caller, deps) }
+  }

@@ -1,0 +1,17 @@
+import { paged, pageOf } from '@instatunnel/kit/page'
+import { identityOf, type Unary } from '@instatunnel/kit/unary'
+import type { ListTunnelsRequest, ListTunnelsResponse } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { TUNNEL_ID } from '../domain/tunnel.ts'
+import { listTunnels as list } from '../store/tunnel-store.ts'
+import type { Deps } from './deps.ts'
+import { messageOf } from './tunnel-message.ts'
+
+/** Lists the caller's tunnels, newest first. */
+export const listTunnels =
+  (deps: Deps): Unary<ListTunnelsRequest, ListTunnelsResponse> =>
+  async (request, call) => {
+    const caller = identityOf(call)
+    const page = pageOf(request, TUNNEL_ID)
+    const { rows, nextPageToken } = paged(await list(deps.sql, caller.userId, page), page)
+    return { tunnels: rows.map((tunnel) => messageOf(tunnel, caller, deps)), nextPageToken }
+  }

@@ -1,0 +1,43 @@
+import { identityOf, type Unary } from '@instatunnel/kit/unary'
+import { fieldsToSet } from '@instatunnel/kit/update-mask'
+import { validate } from '@instatunnel/kit/validate'
+import type { Tunnel, UpdateTunnelRequest } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { availableTo, CHOICES, changedChoices, tunnelIdFrom } from '../domain/tunnel.ts'
+import { tellUpdated } from '../store/outbox.ts'
+import { lockTunnel, saveTunnel } from '../store/tunnel-store.ts'
+import { claimSubdomain } from './claim-subdomain.ts'
+import type { Deps } from './deps.ts'
+import { changedTunnelFields } from './tunnel-fields.ts'
+import { messageOf } from './tunnel-message.ts'
+
+/** Changes a tunnel: the caller's own, or anyone's with admin:write. An update that changes nothing is not told. */
+export const updateTunnel =
+  (deps: Deps): Unary<UpdateTunnelRequest, Tunnel> =>
+  async (request, call) => {
+    const caller = identityOf(call)
+    const chosen = choicesOf(request)
+    const id = tunnelIdFrom(request.id)
+
+    const tunnel = await deps.sql.begin(async (tx) => {
+      const before = availableTo(caller, 'admin:write', await lockTunnel(tx, id))
+      const now = deps.now()
+      const after = { ...before, ...chosen, updatedAt: now }
+      const changed = changedChoices(before, after)
+      if (changed.length === 0) return before
+      const saved = await claimSubdomain(after, deps.random, (claimed) => saveTunnel(tx, claimed))
+      await tellUpdated(tx, saved, changed, now)
+      return saved
+    })
+    return messageOf(tunnel, caller, deps)
+  }
+
+/** What the request sets; a field that is named and absent is empty, and refused where it cannot be. */
+function choicesOf({ name, subdomain, localPort, updateMask }: UpdateTunnelRequest) {
+  const given = { name, subdomain, local_port: localPort }
+  const set = fieldsToSet(updateMask, CHOICES, (choice) => given[choice] !== undefined)
+  return validate(changedTunnelFields, {
+    ...(set.has('name') && { name: name ?? '' }),
+    ...(set.has('subdomain') && { subdomain: subdomain ?? '' }),
+    ...(set.has('local_port') && { localPort: localPort ?? 0 }),
+  })
+}

@@ -1,0 +1,30 @@
+import type { Handlers } from '@instatunnel/kit/unary'
+import type { TunnelDirectoryServiceServer } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import type { TunnelServiceServer } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { createTunnel } from './rpc/create-tunnel.ts'
+import { deleteTunnel } from './rpc/delete-tunnel.ts'
+import type { Deps } from './rpc/deps.ts'
+import { getTunnel } from './rpc/get-tunnel.ts'
+import { getUsage } from './rpc/get-usage.ts'
+import { listTunnels } from './rpc/list-tunnels.ts'
+import { lookUpToken } from './rpc/look-up-token.ts'
+import { regenerateToken } from './rpc/regenerate-token.ts'
+import { updateTunnel } from './rpc/update-tunnel.ts'
+
+/** instatunnel.tunnels.v1.TunnelService: what users call. */
+export const tunnelService = (deps: Deps) =>
+  ({
+    listTunnels: listTunnels(deps),
+    getTunnel: getTunnel(deps),
+    createTunnel: createTunnel(deps),
+    updateTunnel: updateTunnel(deps),
+    deleteTunnel: deleteTunnel(deps),
+    regenerateToken: regenerateToken(deps),
+  }) satisfies Handlers<TunnelServiceServer>
+
+/** instatunnel.tunnels.internal.v1.TunnelDirectoryService: what services call. */
+export const tunnelDirectoryService = (deps: Deps) =>
+  ({
+    lookUpToken: lookUpToken(deps),
+    getUsage: getUsage(deps),
+  }) satisfies Handlers<TunnelDirectoryServiceServer>

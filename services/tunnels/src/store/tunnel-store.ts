@@ -1,0 +1,112 @@
+import type { Page } from '@instatunnel/kit/page'
+import { type ISql, violates } from '@instatunnel/kit/postgres'
+import type { TransactionSql } from 'postgres'
+import type { KeptToken } from '../domain/token.ts'
+import type { Tunnel } from '../domain/tunnel.ts'
+
+/** A user's tunnels, newest first: one more than the page holds, where there are more. */
+export const listTunnels = (sql: ISql, userId: string, { size, before }: Page) => sql<Tunnel[]>`
+  select id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at
+  from tunnels
+  where user_id = ${userId} ${before === undefined ? sql`` : sql`and id < ${before}`}
+  order by id desc
+  limit ${size + 1}`
+
+/** The tunnel with this id, whoever has it. */
+export async function findTunnel(sql: ISql, id: string): Promise<Tunnel | undefined> {
+  const [tunnel] = await sql<Tunnel[]>`
+    select id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at
+    from tunnels
+    where id = ${id}`
+  return tunnel
+}
+
+/** A tunnel whose row is locked until the transaction ends. */
+export interface LockedTunnel extends Tunnel {
+  /** When its token was regenerated lately. */
+  readonly regeneratedAt: readonly Date[]
+}
+
+/** As findTunnel; whoever else wants to change the tunnel waits. */
+export async function lockTunnel(tx: ISql, id: string): Promise<LockedTunnel | undefined> {
+  const [tunnel] = await tx<LockedTunnel[]>`
+    select id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at, regenerated_at
+    from tunnels
+    where id = ${id}
+    for update`
+  return tunnel
+}
+
+/** How many tunnels a user has now. */
+export async function countTunnels(sql: ISql, userId: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::integer as count from tunnels where user_id = ${userId}`
+  return row?.count ?? 0
+}
+
+/** Writes a new tunnel; false where another has its subdomain. */
+export async function insertTunnel(tx: ISql, tunnel: Tunnel, token: KeptToken): Promise<boolean> {
+  const { id, userId, name, subdomain, localPort, createdAt, updatedAt } = tunnel
+  const { tokenHash, tokenPepperId, tokenSealed, tokenSecretId } = token
+  const { count } = await tx`
+    insert into tunnels (
+      id, user_id, name, subdomain, local_port,
+      token_hash, token_pepper_id, token_sealed, token_secret_id, created_at, updated_at)
+    values (
+      ${id}, ${userId}, ${name}, ${subdomain}, ${localPort},
+      ${tokenHash}, ${tokenPepperId}, ${tokenSealed}, ${tokenSecretId}, ${createdAt}, ${updatedAt})
+    on conflict on constraint tunnels_subdomain do nothing`
+  return count === 1
+}
+
+/**
+ * Writes a tunnel's choices; false where another has its subdomain. Looking first is not for exactness, which is the
+ * constraint's: two tunnels that swap subdomains would otherwise wait for one another.
+ */
+export async function saveTunnel(tx: TransactionSql, tunnel: Tunnel): Promise<boolean> {
+  const { id, name, subdomain, localPort, updatedAt } = tunnel
+  const save = (savepoint: ISql) => savepoint`
+    update tunnels
+    set name = ${name}, subdomain = ${subdomain}, local_port = ${localPort}, updated_at = ${updatedAt}
+    where id = ${id}
+      and not exists (select 1 from tunnels as other where other.subdomain = ${subdomain} and other.id <> ${id})`
+  try {
+    const { count } = await tx.savepoint(save)
+    return count === 1
+  } catch (error) {
+    if (violates(error, 'tunnels_subdomain')) return false
+    throw error
+  }
+}
+
+/** Writes a tunnel's new token, and when it was regenerated lately. */
+export async function replaceToken(
+  tx: ISql,
+  id: string,
+  token: KeptToken,
+  regeneratedAt: readonly Date[],
+): Promise<void> {
+  const { tokenHash, tokenPepperId, tokenSealed, tokenSecretId } = token
+  await tx`
+    update tunnels
+    set token_hash = ${tokenHash}, token_pepper_id = ${tokenPepperId},
+      token_sealed = ${tokenSealed}, token_secret_id = ${tokenSecretId},
+      regenerated_at = ${regeneratedAt.map((time) => time.toISOString())}::timestamptz[],
+      updated_at = ${regeneratedAt.at(-1) ?? null}
+    where id = ${id}`
+}
+
+/** Removes a tunnel; its subdomain is free when the transaction commits. */
+export async function deleteTunnel(tx: ISql, id: string): Promise<void> {
+  await tx`delete from tunnels where id = ${id}`
+}
+
+/** The tunnel whose token has one of these hashes. */
+export async function findTunnelByToken(
+  sql: ISql,
+  hashes: readonly Buffer[],
+): Promise<{ id: string; userId: string } | undefined> {
+  const [tunnel] = await sql<{ id: string; userId: string }[]>`
+    select id, user_id from tunnels where token_hash in ${sql(hashes as Buffer[])}`
+  return tunnel
+}
