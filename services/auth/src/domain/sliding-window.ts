@@ -23,22 +23,41 @@ const MAX_SUBJECTS = 100_000
  * more than the limit, wherever it begins.
  */
 export function createSlidingWindows(windowMs: number): SlidingWindows {
-  const subjects = new LRUCache<string, number[]>({ max: MAX_SUBJECTS })
+  const subjects = new LRUCache<string, Window>({ max: MAX_SUBJECTS })
   return {
     take(subject, limit, now) {
       const time = now.getTime()
-      const times = subjects.get(subject) ?? []
-      while (times[0] !== undefined && times[0] <= time - windowMs) times.shift()
-      const admitted = times.length < limit
+      const window = subjects.get(subject) ?? { times: [], first: 0 }
+      forget(window, time - windowMs)
+      const { times, first } = window
+      const admitted = times.length - first < limit
       if (admitted) times.push(time)
-      subjects.set(subject, times)
-      const leaving = times[admitted ? 0 : times.length - limit] ?? time
+      subjects.set(subject, window)
+      const counted = times.length - first
+      // Where the limit was lowered, more than one call must leave before a place is free.
+      const leaving = times[admitted ? first : times.length - limit] ?? time
       return {
         admitted,
         limit,
-        remaining: Math.max(limit - times.length, 0),
+        remaining: Math.max(limit - counted, 0),
         resetSeconds: Math.max(Math.ceil((leaving + windowMs - time) / 1000), 1),
       }
     },
+  }
+}
+
+/** The times of admitted calls, in order; those before `first` have left the window. */
+interface Window {
+  times: number[]
+  first: number
+}
+
+function forget(window: Window, until: number): void {
+  const { times } = window
+  while (window.first < times.length && (times[window.first] as number) <= until) window.first++
+  // Moved down only when half of it is dead, so that a call costs the same whatever the limit.
+  if (window.first * 2 > times.length) {
+    window.times = times.slice(window.first)
+    window.first = 0
   }
 }
