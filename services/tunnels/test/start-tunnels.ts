@@ -1,0 +1,95 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { Client, credentials } from '@grpc/grpc-js'
+import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { newId } from '@instatunnel/kit/id'
+import { createLog } from '@instatunnel/kit/log'
+import type { Plan } from '@instatunnel/kit/plans'
+import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
+import { scopesOfRole } from '@instatunnel/kit/scope'
+import { createServiceSigner } from '@instatunnel/kit/service-identity'
+import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import { TunnelServiceService } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { freshDatabase } from '@instatunnel/test/database'
+import { inject } from 'vitest'
+import { readConfig } from '../src/config.ts'
+import { type Overrides, start } from '../src/start.ts'
+import { startAuthStub } from './auth-stub.ts'
+import { type Rpcs, rpcsOf } from './rpcs.ts'
+
+/** The rpcs that users call, as one of them calls them. */
+export type User = { readonly id: string } & Rpcs<typeof TunnelServiceService>
+
+/** The service, running, and those who call it. */
+export interface StartedTunnels {
+  /** A session on the service's schema: to see what was written, and to break it. */
+  readonly sql: Sql
+  /** The settings that it was started with. */
+  readonly environment: Readonly<Record<string, string>>
+  /** A caller: a new user on the free plan, with all of a user's scopes unless said otherwise. */
+  user(options?: { id?: string; plan?: Plan; scopes?: readonly string[] }): User
+  /** The rpcs that services call, as auth calls them. */
+  readonly directory: Rpcs<typeof TunnelDirectoryServiceService>
+  /** All rpcs, with this metadata and nothing else. */
+  callWith(metadata: Record<string, string>): Rpcs<typeof ALL>
+  close(): Promise<void>
+}
+
+const ALL = { ...TunnelServiceService, ...TunnelDirectoryServiceService }
+
+/** Starts the service on a free port: by itself on a new database, unless the settings name another. */
+export async function startTunnels(
+  settings: Readonly<Record<string, string>> = {},
+  overrides: Overrides = {},
+): Promise<StartedTunnels> {
+  const stub = await startAuthStub()
+  const auth = keyPair()
+  const tunnels = keyPair()
+  const environment = {
+    DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
+    NATS_URL: inject('natsUrl'),
+    NATS_SEED: inject('natsSeeds').tunnels,
+    LISTEN: '127.0.0.1:0',
+    LOG_LEVEL: 'silent',
+    TOKEN_PEPPERS: JSON.stringify({ p1: randomBytes(32).toString('base64') }),
+    TOKEN_SECRET: randomBytes(32).toString('base64'),
+    ...settings,
+    AUTH_ADDRESS: stub.address,
+    SERVICE_KEY: tunnels.privateKey,
+    SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, tunnels: tunnels.publicKey }),
+  }
+  const config = readConfig(environment)
+  const running = await start(config, createLog('tunnels', config.LOG_LEVEL), overrides)
+  const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
+  const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'tunnels', connections: 2 })
+  const now = overrides.now ?? (() => new Date())
+  const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
+
+  return {
+    sql,
+    environment,
+    user({ id = newId('user_', new Date()), plan = 'free', scopes = scopesOfRole('user') } = {}) {
+      const credential = { type: 'session', id: 'ses_1' } as const
+      const token = stub.sign(id, { scopes, plan, role: 'user', credential })
+      const metadata = async () => ({ [IDENTITY_METADATA]: await token })
+      return { id, ...rpcsOf(channel, TunnelServiceService, metadata) }
+    },
+    directory: rpcsOf(channel, TunnelDirectoryServiceService, async () => ({
+      [SERVICE_METADATA]: await sign('tunnels'),
+    })),
+    callWith: (metadata) => rpcsOf(channel, ALL, async () => metadata),
+    async close() {
+      channel.close()
+      await running.close()
+      await sql.end({ timeout: 1 })
+      await stub.close()
+    },
+  }
+}
+
+function keyPair() {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  return {
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  }
+}
