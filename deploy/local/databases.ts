@@ -23,7 +23,9 @@ export async function openDatabases(options: {
   const sql = postgres(url.href, { max: 1, onnotice: () => {} })
   const urls: Partial<Record<ServiceName, string>> = {}
   try {
-    await sql.unsafe(`revoke all on database ${database} from public; revoke all on schema public from public`)
+    await sql.unsafe(
+      `revoke all on database ${database} from public; revoke all on schema public from public`,
+    )
     for (const name of serviceNames) {
       const password = await keptSecret(options.dataDir, `postgres-${name}-password`, () =>
         randomBytes(24).toString('hex'),

@@ -29,7 +29,10 @@ const reading = streams.flatMap((stream) => [
 ])
 
 /** Any service may be the first up, so each may make the streams; none may empty or delete one. */
-const making = streams.flatMap((stream) => [`$JS.API.STREAM.CREATE.${stream}`, `$JS.API.STREAM.UPDATE.${stream}`])
+const making = streams.flatMap((stream) => [
+  `$JS.API.STREAM.CREATE.${stream}`,
+  `$JS.API.STREAM.UPDATE.${stream}`,
+])
 
 const lookingUp = ['$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.LIST']
 

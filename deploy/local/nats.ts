@@ -35,7 +35,9 @@ export async function startNats(options: { dataDir: string; port: number }): Pro
   const command = await serverBinary('nats-server')
   const config = join(folder, 'nats.conf')
   const publicKeys = byUser((user) => fromSeed(new TextEncoder().encode(seeds[user])).getPublicKey())
-  await writeFile(config, natsConfig({ port, storeDir: join(folder, 'jetstream'), publicKeys }), { mode: 0o600 })
+  await writeFile(config, natsConfig({ port, storeDir: join(folder, 'jetstream'), publicKeys }), {
+    mode: 0o600,
+  })
 
   const start = async () => {
     const server = await startProcess({ name: 'nats', command, args: ['--config', config] })
@@ -70,7 +72,10 @@ async function seedsOf(dataDir: string): Promise<Record<NatsUser, string>> {
 }
 
 function byUser(value: (user: NatsUser, index: number) => string): Record<NatsUser, string> {
-  return Object.fromEntries(natsUsers.map((user, index) => [user, value(user, index)])) as Record<NatsUser, string>
+  return Object.fromEntries(natsUsers.map((user, index) => [user, value(user, index)])) as Record<
+    NatsUser,
+    string
+  >
 }
 
 function ready(server: RunningProcess): Promise<void> {

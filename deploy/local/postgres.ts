@@ -35,7 +35,9 @@ export async function startPostgres(options: {
   port: number
   durable?: boolean
 }): Promise<Postgres> {
-  const password = await keptSecret(options.dataDir, 'postgres-password', () => randomBytes(24).toString('hex'))
+  const password = await keptSecret(options.dataDir, 'postgres-password', () =>
+    randomBytes(24).toString('hex'),
+  )
   const cluster = await openCluster(options.dataDir, password)
   const port = await portOrFree(options.port)
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
@@ -94,7 +96,11 @@ function spawnServer({ cluster, port, durable }: Serving): Promise<RunningProces
   return startProcess({
     name: 'postgres',
     command: join(cluster.bin, 'postgres'),
-    args: ['-D', cluster.dataPath, ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`])],
+    args: [
+      '-D',
+      cluster.dataPath,
+      ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
+    ],
     ...cluster.run,
     stopSignal: 'SIGINT', // its fast shutdown: open sessions are ended, all is written
   })

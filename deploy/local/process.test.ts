@@ -19,7 +19,8 @@ async function gone(pid: number): Promise<void> {
   for (;;) {
     try {
       process.kill(pid, 0)
-      if (process.platform === 'linux' && /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) return
+      if (process.platform === 'linux' && /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')))
+        return
     } catch {
       return
     }
@@ -29,7 +30,8 @@ async function gone(pid: number): Promise<void> {
 
 describe('startProcess', () => {
   it('kills the whole group when the supervisor dies by SIGKILL', async () => {
-    const grandchild = "console.log(require('child_process').spawn('sleep', ['1000']).pid); setInterval(() => {}, 1000)"
+    const grandchild =
+      "console.log(require('child_process').spawn('sleep', ['1000']).pid); setInterval(() => {}, 1000)"
     const supervisor = await startProcess({
       name: 'supervisor',
       command: node,
@@ -56,7 +58,8 @@ describe('startProcess', () => {
   })
 
   it('keeps the last lines and the exit code', async () => {
-    const script = 'for (let i = 0; i < 100; i++) console.log(i); console.error("broken"); process.exitCode = 3'
+    const script =
+      'for (let i = 0; i < 100; i++) console.log(i); console.error("broken"); process.exitCode = 3'
     const child = await startProcess({ name: 'brief', command: node, args: ['-e', script] })
     expect(await child.exited).toEqual({ code: 3, signal: null })
     expect(child.lines()).toHaveLength(40)
@@ -67,7 +70,10 @@ describe('startProcess', () => {
     const child = await startProcess({
       name: 'env',
       command: node,
-      args: ['-p', 'Object.keys(process.env).filter((name) => !["PWD", "SHLVL", "_", "OLDPWD"].includes(name)).join()'],
+      args: [
+        '-p',
+        'Object.keys(process.env).filter((name) => !["PWD", "SHLVL", "_", "OLDPWD"].includes(name)).join()',
+      ],
       env: { ONE: '1' },
     })
     await child.exited

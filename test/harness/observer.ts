@@ -86,7 +86,9 @@ export async function observe({
         }
         const timer = setTimeout(() => {
           waiting.delete(look)
-          reject(new Error(`no such event; seen: ${events.map((event) => event.subject).join(', ') || 'none'}`))
+          reject(
+            new Error(`no such event; seen: ${events.map((event) => event.subject).join(', ') || 'none'}`),
+          )
         }, patienceMs)
         waiting.add(look)
         look()

@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '@instatunnel/local/config'
+import type { Nats } from '@instatunnel/local/nats'
+import type { Postgres } from '@instatunnel/local/postgres'
 import { type Stack, startStack } from '@instatunnel/local/stack'
 import { type Observer, observe } from './observer.ts'
 import { type Call, restClient } from './rest-client.ts'
@@ -25,6 +27,8 @@ const freePorts = {
 
 /** The whole platform, as `npm start` runs it, and what a test needs to talk to it. */
 export interface TestStack extends Stack {
+  readonly postgres: Postgres
+  readonly nats: Nats
   /** Calls the gateway's REST API. */
   call: Call
   /** Reads the event streams from their start on. */
@@ -45,12 +49,16 @@ export async function startTestStack({
   const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-stack-'))
   const config = readConfig({ INSTATUNNEL_DATA: dataDir, ...freePorts, ...noLimits, ...settings })
   const stack = await startStack({ config, env, durable: false })
+  const { nats, postgres } = stack
+  if (!nats || !postgres) throw new Error('a test stack has its own servers')
   const observers: Observer[] = []
   return {
     ...stack,
+    nats,
+    postgres,
     call: restClient({ port: stack.gateway.port, host: config.domain }),
     observe: async () => {
-      const observer = await observe({ url: stack.nats.url, seed: stack.nats.seeds.observer })
+      const observer = await observe({ url: nats.url, seed: nats.seeds.observer })
       observers.push(observer)
       return observer
     },

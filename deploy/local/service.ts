@@ -1,0 +1,91 @@
+import { join } from 'node:path'
+import { portOrFree } from './ports.ts'
+import { describeExit, type Exit, type RunningProcess, startProcess } from './process.ts'
+import { repository } from './repository.ts'
+import type { ServiceName } from './service-names.ts'
+
+/** The schema is migrated first, and replicas wait for one another. */
+const startTimeoutMs = 60_000
+
+/** One replica of a service. */
+export interface Service {
+  readonly name: ServiceName
+  /** Counted from 0. */
+  readonly replica: number
+  /** Where it answers gRPC, as "host:port": the same after a restart. */
+  readonly address: string
+  readonly port: number
+  /** The replica as it runs now; another after start(). */
+  process(): RunningProcess
+  stop(): Promise<Exit>
+  /** Ends it as a crash would, unless another signal is named. */
+  kill(signal?: NodeJS.Signals): Promise<Exit>
+  /** Starts it again on the same port, with `env` on top of what it had; resolves once it serves. */
+  start(env?: Record<string, string>): Promise<void>
+  /** Stops it, and starts it again as start() does. */
+  restart(env?: Record<string, string>): Promise<void>
+}
+
+/** Starts a replica and resolves once it serves. Its environment is `env` and nothing else. */
+export async function startService(options: {
+  name: ServiceName
+  replica: number
+  /** 0 means any free one. */
+  port: number
+  env: Record<string, string>
+}): Promise<Service> {
+  const { name, replica } = options
+  const port = await portOrFree(options.port)
+  const address = `127.0.0.1:${port}`
+  let env: Record<string, string> = { ...options.env, LISTEN: address }
+  const launch = async () => {
+    const running = await startProcess({
+      name: replica === 0 ? name : `${name} ${replica + 1}`,
+      command: process.execPath,
+      args: ['--enable-source-maps', join(repository, 'services', name, 'src/main.ts')],
+      cwd: repository,
+      env,
+    })
+    await serving(running)
+    return running
+  }
+
+  let running = await launch()
+  const start = async (more: Record<string, string> = {}) => {
+    env = { ...env, ...more }
+    running = await launch()
+  }
+  return {
+    name,
+    replica,
+    address,
+    port,
+    process: () => running,
+    stop: () => running.stop(),
+    kill: (signal) => running.kill(signal),
+    start,
+    async restart(more) {
+      await running.stop()
+      await start(more)
+    },
+  }
+}
+
+/** Resolves at the log line that says that it serves. */
+async function serving(running: RunningProcess): Promise<void> {
+  const { name } = running
+  await new Promise<void>((resolve, reject) => {
+    const fail = (why: string) => {
+      clearTimeout(timer)
+      reject(new Error(`${name} ${why}:\n${running.lines().join('\n')}`))
+    }
+    const timer = setTimeout(() => running.kill().then(() => fail('did not serve in time')), startTimeoutMs)
+    const end = running.onLine((line) => {
+      if (!line.startsWith('{') || !line.includes('"msg":"serving"')) return
+      clearTimeout(timer)
+      end()
+      resolve()
+    })
+    running.exited.then((exit) => fail(`${describeExit(exit)} before it served`))
+  })
+}

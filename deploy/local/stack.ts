@@ -1,0 +1,145 @@
+import { mkdir } from 'node:fs/promises'
+import type { Config } from './config.ts'
+import { openDatabases } from './databases.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+import { type Nats, startNats } from './nats.ts'
+import { portOrFree } from './ports.ts'
+import { type Postgres, startPostgres } from './postgres.ts'
+import type { RunningProcess } from './process.ts'
+import { openSecrets, type Secrets } from './secrets.ts'
+import { type Service, startService } from './service.ts'
+import { serviceEnvironment } from './service-environment.ts'
+import { type ServiceName, serviceNames } from './service-names.ts'
+
+/** The whole platform as it runs, with a handle on each part. */
+export interface Stack {
+  readonly gateway: Gateway
+  /** Every replica of every service. */
+  readonly services: readonly Service[]
+  service(name: ServiceName, replica?: number): Service
+  /** Absent where the user gave a server of their own. */
+  readonly postgres: Postgres | undefined
+  readonly nats: Nats | undefined
+  readonly secrets: Secrets
+  readonly databaseUrls: Readonly<Record<ServiceName, string>>
+  /** Every child as it runs now. */
+  processes(): RunningProcess[]
+  /** Stops everything, the front door first. */
+  stop(): Promise<void>
+}
+
+/** What to start. */
+export interface StackOptions {
+  config: Config
+  /** Added to a service's environment. */
+  env?: Partial<Record<ServiceName, Record<string, string>>>
+  /** false leaves out every fsync of the database: for data that is thrown away. */
+  durable?: boolean
+  /** Ends a start that is under way: what was started is stopped, and the start rejects. */
+  signal?: AbortSignal
+}
+
+/** Starts everything in order and resolves once the whole chain answers. A start that fails leaves nothing behind. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const closing = new AsyncDisposableStack()
+  try {
+    return await open(options, closing)
+  } catch (error) {
+    await closing.disposeAsync()
+    throw error
+  }
+}
+
+async function open(options: StackOptions, closing: AsyncDisposableStack): Promise<Stack> {
+  const { config, signal, durable } = options
+  const { dataDir } = config
+  const stoppable = <T extends { stop(): Promise<unknown> }>(part: T) => {
+    closing.defer(async () => {
+      await part.stop()
+    })
+    return part
+  }
+
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const [secrets, postgres, nats] = await all([
+    openSecrets(dataDir),
+    config.databaseUrl
+      ? undefined
+      : startPostgres({ dataDir, port: config.postgresPort, durable }).then(stoppable),
+    config.natsUrl ? undefined : startNats({ dataDir, port: config.natsPort }).then(stoppable),
+  ])
+  signal?.throwIfAborted()
+  const databaseUrls = postgres
+    ? await openDatabases({ dataDir, adminUrl: postgres.url })
+    : byService(() => config.databaseUrl as string)
+
+  const gatewayPort = await portOrFree(config.gatewayPort)
+  const ports = await portsOf(config)
+  const addresses = byService((name) => ports[name].map((port) => `127.0.0.1:${port}`))
+  const surroundings = {
+    config,
+    secrets,
+    databaseUrls,
+    natsUrl: config.natsUrl ?? (nats as Nats).url,
+    natsSeeds: nats?.seeds ?? {},
+    addresses,
+    publicUrl: `http://${config.domain}:${gatewayPort}`,
+  }
+  // All at once: they wait for one another where they must.
+  const services = await all(
+    serviceNames.flatMap((name) => {
+      const env = { ...serviceEnvironment(name, surroundings), ...options.env?.[name] }
+      return ports[name].map((port, replica) => startService({ name, replica, port, env }).then(stoppable))
+    }),
+  )
+  signal?.throwIfAborted()
+
+  const gateway = stoppable(
+    await startGateway({
+      dataDir,
+      domain: config.domain,
+      port: gatewayPort,
+      services: addresses,
+      trustedHops: config.trustedHops,
+    }),
+  )
+  await gateway.healthy(signal)
+
+  return {
+    gateway,
+    services,
+    service: (name, replica = 0) => {
+      const found = services.find((service) => service.name === name && service.replica === replica)
+      if (!found) throw new Error(`there is no replica ${replica} of ${name}`)
+      return found
+    },
+    postgres,
+    nats,
+    secrets,
+    databaseUrls,
+    processes: () => [gateway, ...services, nats, postgres].flatMap((part) => (part ? [part.process()] : [])),
+    stop: () => closing.disposeAsync(),
+  }
+}
+
+/** Promise.all that waits for every one even when one fails: what came up must be known before it is stopped. */
+async function all<T extends readonly unknown[]>(
+  parts: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(parts)
+  return Promise.all(parts)
+}
+
+async function portsOf({ servicePorts, replicas }: Config): Promise<Record<ServiceName, number[]>> {
+  const ports: Record<ServiceName, number[]> = { auth: [], keys: [], tunnels: [] }
+  for (const name of serviceNames) {
+    for (let replica = 0; replica < replicas; replica++) {
+      ports[name].push(await portOrFree(replica === 0 ? servicePorts[name] : 0))
+    }
+  }
+  return ports
+}
+
+function byService<T>(value: (name: ServiceName) => T): Record<ServiceName, T> {
+  return Object.fromEntries(serviceNames.map((name) => [name, value(name)])) as Record<ServiceName, T>
+}
