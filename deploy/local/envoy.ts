@@ -1,0 +1,131 @@
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { dirname, join, relative } from 'node:path'
+import { clustersFile, gatewayFiles, type Place, type ServiceAddresses } from '@instatunnel/gateway/place'
+import { type Exit, type RunningProcess, startProcess } from './process.ts'
+import { repository } from './repository.ts'
+import { serverBinary } from './server-binary.ts'
+
+const descriptors = join(repository, 'proto/gen/descriptors.binpb')
+
+/** Envoy listens once it has asked every replica for its health: a second for each that hangs. */
+const startTimeoutMs = 30_000
+const pollMs = 20
+
+/** What differs by place, and how Envoy is run here. */
+export interface EnvoyOptions extends Omit<Place, 'address'> {
+  /** A folder for this Envoy alone; everything in it that Envoy reads is written anew. */
+  runDir: string
+  /** Loopback unless it is said otherwise. */
+  address?: string
+  /** Worker threads; one for each core unless it is said otherwise. */
+  concurrency?: number
+  /** The program; by default the one that npm start would take. */
+  binary?: string
+  /** Hears each line of the access log, parsed. */
+  onAccessLog?: (entry: Record<string, unknown>) => void
+  /** Changes a file before Envoy reads it, e.g. a timeout in a test. */
+  edit?: (file: string, text: string) => string
+}
+
+/** A running Envoy. */
+export interface Envoy {
+  readonly port: number
+  readonly pid: number
+  readonly process: RunningProcess
+  readonly exited: Promise<Exit>
+  /** The last lines that it wrote, without the access log. */
+  logTail(): string[]
+  stop(): Promise<Exit>
+  kill(signal?: NodeJS.Signals): Promise<Exit>
+  /** Sends new requests to these replicas from now on; no restart, and nothing in flight is cut. */
+  updateServices(services: ServiceAddresses): Promise<void>
+  /** GET on the admin interface, e.g. "/stats?filter=upstream_rq". */
+  admin(path: string): Promise<string>
+}
+
+/** Starts Envoy on the gateway's files; resolves once it listens. */
+export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
+  const { runDir, address = '127.0.0.1', edit = (_file, text) => text } = options
+  const socket = join(runDir, 'admin.sock')
+  await rm(socket, { force: true })
+
+  const write = async (file: string, text: string) => {
+    const path = join(runDir, file)
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await writeFile(`${path}.new`, edit(file, text), { mode: 0o600 })
+    await rename(`${path}.new`, path) // Envoy hears of moves, and never reads half a file
+  }
+  for (const [file, text] of Object.entries(gatewayFiles({ ...options, address }))) await write(file, text)
+  await copyFile(descriptors, join(runDir, 'descriptors.binpb'))
+
+  const running = await startProcess({
+    name: 'envoy',
+    command: options.binary ?? (await serverBinary('envoy')),
+    args: [
+      ...['--config-path', 'envoy.yaml'],
+      '--disable-hot-restart', // two Envoys of one machine share nothing
+      ...['--log-level', 'warning'],
+      ...['--file-flush-interval-msec', '100'],
+      ...(options.concurrency ? ['--concurrency', String(options.concurrency)] : []),
+    ],
+    cwd: runDir,
+  })
+  if (options.onAccessLog) hearAccessLog(running, options.onAccessLog)
+  const admin = (path: string) => get(socket, path)
+  return {
+    port: await listening(running, admin),
+    pid: running.pid,
+    process: running,
+    exited: running.exited,
+    logTail: () => ownLines(running),
+    stop: running.stop,
+    kill: running.kill,
+    updateServices: (services) => write('place/clusters.yaml', clustersFile({ ...options, services })),
+    admin,
+  }
+}
+
+function hearAccessLog(running: RunningProcess, hear: (entry: Record<string, unknown>) => void) {
+  running.onLine((line) => {
+    if (line.startsWith('{')) hear(JSON.parse(line))
+  })
+}
+
+const ownLines = (running: RunningProcess) => running.lines().filter((line) => !line.startsWith('{'))
+
+async function listening(running: RunningProcess, admin: (path: string) => Promise<string>): Promise<number> {
+  let going = true
+  running.exited.then(() => {
+    going = false
+  })
+  const deadline = Date.now() + startTimeoutMs
+  while (going && Date.now() < deadline) {
+    // A file that is wrong does not end it: it would run on without listening, or reset every connection.
+    if (running.lines().some((line) => line.includes('rejected'))) break
+    const port = await admin('/listeners?format=json').then(portIn, () => undefined)
+    if (port) return port
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
+  await running.kill()
+  throw new Error(`Envoy does not start:\n${ownLines(running).join('\n')}`)
+}
+
+function portIn(listeners: string): number | undefined {
+  return JSON.parse(listeners).listener_statuses?.[0]?.local_address?.socket_address?.port_value
+}
+
+function get(socket: string, path: string): Promise<string> {
+  // The path of a socket may have 107 bytes: the way from here is often the shorter one.
+  const [socketPath] = [socket, relative(process.cwd(), socket)].sort((a, b) => a.length - b.length)
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, path, agent: false }, (incoming) => {
+      const chunks: Buffer[] = []
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+      incoming.on('error', reject)
+      incoming.on('end', () => resolve(Buffer.concat(chunks).toString()))
+    })
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}

@@ -1,0 +1,124 @@
+-- On the way in: a body must be application/json (415) and JSON to the letter (400, RFC 8259). The transcoder's own
+-- parser takes single quotes, names without quotes, trailing commas and raw control characters.
+local rows = require('rows')
+local byte = string.byte
+
+-- Deeper than anything the contract takes (metadata: 16 levels), and less than what the services can decode.
+local max_depth = 32
+
+local escapes = {} -- what may follow a backslash
+for char in ('"\\/bfnrt'):gmatch('.') do escapes[byte(char)] = true end
+local LITERALS = { [byte('t')] = 'true', [byte('f')] = 'false', [byte('n')] = 'null' }
+local QUOTE, BACKSLASH, COMMA, COLON, U = byte('"'), byte('\\'), byte(','), byte(':'), byte('u')
+local OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST = byte('{'), byte('}'), byte('['), byte(']')
+
+-- Past the white space from `i` on; with it the byte that stands there.
+local function skip(text, i)
+  while true do
+    local c = byte(text, i)
+    if c ~= 32 and c ~= 9 and c ~= 10 and c ~= 13 then return i, c end
+    i = i + 1
+  end
+end
+
+-- Past the string whose quote stands at `i`, or nil and where it goes wrong.
+local function past_string(text, i)
+  i = i + 1
+  while true do
+    local c = byte(text, i)
+    if c == QUOTE then return i + 1 end
+    if not c or c < 32 then return nil, i end
+    if c ~= BACKSLASH then
+      i = i + 1
+    elseif escapes[byte(text, i + 1)] then
+      i = i + 2
+    elseif byte(text, i + 1) == U and text:find('^%x%x%x%x', i + 2) then
+      i = i + 6
+    else
+      return nil, i
+    end
+  end
+end
+
+-- Past the number or literal that begins at `i`, or nil and where it goes wrong.
+local function past_scalar(text, i)
+  local word = LITERALS[byte(text, i)]
+  if word then
+    if text:sub(i, i + #word - 1) == word then return i + #word end
+    return nil, i
+  end
+  local _, last = text:find('^-?%d+', i)
+  if not last or text:find('^-?0%d', i) then return nil, i end
+  local _, fraction = text:find('^%.%d+', last + 1)
+  last = fraction or last
+  local _, exponent = text:find('^[eE][+-]?%d+', last + 1)
+  return (exponent or last) + 1
+end
+
+-- Reads the text to its end. nil and the names of the fields that hold lists where it is a JSON object;
+-- otherwise what is wrong with it.
+local function fault(text)
+  local stack, depth = {}, 0 -- what is open: OPEN_OBJECT or OPEN_LIST
+  local lists, name = {}, '' -- of the body's own fields
+  local i, c = skip(text, 1)
+  if c ~= OPEN_OBJECT then return 'must be a JSON object' end
+
+  local function wrong(at) return ('is not valid JSON at byte %d'):format(at) end
+  local expects = 'value' -- 'value', 'end or value' in a list just opened, 'name', 'end or name', 'comma or end'
+  while true do
+    i, c = skip(text, i)
+    local inside = stack[depth]
+    if (c == CLOSE_OBJECT and inside == OPEN_OBJECT or c == CLOSE_LIST and inside == OPEN_LIST)
+      and (expects == 'comma or end' or expects == 'end or name' or expects == 'end or value') then
+      depth = depth - 1
+      expects = 'comma or end'
+      i = i + 1
+      if depth == 0 then
+        local rest, more = skip(text, i)
+        if more then return wrong(rest) end
+        return nil, lists
+      end
+    elseif expects == 'comma or end' then
+      if c ~= COMMA then return wrong(i) end
+      expects = inside == OPEN_OBJECT and 'name' or 'value'
+      i = i + 1
+    elseif expects == 'name' or expects == 'end or name' then
+      if c ~= QUOTE then return wrong(i) end
+      local past, at = past_string(text, i)
+      if not past then return wrong(at) end
+      if depth == 1 then name = text:sub(i + 1, past - 2) end
+      i, c = skip(text, past)
+      if c ~= COLON then return wrong(i) end
+      expects = 'value'
+      i = i + 1
+    elseif c == OPEN_OBJECT or c == OPEN_LIST then
+      if depth == max_depth then return 'is nested too deeply', nil, name end
+      if depth == 1 and c == OPEN_LIST then lists[#lists + 1] = name end
+      depth = depth + 1
+      stack[depth] = c
+      expects = c == OPEN_OBJECT and 'end or name' or 'end or value'
+      i = i + 1
+    else
+      local past, at
+      if c == QUOTE then past, at = past_string(text, i) elseif c then past, at = past_scalar(text, i) end
+      if not past then return wrong(at or i) end
+      expects = 'comma or end'
+      i = past
+    end
+  end
+end
+
+function envoy_on_request(handle)
+  if handle:headers():get('content-length') == '0' then return end
+  local body = handle:body() -- waits for it; what was taken from the handle before is no longer valid then
+  if not body or body:length() == 0 then return end
+
+  local media_type = (handle:headers():get('content-type') or ''):match('^%s*([^;%s]*)'):lower()
+  if media_type ~= 'application/json' then return handle:respond({ [':status'] = '415' }, '') end
+
+  local problem, lists, field = fault(body:getBytes(0, body:length()))
+  if problem then return handle:respond({ [':status'] = '400' }, rows.field_json(field or 'body', problem)) end
+
+  -- The transcoder does not say which field holds a list where none may be: errors.lua looks here.
+  if #lists > 0 then handle:streamInfo():dynamicMetadata():set('body', 'lists', table.concat(lists, ', ')) end
+end

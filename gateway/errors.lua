@@ -1,0 +1,79 @@
+-- On the way out: every failure becomes the one error shape, and nothing of gRPC or Envoy reaches a client.
+local rows = require('rows')
+
+-- What the transcoder calls a type, in words for people.
+local wanted = {
+  TYPE_STRING = 'must be a string',
+  TYPE_BOOL = 'must be true or false',
+  TYPE_INT32 = 'must be a whole number between -2147483648 and 2147483647',
+  TYPE_UINT32 = 'must be a whole number between 0 and 4294967295',
+  TYPE_DOUBLE = 'must be a number',
+  ['type.googleapis.com/google.protobuf.Struct'] = 'must be an object',
+  ['type.googleapis.com/google.protobuf.FieldMask'] = 'must be field names with commas between them',
+  ['type.googleapis.com/google.protobuf.Timestamp'] = 'must be a time as in RFC 3339',
+}
+
+-- The transcoder's texts → the field at fault and what is wrong with it.
+-- https://github.com/grpc-ecosystem/grpc-httpjson-transcoding (request_weaver.cc, type_helper.cc) and protobuf's json converter
+local function field_at_fault(text, lists)
+  local field, kind = text:match('^([^:]*): invalid value .* for type ([%w_./]+)$')
+  if field and text:find(': invalid value Starting an object on a scalar field for type ', 1, true) == #field + 1 then
+    return kind, 'must not be an object'
+  end
+  if field and field ~= '' then return field, wanted[kind] or 'is not valid' end
+
+  field = text:match('^Could not find field "(.-)" in the type ')
+  if field then return field, 'is not a parameter of this call' end
+  field = text:match('^Encountered a non%-leaf field "(.-)" that is not a message')
+  if field then return field, 'has no fields of its own' end
+  field = text:match(' of the field ([%w_.]+) is conflicting with the value ')
+  if field then return field, 'differs between the body and the path or query' end
+  field = text:match('^(.-)%.fields.-: Repeated map key: ')
+  if field then return field, 'holds a name twice' end
+  if text:find('Proto field is not repeating, cannot start list', 1, true) then
+    return lists or 'body', 'must not be a list'
+  end
+  if text:find('Proto fields must have a name', 1, true) then return 'body', 'holds a field without a name' end
+  if text:find('^Encountered non UTF%-8') then return 'body', 'is not valid UTF-8' end
+  if text:find('^Number exceeds the range') then return 'body', 'holds a number that is too large' end
+  return 'body', 'is not valid JSON'
+end
+
+-- Header values are checked nowhere else: only a number and a JSON object of ours become an answer.
+local function finished(headers)
+  local status, body = headers:get('x-instatunnel-error-status'), headers:get('x-instatunnel-error-body')
+  headers:remove('x-instatunnel-error-status')
+  headers:remove('x-instatunnel-error-body')
+  if status and body and status:find('^[45]%d%d$') and body:find('^{.*}$') then return status, body end
+end
+
+-- The answer, from now on. The length is told before the body is touched: headers may leave after that.
+local function answer(handle, status, json)
+  local headers = handle:headers()
+  headers:replace(':status', tostring(status))
+  headers:replace('content-type', 'application/json')
+  headers:replace('content-length', tostring(#json))
+  local body = handle:body(true)
+  if body then body:setBytes(json) end
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local from_service = headers:get('x-envoy-upstream-service-time') ~= nil
+  headers:remove('x-envoy-upstream-service-time')
+  headers:remove('grpc-status')
+  headers:remove('grpc-message')
+
+  if headers:get('x-instatunnel-refused-by') then
+    headers:remove('x-instatunnel-refused-by')
+    local body = handle:body()
+    local told = handle:streamInfo():dynamicMetadata():get('body')
+    body:setBytes(rows.field_json(field_at_fault(body:getBytes(0, body:length()), told and told.lists)))
+    return
+  end
+  if not from_service or headers:get(':status') == '200' then return end
+
+  local status, json = finished(headers)
+  if status then return answer(handle, status, json) end
+  answer(handle, 500, rows.json('internal'))
+end

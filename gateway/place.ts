@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Where each service's replicas are, as "host:port". With none the service is unavailable. */
+export interface ServiceAddresses {
+  auth: string[]
+  keys: string[]
+  tunnels: string[]
+}
+
+/** PEM files; Envoy takes new ones that are moved in their place. */
+export interface TlsFiles {
+  certFile: string
+  keyFile: string
+  /** Who signs the other side's certificate: with it the other side must show one. */
+  caFile?: string
+}
+
+/** What differs from one place to the other. */
+export interface Place {
+  /** Where clients connect to. */
+  address: string
+  /** 0 means any free one. */
+  port: number
+  services: ServiceAddresses
+  /** The hosts that the API answers on, without a port. */
+  apiHosts: string[]
+  /** How many proxies of ours stand before Envoy, each appending to X-Forwarded-For. */
+  trustedHops: number
+  /** mTLS to the services. */
+  tls?: Required<TlsFiles>
+  /** TLS towards clients. */
+  downstreamTls?: TlsFiles
+}
+
+/** The files that are the same everywhere, beside the contract's descriptors.binpb. */
+const constantFiles = ['envoy.yaml', 'body.lua', 'errors.lua', 'rows.lua']
+
+/** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
+export function gatewayFiles(place: Place): Record<string, string> {
+  const secrets = [...secretsOf('downstream', place.downstreamTls), ...secretsOf('upstream', place.tls)]
+  return {
+    ...Object.fromEntries(constantFiles.map((file) => [file, read(file)])),
+    'http.yaml': fill('http.yaml', { TRUSTED_HOPS: place.trustedHops }),
+    'place/listeners.yaml': fill('place/listeners.yaml', {
+      ADDRESS: place.address,
+      PORT: place.port,
+      DOWNSTREAM_TLS: tlsSocket('Downstream', place.downstreamTls),
+    }),
+    'place/routes.yaml': fill('place/routes.yaml', { API_HOSTS: place.apiHosts }),
+    'place/clusters.yaml': clustersFile(place),
+    ...(secrets.length === 0 ? {} : { 'place/secrets.yaml': JSON.stringify({ resources: secrets }) }),
+  }
+}
+
+/** The one file that changes when replicas come and go. */
+export function clustersFile({ services, tls }: Pick<Place, 'services' | 'tls'>): string {
+  return fill('place/clusters.yaml', {
+    AUTH: endpoints(services.auth),
+    KEYS: endpoints(services.keys),
+    TUNNELS: endpoints(services.tunnels),
+    UPSTREAM_TLS: tlsSocket('Upstream', tls),
+  })
+}
+
+const read = (file: string) => readFileSync(join(import.meta.dirname, file), 'utf8')
+
+/** Puts values where the file says $NAME, as JSON, which is YAML too. */
+function fill(file: string, values: Record<string, unknown>): string {
+  return read(file).replace(/\$([A-Z_]+)/g, (_, name: string) => {
+    if (!(name in values)) throw new Error(`${file} asks for ${name}, which nobody gives`)
+    return JSON.stringify(values[name])
+  })
+}
+
+function endpoints(addresses: string[]) {
+  return addresses.map((address) => {
+    const { hostname, port } = new URL(`http://${address}`)
+    const socket_address = { address: hostname.replace(/^\[|\]$/g, ''), port_value: Number(port || 80) }
+    return { endpoint: { address: { socket_address } } }
+  })
+}
+
+const tlsTypes = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3'
+
+/** TLS with the certificates of place/secrets.yaml, so that Envoy takes new ones without a restart; null for none. */
+function tlsSocket(side: 'Downstream' | 'Upstream', files: TlsFiles | undefined) {
+  if (!files) return null
+  const name = side.toLowerCase()
+  const sds_config = { resource_api_version: 'V3', path_config_source: { path: 'place/secrets.yaml' } }
+  const common_tls_context = {
+    tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
+    alpn_protocols: side === 'Downstream' ? ['h2', 'http/1.1'] : ['h2'],
+    tls_certificate_sds_secret_configs: [{ name, sds_config }],
+    ...(files.caFile ? { validation_context_sds_secret_config: { name: `${name}-ca`, sds_config } } : {}),
+  }
+  const demanding = side === 'Downstream' && files.caFile ? { require_client_certificate: true } : {}
+  return {
+    name: 'tls',
+    typed_config: { '@type': `${tlsTypes}.${side}TlsContext`, common_tls_context, ...demanding },
+  }
+}
+
+/** https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret */
+function secretsOf(name: 'downstream' | 'upstream', files: TlsFiles | undefined) {
+  if (!files) return []
+  const secret = { '@type': `${tlsTypes}.Secret` }
+  const certificate_chain = { filename: files.certFile }
+  const private_key = { filename: files.keyFile }
+  const validation_context = { trusted_ca: { filename: files.caFile } }
+  return [
+    { ...secret, name, tls_certificate: { certificate_chain, private_key } },
+    ...(files.caFile ? [{ ...secret, name: `${name}-ca`, validation_context }] : []),
+  ]
+}

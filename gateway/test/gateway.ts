@@ -1,0 +1,73 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Envoy, type EnvoyOptions, startEnvoy } from '@instatunnel/local/envoy'
+import { type Authorizer, authorizer } from './authorizer.ts'
+import { type Backend, startBackend } from './backend.ts'
+import { type RawAnswer, sendRaw } from './raw-http.ts'
+
+/** A real Envoy on the gateway's files, before backends that do nothing and an authorizer that does as it is told. */
+export interface TestGateway {
+  envoy: Envoy
+  port: number
+  auth: Backend & { check: Authorizer }
+  keys: Backend
+  tunnels: Backend
+  /** Each line of the access log so far. */
+  log: Record<string, unknown>[]
+  call: (method: string, path: string, options?: CallOptions) => Promise<RawAnswer>
+  stop(): Promise<void>
+}
+
+export interface CallOptions {
+  headers?: Record<string, string>
+  /** Sent as it is, with its length. */
+  body?: string | Buffer
+  host?: string
+}
+
+export async function startGateway(options: Partial<EnvoyOptions> = {}): Promise<TestGateway> {
+  const runDir = await mkdtemp(join(tmpdir(), 'gateway-'))
+  const check = authorizer()
+  const [auth, keys, tunnels] = await Promise.all([
+    startBackend(0, check.addTo),
+    startBackend(),
+    startBackend(),
+  ])
+  const log: Record<string, unknown>[] = []
+  const envoy = await startEnvoy({
+    runDir,
+    port: 0,
+    services: { auth: [auth.address], keys: [keys.address], tunnels: [tunnels.address] },
+    apiHosts: ['api.test'],
+    trustedHops: 0,
+    concurrency: 1,
+    onAccessLog: (entry) => log.push(entry),
+    ...options,
+  })
+  return {
+    envoy,
+    port: envoy.port,
+    auth: Object.assign(auth, { check }),
+    keys,
+    tunnels,
+    log,
+    call: (method, path, { headers = {}, body, host = 'api.test' } = {}) => {
+      const all: Record<string, string> = { host, connection: 'close', ...headers }
+      if (body !== undefined) {
+        all['content-type'] ??= 'application/json'
+        all['content-length'] ??= String(Buffer.byteLength(body))
+      }
+      const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+      return sendRaw(envoy.port, [
+        `${method} ${path} HTTP/1.1\r\n${head.join('')}\r\n`,
+        Buffer.from(body ?? ''),
+      ])
+    },
+    stop: async () => {
+      await envoy.kill()
+      await Promise.all([auth, keys, tunnels].map((backend) => backend.stop()))
+      await rm(runDir, { recursive: true, force: true })
+    },
+  }
+}
