@@ -1,0 +1,70 @@
+import { join } from 'node:path'
+import { readConfig } from './config.ts'
+import { tryLock } from './folder-lock.mjs'
+import { describeExit, type RunningProcess } from './process.ts'
+import { startStack } from './stack.ts'
+import { welcome } from './welcome.ts'
+
+/**
+ * One Ctrl-C arrives more than once: from the terminal, and handed on by npm and by the bootstrap. A signal this
+ * soon after the first is the same one.
+ */
+const sameSignalMs = 500
+
+/** `npm start`: runs the platform until it is told to stop, or until a part of it dies. */
+async function main(): Promise<number> {
+  const config = readConfig(process.env)
+  const lock = tryLock(join(config.dataDir, 'lock'))
+  if (lock.heldBy !== undefined) {
+    console.error(
+      `${config.dataDir} is in use by process ${lock.heldBy}: stop that one, or name another INSTATUNNEL_DATA`,
+    )
+    return 1
+  }
+  const stopping = stopSignal()
+  try {
+    console.error('starting…')
+    const stack = await startStack({ config, signal: stopping })
+    console.log(welcome(stack))
+    const end = await Promise.race([aborted(stopping), firstDeath(stack.processes())])
+    if (end) console.error(`\n${end.name} ${describeExit(await end.exited)}:\n${end.lines().join('\n')}\n`)
+    console.error('stopping…')
+    await stack.stop()
+    return end ? 1 : 0
+  } catch (error) {
+    if (stopping.aborted) return 0
+    console.error((error as Error).message)
+    return 1
+  } finally {
+    lock.release()
+  }
+}
+
+/** Aborts at the first signal, or when whoever started us is gone; a second signal ends us, and so all children, at once. */
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController()
+  let first = 0
+  const stop = () => {
+    if (!stopping.signal.aborted) {
+      first = Date.now()
+      stopping.abort()
+    } else if (Date.now() - first > sameSignalMs) process.exit(130)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
+  process.on('disconnect', stop)
+  return stopping.signal
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+}
+
+function firstDeath(processes: RunningProcess[]): Promise<RunningProcess> {
+  return Promise.race(processes.map((running) => running.exited.then(() => running)))
+}
+
+process.exitCode = await main()
+process.channel?.unref() // the channel to the bootstrap must not keep us
