@@ -50,8 +50,17 @@ export const commonRefusals = {
   TIMEOUT: 'timeout',
 } as const satisfies Refusals
 
-/** A refusal that names the fields at fault; its message is that of all of them. */
-export const invalidFields = (fields: readonly FieldViolation[]) =>
-  new Refusal('INVALID_FIELDS', fields.map(({ field, message }) => `${field}: ${message}`).join('; '), {
-    fields,
-  })
+// The answer travels in trailers, which carry some tens of KiB: a request with ten thousand faults hears of the first.
+const MAX_FIELDS = 10
+const MAX_FIELD_NAME = 60
+const MAX_FIELD_MESSAGE = 200
+
+/** A refusal that names the fields at fault, the first ten of them; its message is that of all that it names. */
+export function invalidFields(violations: readonly FieldViolation[]): Refusal {
+  const fields = violations.slice(0, MAX_FIELDS).map(({ field, message }) => ({
+    field: field.slice(0, MAX_FIELD_NAME),
+    message: message.slice(0, MAX_FIELD_MESSAGE),
+  }))
+  const message = fields.map(({ field, message: said }) => `${field}: ${said}`).join('; ')
+  return new Refusal('INVALID_FIELDS', message, { fields })
+}

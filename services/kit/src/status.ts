@@ -50,7 +50,8 @@ export function statusOf(refusal: Refusal, refusals: Refusals): StatusObject {
   metadata.set('x-instatunnel-error-status', String(rest.status))
   metadata.set('x-instatunnel-error-body', rest.body)
   metadata.set('grpc-status-details-bin', detailsOf(refusal, code))
-  return { code, details: refusal.message, metadata }
+  // grpc-js writes the message with encodeURI, which throws on half a surrogate pair.
+  return { code, details: refusal.message.toWellFormed(), metadata }
 }
 
 /**
@@ -60,7 +61,7 @@ export function statusOf(refusal: Refusal, refusals: Refusals): StatusObject {
 export function refusalFrom(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error
   const code = (error as { code?: unknown } | undefined)?.code
-  if (code === grpcStatus.DEADLINE_EXCEEDED) {
+  if (code === grpcStatus.DEADLINE_EXCEEDED || code === STATEMENT_TIMEOUT) {
     return new Refusal('TIMEOUT', 'The service did not answer in time; try again.')
   }
   if (isNeighbourAway(error)) {
@@ -74,9 +75,13 @@ export function refusalFrom(error: unknown): Refusal | undefined {
 /** What is said of an error that is ours: nothing that helps an attacker. */
 export const internalRefusal = () => new Refusal('INTERNAL', 'Something went wrong on our side.')
 
-// postgres.js names broken connections; SQLSTATE 57P0x, 53300 and class 08 are Postgres going away or being full.
+// What Postgres says of a statement that took longer than statement_timeout (SQLSTATE query_canceled).
+const STATEMENT_TIMEOUT = '57014'
+
+// Node names networks and resolvers, postgres.js broken connections; SQLSTATE 57P0x, 53300 and class 08 are Postgres
+// going away or being full.
 const AWAY =
-  /^(ECONN(REFUSED|RESET)|EPIPE|ENOENT|EHOSTUNREACH|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|57P0[1-5]|53300|08\w{3})$/
+  /^(ECONN(REFUSED|RESET)|EPIPE|ENOENT|ETIMEDOUT|E(HOST|NET)UNREACH|ENOTFOUND|EAI_AGAIN|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|57P0[1-5]|53300|08\w{3})$/
 
 function isNeighbourAway(error: unknown): boolean {
   const { code } = (error ?? {}) as Partial<ServiceError> & { code?: unknown }
