@@ -1,3 +1,4 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 
 /** The environment, as a service's config.ts receives it. */
@@ -42,6 +43,19 @@ export const secretBytes = z
   .transform((text) => Buffer.from(text, 'base64'))
   .refine((bytes) => bytes.length === 32, 'must be 32 bytes in base64')
 
+const publicKey = z.string().refine((pem) => isPublicPem(pem) && isEd25519(pem, createPublicKey))
+
+// createPublicKey would take a private key as well, and make the public one of it.
+const isPublicPem = (pem: string) => pem.includes('BEGIN PUBLIC KEY')
+
+function isEd25519(pem: string, read: (pem: string) => KeyObject): boolean {
+  try {
+    return read(pem).asymmetricKeyType === 'ed25519'
+  } catch {
+    return false
+  }
+}
+
 /** The settings that every service has. */
 export const commonSettings = {
   /** PostgreSQL, as a URL. The service keeps to a schema of its own name. */
@@ -51,13 +65,15 @@ export const commonSettings = {
   /** The seed of the service's NATS user (NKEY); left out, NATS asks for none. */
   NATS_SEED: z.string().optional(),
   /** The service's own Ed25519 private key, PKCS8 in PEM: what it signs its calls to other services with. */
-  SERVICE_KEY: z.string().includes('PRIVATE KEY', { message: 'must be a PKCS8 private key in PEM' }),
+  SERVICE_KEY: z
+    .string()
+    .refine((pem) => isEd25519(pem, createPrivateKey), 'must be an Ed25519 private key, PKCS8 in PEM'),
   /** The services' public keys: a JSON object, name → SubjectPublicKeyInfo in PEM. */
   SERVICE_PUBLIC_KEYS: z.string().transform((text, context) => {
     try {
-      return z.record(z.string(), z.string().includes('PUBLIC KEY')).parse(JSON.parse(text))
+      return z.record(z.string(), publicKey).parse(JSON.parse(text))
     } catch {
-      context.addIssue({ code: 'custom', message: 'must be a JSON object of public keys in PEM' })
+      context.addIssue({ code: 'custom', message: 'must be a JSON object of Ed25519 public keys in PEM' })
       return z.NEVER
     }
   }),

@@ -29,15 +29,21 @@ export interface Peppers {
   candidates(digest: Uint8Array): Buffer[]
 }
 
+// Objects list keys that are whole numbers first, whatever the text's order was.
+const PEPPER_ID = /^[a-z]/i
+
 /** A setting of peppers: a JSON object, id → 32 bytes in base64, oldest first. */
 export const peppersSetting = z.string().transform((text, context): Peppers => {
   try {
-    const entries = Object.entries(z.record(z.string(), z.string()).parse(JSON.parse(text)))
+    const entries = Object.entries(z.record(z.string().regex(PEPPER_ID), z.string()).parse(JSON.parse(text)))
     const peppers = entries.map(([id, base64]) => ({ id, key: Buffer.from(base64, 'base64') }))
     const last = peppers.at(-1)
     if (last && peppers.every(({ key }) => key.length === 32)) return createPeppers(peppers, last)
   } catch {}
-  context.addIssue({ code: 'custom', message: 'must be a JSON object, id to 32 bytes in base64' })
+  context.addIssue({
+    code: 'custom',
+    message: 'must be a JSON object, id to 32 bytes in base64; an id begins with a letter',
+  })
   return z.NEVER
 })
 
