@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest'
+import { errors } from './errors.ts'
+
+describe('errors', () => {
+  it('is the published table, row by row: clients rely on each number', () => {
+    expect(errors).toStrictEqual({
+      validation_error: { http: 400, code: 4000, grpc: 'INVALID_ARGUMENT' },
+      unauthorized: { http: 401, code: 4001, grpc: 'UNAUTHENTICATED' },
+      forbidden: { http: 403, code: 4003, grpc: 'PERMISSION_DENIED' },
+      not_found: { http: 404, code: 4004, grpc: 'NOT_FOUND' },
+      subdomain_taken: { http: 400, code: 4009, grpc: 'ALREADY_EXISTS' },
+      conflict: { http: 409, code: 4010, grpc: 'ALREADY_EXISTS' },
+      plan_limit: { http: 403, code: 4013, grpc: 'FAILED_PRECONDITION' },
+      payload_too_large: { http: 413, code: 4014 },
+      unsupported_media_type: { http: 415, code: 4015 },
+      rate_limited: { http: 429, code: 4029, grpc: 'RESOURCE_EXHAUSTED' },
+      usage_exceeded: { http: 429, code: 4030, grpc: 'RESOURCE_EXHAUSTED' },
+      headers_too_large: { http: 431, code: 4031 },
+      internal: { http: 500, code: 5000, grpc: 'INTERNAL' },
+      unimplemented: { http: 501, code: 5001, grpc: 'UNIMPLEMENTED' },
+      tunnel_offline: { http: 502, code: 5002 },
+      unavailable: { http: 503, code: 5003, grpc: 'UNAVAILABLE' },
+      timeout: { http: 504, code: 5004, grpc: 'DEADLINE_EXCEEDED' },
+    })
+  })
+
+  it('gives every row a code of its own', () => {
+    const codes = Object.values(errors).map(({ code }) => code)
+    expect(new Set(codes).size).toBe(codes.length)
+  })
+})
