@@ -5,12 +5,15 @@ local byte = string.byte
 
 -- Deeper than anything the contract takes (metadata: 16 levels), and less than what the services can decode.
 local max_depth = 32
+-- So many fields with lists are kept in mind, in case the transcoder takes offence at one.
+local max_lists = 8
 
 local escapes = {} -- what may follow a backslash
 for char in ('"\\/bfnrt'):gmatch('.') do escapes[byte(char)] = true end
-local LITERALS = { [byte('t')] = 'true', [byte('f')] = 'false', [byte('n')] = 'null' }
-local QUOTE, BACKSLASH, COMMA, COLON, U = byte('"'), byte('\\'), byte(','), byte(':'), byte('u')
-local OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST = byte('{'), byte('}'), byte('['), byte(']')
+local literals = { [byte('t')] = 'true', [byte('f')] = 'false', [byte('n')] = 'null' } -- by their first byte
+local QUOTE, BACKSLASH, COMMA, COLON, SMALL_U = byte('"\\,:u', 1, -1)
+local MINUS, PLUS, POINT, ZERO, SMALL_E, LARGE_E = byte('-+.0eE', 1, -1)
+local OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST = byte('{}[]', 1, -1)
 
 -- Past the white space from `i` on; with it the byte that stands there.
 local function skip(text, i)
@@ -32,7 +35,7 @@ local function past_string(text, i)
       i = i + 1
     elseif escapes[byte(text, i + 1)] then
       i = i + 2
-    elseif byte(text, i + 1) == U and text:find('^%x%x%x%x', i + 2) then
+    elseif byte(text, i + 1) == SMALL_U and text:find('^%x%x%x%x', i + 2) then
       i = i + 6
     else
       return nil, i
@@ -40,19 +43,38 @@ local function past_string(text, i)
   end
 end
 
--- Past the number or literal that begins at `i`, or nil and where it goes wrong.
-local function past_scalar(text, i)
-  local word = LITERALS[byte(text, i)]
+-- Past the digits that begin at `i`, or nil where none stands there.
+local function past_digits(text, i)
+  local first, c = i, byte(text, i)
+  while c and c >= 48 and c <= 57 do
+    i = i + 1
+    c = byte(text, i)
+  end
+  if i > first then return i, c end
+end
+
+-- Past the number or literal that begins at `i`, or nil and where it goes wrong. Byte by byte: a pattern would do in
+-- one line, but LuaJIT does not compile those, and a body may hold half a million numbers.
+local function past_scalar(text, i, c)
+  local word = literals[c]
   if word then
     if text:sub(i, i + #word - 1) == word then return i + #word end
     return nil, i
   end
-  local _, last = text:find('^-?%d+', i)
-  if not last or text:find('^-?0%d', i) then return nil, i end
-  local _, fraction = text:find('^%.%d+', last + 1)
-  last = fraction or last
-  local _, exponent = text:find('^[eE][+-]?%d+', last + 1)
-  return (exponent or last) + 1
+  local first = c == MINUS and i + 1 or i
+  local past
+  past, c = past_digits(text, first)
+  if not past or past > first + 1 and byte(text, first) == ZERO then return nil, i end
+  if c == POINT then
+    past, c = past_digits(text, past + 1)
+    if not past then return nil, i end
+  end
+  if c == SMALL_E or c == LARGE_E then
+    local sign = byte(text, past + 1)
+    past = past_digits(text, (sign == PLUS or sign == MINUS) and past + 2 or past + 1)
+    if not past then return nil, i end
+  end
+  return past
 end
 
 -- Reads the text to its end. nil and the names of the fields that hold lists where it is a JSON object;
@@ -93,14 +115,14 @@ local function fault(text)
       i = i + 1
     elseif c == OPEN_OBJECT or c == OPEN_LIST then
       if depth == max_depth then return 'is nested too deeply', nil, name end
-      if depth == 1 and c == OPEN_LIST then lists[#lists + 1] = name end
+      if depth == 1 and c == OPEN_LIST and #lists < max_lists then lists[#lists + 1] = name end
       depth = depth + 1
       stack[depth] = c
       expects = c == OPEN_OBJECT and 'end or name' or 'end or value'
       i = i + 1
     else
       local past, at
-      if c == QUOTE then past, at = past_string(text, i) elseif c then past, at = past_scalar(text, i) end
+      if c == QUOTE then past, at = past_string(text, i) elseif c then past, at = past_scalar(text, i, c) end
       if not past then return wrong(at or i) end
       expects = 'comma or end'
       i = past

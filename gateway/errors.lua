@@ -47,33 +47,46 @@ local function finished(headers)
   if status and body and status:find('^[45]%d%d$') and body:find('^{.*}$') then return status, body end
 end
 
--- The answer, from now on. The length is told before the body is touched: headers may leave after that.
+-- From now on this is the answer. Headers come first: with the body they may leave.
 local function answer(handle, status, json)
   local headers = handle:headers()
   headers:replace(':status', tostring(status))
   headers:replace('content-type', 'application/json')
   headers:replace('content-length', tostring(#json))
-  local body = handle:body(true)
-  if body then body:setBytes(json) end
+  handle:body(true):setBytes(json)
+end
+
+-- A failure that does not say what REST clients get, e.g. of a request that the service could not read.
+local function answer_by_grpc_status(handle)
+  local body = handle:body() -- the transcoder's google.rpc.Status
+  local code = body and body:getBytes(0, body:length()):match('"code":(%d+)')
+  local name = rows.by_grpc[tonumber(code)] or 'internal'
+  if name == 'unauthorized' then handle:headers():replace('www-authenticate', 'Bearer realm="instatunnel"') end
+  answer(handle, rows[name].http, rows.json(name))
 end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
   local from_service = headers:get('x-envoy-upstream-service-time') ~= nil
   headers:remove('x-envoy-upstream-service-time')
+  headers:remove('x-envoy-upstream-healthchecked-cluster')
   headers:remove('grpc-status')
   headers:remove('grpc-message')
 
   if headers:get('x-instatunnel-refused-by') then
     headers:remove('x-instatunnel-refused-by')
-    local body = handle:body()
     local told = handle:streamInfo():dynamicMetadata():get('body')
-    body:setBytes(rows.field_json(field_at_fault(body:getBytes(0, body:length()), told and told.lists)))
-    return
+    local body = handle:body()
+    local text = body:getBytes(0, body:length())
+    return answer(handle, 400, rows.field_json(field_at_fault(text, told and told.lists)))
+  end
+  -- Envoy refuses gRPC as gRPC, which is 200 to the eye of HTTP.
+  if not from_service and (headers:get('content-type') or ''):find('^application/grpc') then
+    return answer(handle, 415, rows.json('unsupported_media_type'))
   end
   if not from_service or headers:get(':status') == '200' then return end
 
   local status, json = finished(headers)
   if status then return answer(handle, status, json) end
-  answer(handle, 500, rows.json('internal'))
+  answer_by_grpc_status(handle)
 end
