@@ -193,7 +193,14 @@ function hashOf(files) {
 function run(root, command, args) {
   mkdirSync(join(root, '.tools'), { recursive: true })
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }
+    const { HOME, ...rest } = process.env
+    // An empty HOME is no home: npm would make a folder named "~" here.
+    const env = {
+      ...rest,
+      ...(HOME ? { HOME } : {}),
+      TURBO_TELEMETRY_DISABLED: '1',
+      TURBO_NO_UPDATE_NOTIFIER: '1',
+    }
     execFile(command, args, { cwd: root, env, maxBuffer: outputBytesMax }, (error, stdout, stderr) => {
       if (!error) return resolve()
       const tail = `${stdout}${stderr}`.trimEnd().split('\n').slice(-shownLines).join('\n')
