@@ -72,6 +72,7 @@ function envoy_on_response(handle)
   headers:remove('x-envoy-upstream-healthchecked-cluster')
   headers:remove('grpc-status')
   headers:remove('grpc-message')
+  headers:remove('grpc-status-details-bin') -- the transcoder leaves it where it does not know the types in it
 
   if headers:get('x-instatunnel-refused-by') then
     headers:remove('x-instatunnel-refused-by')
