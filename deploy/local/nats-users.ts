@@ -38,7 +38,7 @@ const lookingUp = ['$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.LIST'
 
 /** The events that each service tells, as the subjects of design §8. */
 const telling: Record<NatsUser, string[]> = {
-  auth: ['instatunnel.events.user.>', 'instatunnel.events.session.>', 'instatunnel.events.usage.key.>'],
+  auth: ['instatunnel.events.user.>', 'instatunnel.events.session.>', 'instatunnel.events.usage.key'],
   keys: ['instatunnel.events.key.>'],
   tunnels: ['instatunnel.events.tunnel.>'],
   observer: [],
