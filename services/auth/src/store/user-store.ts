@@ -62,8 +62,12 @@ export async function updateUser(sql: ISql, id: string, change: UserChange, now:
   return user
 }
 
-/** The ids of all admins, their rows locked, so that two of them cannot demote one another at once. */
+/**
+ * The ids of all admins. Whoever else asks waits until the transaction ends, so that two of them cannot demote one
+ * another at once; their rows are not locked, for each demotion holds one of them already.
+ */
 export async function lockAdmins(sql: ISql): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`select id from users where role = 'admin' order by id for update`
+  await sql`select pg_advisory_xact_lock(hashtextextended('admins', 0))`
+  const rows = await sql<{ id: string }[]>`select id from users where role = 'admin'`
   return rows.map(({ id }) => id)
 }
