@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, realpathSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { installMissing } from './install.mjs'
+import { installMissing, quietEnvironment } from './install.mjs'
 
 const root = realpathSync(join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../..'))
 
@@ -33,12 +33,7 @@ const child = spawn(node, [...verbs[/** @type {keyof typeof verbs} */ (verb)], .
   cwd: root,
   // The channel tells the child when we die.
   stdio: verb === 'start' ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit',
-  env: {
-    ...process.env,
-    PATH: [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter),
-    TURBO_TELEMETRY_DISABLED: '1',
-    TURBO_NO_UPDATE_NOTIFIER: '1',
-  },
+  env: { ...quietEnvironment(), PATH: [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter) },
 })
 // Ctrl-C reaches the child by itself; a signal sent to us alone does not. It may get one twice, and knows.
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {

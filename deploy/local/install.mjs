@@ -53,6 +53,16 @@ export async function installMissing(root) {
   }
 }
 
+/**
+ * Our own environment for the tools that we run: turbo reports to nobody, and an empty HOME is none, since many would
+ * make folders of that "home" in the checkout.
+ */
+export function quietEnvironment() {
+  const { HOME, ...rest } = process.env
+  const quiet = { TURBO_TELEMETRY_DISABLED: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }
+  return { ...rest, ...(HOME ? { HOME } : {}), ...quiet }
+}
+
 /** @param {string} root @param {Step} step */
 const stampOf = (root, { name }) => join(root, `.tools/${name}.stamp`)
 
@@ -193,18 +203,15 @@ function hashOf(files) {
 function run(root, command, args) {
   mkdirSync(join(root, '.tools'), { recursive: true })
   return new Promise((resolve, reject) => {
-    const { HOME, ...rest } = process.env
-    // An empty HOME is no home: npm would make a folder named "~" here.
-    const env = {
-      ...rest,
-      ...(HOME ? { HOME } : {}),
-      TURBO_TELEMETRY_DISABLED: '1',
-      TURBO_NO_UPDATE_NOTIFIER: '1',
-    }
-    execFile(command, args, { cwd: root, env, maxBuffer: outputBytesMax }, (error, stdout, stderr) => {
-      if (!error) return resolve()
-      const tail = `${stdout}${stderr}`.trimEnd().split('\n').slice(-shownLines).join('\n')
-      reject(new Error(`${[command, ...args].join(' ')} failed (${error.code}):\n${tail}`))
-    })
+    execFile(
+      command,
+      args,
+      { cwd: root, env: quietEnvironment(), maxBuffer: outputBytesMax },
+      (error, stdout, stderr) => {
+        if (!error) return resolve()
+        const tail = `${stdout}${stderr}`.trimEnd().split('\n').slice(-shownLines).join('\n')
+        reject(new Error(`${[command, ...args].join(' ')} failed (${error.code}):\n${tail}`))
+      },
+    )
   })
 }

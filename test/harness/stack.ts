@@ -48,7 +48,11 @@ export async function startTestStack({
 } = {}): Promise<TestStack> {
   const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-stack-'))
   const config = readConfig({ INSTATUNNEL_DATA: dataDir, ...freePorts, ...noLimits, ...settings })
-  const stack = await startStack({ config, env, durable: false })
+  const removeData = () => rm(dataDir, { recursive: true, force: true })
+  const stack = await startStack({ config, env, durable: false }).catch(async (error) => {
+    await removeData()
+    throw error
+  })
   const { nats, postgres } = stack
   if (!nats || !postgres) throw new Error('a test stack has its own servers')
   const observers: Observer[] = []
@@ -65,7 +69,7 @@ export async function startTestStack({
     stop: async () => {
       await Promise.all(observers.map((observer) => observer.close()))
       await stack.stop()
-      await rm(dataDir, { recursive: true, force: true })
+      await removeData()
     },
   }
 }
