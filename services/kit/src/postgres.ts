@@ -1,14 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres, { type ISql, type Sql } from 'postgres'
+import { createBegin } from './transaction.ts'
 
 export type { ISql, Sql } from 'postgres'
 
 const STATEMENT_TIMEOUT_MS = 10_000
 
 /** A pool on the service's own schema; columns come in camelCase. Broken connections are made anew by themselves. */
-export const connectPostgres = (options: { url: string; schema: string; connections?: number }): Sql =>
-  postgres(options.url, {
+export function connectPostgres(options: { url: string; schema: string; connections?: number }): Sql {
+  const sql = postgres(options.url, {
     max: options.connections ?? 10,
     connect_timeout: 5,
     // A query that finds the server away fails at once; the next one tries again.
@@ -22,6 +23,8 @@ export const connectPostgres = (options: { url: string; schema: string; connecti
       statement_timeout: STATEMENT_TIMEOUT_MS,
     },
   })
+  return Object.assign(sql, { begin: createBegin(sql, isConnectionLost) })
+}
 
 /**
  * Brings the schema up to date: runs the files of each folder that have not run yet, in the order of their names,
@@ -57,3 +60,11 @@ export const violates = (error: unknown, constraint: string) => {
   const { code, constraint_name } = (error ?? {}) as { code?: string; constraint_name?: string }
   return code === '23505' && constraint_name === constraint
 }
+
+// postgres.js's names for broken connections; SQLSTATE 57P0x and class 08 are Postgres going away.
+const LOST =
+  /^(ECONN(REFUSED|RESET)|EPIPE|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|57P0[1-5]|08\w{3})$/
+
+/** True for an error after which its connection is of no more use. */
+export const isConnectionLost = (error: unknown) =>
+  LOST.test(String((error as { code?: unknown } | undefined)?.code))
