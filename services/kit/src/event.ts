@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import type { ISql } from './postgres.ts'
 
 /** Something that happened, to be told once it is committed (CloudEvents 1.0). */
@@ -26,7 +27,7 @@ export async function appendEvent(tx: ISql, event: Event): Promise<void> {
 }
 
 /** The folder of the outbox's and inbox's own migrations. */
-export const OUTBOX_MIGRATIONS = new URL('./migrations/', import.meta.url).pathname
+export const OUTBOX_MIGRATIONS = fileURLToPath(new URL('./migrations/', import.meta.url))
 
 /** What Postgres notifies on when an event is appended; the schema's name follows. */
 export const CHANNEL = 'outbox_'
