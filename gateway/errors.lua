@@ -76,7 +76,7 @@ function envoy_on_response(handle)
 
   if headers:get('x-instatunnel-refused-by') then
     headers:remove('x-instatunnel-refused-by')
-    local told = handle:streamInfo():dynamicMetadata():get('body')
+    local told = handle:streamInfo():dynamicMetadata():get('request')
     local body = handle:body()
     local text = body:getBytes(0, body:length())
     return answer(handle, 400, rows.field_json(field_at_fault(text, told and told.lists)))

@@ -34,7 +34,7 @@ export interface Place {
 }
 
 /** The files that are the same everywhere, beside the contract's descriptors.binpb. */
-const constantFiles = ['envoy.yaml', 'body.lua', 'errors.lua', 'rows.lua']
+const constantFiles = ['envoy.yaml', 'request.lua', 'errors.lua', 'rows.lua']
 
 /** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
 export function gatewayFiles(place: Place): Record<string, string> {

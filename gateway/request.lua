@@ -1,5 +1,6 @@
--- On the way in: a body must be application/json (415) and JSON to the letter (400, RFC 8259). The transcoder's own
--- parser takes single quotes, names without quotes, trailing commas and raw control characters.
+-- On the way in: what the transcoder would let pass. A body must be application/json (415) and JSON to the letter (400,
+-- RFC 8259): its own parser takes single quotes, names without quotes, trailing commas and raw control characters.
+-- A query must hold names with values, and no id: that would override the path's.
 local rows = require('rows')
 local byte = string.byte
 
@@ -79,7 +80,7 @@ end
 
 -- Reads the text to its end. nil and the names of the fields that hold lists where it is a JSON object;
 -- otherwise what is wrong with it.
-local function fault(text)
+local function body_fault(text)
   local stack, depth = {}, 0 -- what is open: OPEN_OBJECT or OPEN_LIST
   local lists, name = {}, '' -- of the body's own fields
   local i, c = skip(text, 1)
@@ -130,17 +131,37 @@ local function fault(text)
   end
 end
 
+-- The first parameter that is not acceptable and what is wrong with it. The transcoder decodes names, so we do.
+local function query_fault(query)
+  for parameter in query:gmatch('[^&]+') do
+    local name = parameter:match('^([^=]*)=')
+    if not name then return parameter, 'must have a value' end
+    if name == '' then return 'query', 'holds a value without a name' end
+    local decoded = name:gsub('%%(%x%x)', function(hex) return string.char(tonumber(hex, 16)) end)
+    if decoded == 'id' then return 'id', 'belongs in the path' end
+  end
+end
+
+local function refuse(handle, field, message)
+  handle:respond({ [':status'] = '400' }, rows.field_json(field, message))
+end
+
 function envoy_on_request(handle)
-  if handle:headers():get('content-length') == '0' then return end
+  local headers = handle:headers()
+  local query = headers:get(':path'):match('%?(.*)')
+  local parameter, parameter_fault = query_fault(query or '')
+  if parameter then return refuse(handle, parameter, parameter_fault) end
+
+  if headers:get('content-length') == '0' then return end
   local body = handle:body() -- waits for it; what was taken from the handle before is no longer valid then
   if not body or body:length() == 0 then return end
 
   local media_type = (handle:headers():get('content-type') or ''):match('^%s*([^;%s]*)'):lower()
   if media_type ~= 'application/json' then return handle:respond({ [':status'] = '415' }, '') end
 
-  local problem, lists, field = fault(body:getBytes(0, body:length()))
-  if problem then return handle:respond({ [':status'] = '400' }, rows.field_json(field or 'body', problem)) end
+  local problem, lists, field = body_fault(body:getBytes(0, body:length()))
+  if problem then return refuse(handle, field or 'body', problem) end
 
   -- The transcoder does not say which field holds a list where none may be: errors.lua looks here.
-  if #lists > 0 then handle:streamInfo():dynamicMetadata():set('body', 'lists', table.concat(lists, ', ')) end
+  if #lists > 0 then handle:streamInfo():dynamicMetadata():set('request', 'lists', table.concat(lists, ', ')) end
 end

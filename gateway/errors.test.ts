@@ -1,0 +1,243 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { status as grpc } from '@grpc/grpc-js'
+import { errors } from '@instatunnel/kit/errors'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { failure } from './test/backend.ts'
+import { answers, errorBody, expectAnswer, fieldBody } from './test/error-shape.ts'
+import { startGateway, type TestGateway } from './test/gateway.ts'
+
+let gateway: TestGateway
+beforeAll(async () => {
+  gateway = await startGateway()
+})
+afterAll(() => gateway?.stop())
+beforeEach(() => {
+  for (const backend of [gateway.keys, gateway.tunnels]) {
+    backend.heard.length = 0
+    backend.reply = () => ({})
+  }
+})
+
+describe('the rows', () => {
+  const files = ['http.yaml', 'rows.lua', 'place/routes.yaml'].map((file) =>
+    readFileSync(join(import.meta.dirname, file), 'utf8'),
+  )
+  const found = files.flatMap((text) => [
+    ...text.matchAll(/"error":"(?<error>\w+)".*?"code":(?<code>\d+)/g),
+    ...text.matchAll(/(?<error>\w+) = \{ http = (?<http>\d+), code = (?<code>\d+)/g),
+    ...text.matchAll(
+      /(?:status_code_filter: .*default_value: |status: )(?<http>4\d\d|500|501|503|504),? ?.*\n\s+body:(?: &\w+)?\n\s+inline_string: '\{"error":"(?<error>\w+)"/g,
+    ),
+  ])
+
+  it('are those of the services', () => {
+    expect(found.length).toBeGreaterThan(30)
+    for (const { groups: { error = '', http, code } = {} } of found) {
+      const row = errors[error as keyof typeof errors]
+      expect(row, error).toBeDefined()
+      if (code) expect(Number(code), error).toBe(row.code)
+      if (http && http !== '426') expect(Number(http), error).toBe(row.http)
+    }
+  })
+})
+
+describe('a failed call', () => {
+  const call = () => gateway.call('GET', '/v1/tunnels/tun_1')
+
+  it('answers what the service has finished, and keeps its headers', async () => {
+    const body = errorBody('rate_limited', 4029, '\\u2028 "quoted" \\ % , ; = \\u0000')
+    const headers = { 'retry-after': '7', 'www-authenticate': 'Bearer', 'set-cookie': 'session=; Max-Age=0' }
+    gateway.tunnels.reply = () => failure({ code: grpc.RESOURCE_EXHAUSTED, http: 429, body, headers })
+    const answer = await call()
+    expectAnswer(answer, [429, body])
+    expect(answer.headers).toMatchObject(headers)
+  })
+
+  it('answers each status of the table', async () => {
+    for (const [error, { http, code }] of Object.entries(errors)) {
+      const body = errorBody(error, code, error)
+      gateway.tunnels.reply = () => failure({ code: grpc.UNKNOWN, http, body })
+      expectAnswer(await call(), [http, body])
+    }
+  })
+
+  it('answers a long body whole', async () => {
+    const body = errorBody('validation_error', 4000, 'x'.repeat(30_000))
+    gateway.tunnels.reply = () => failure({ code: grpc.INVALID_ARGUMENT, http: 400, body })
+    expectAnswer(await call(), [400, body])
+  })
+
+  it('answers its row, and not a word of the service’s, where nothing is finished', async () => {
+    const rows: Record<string, [http: number, error: string, code: number, message: string]> = {
+      CANCELLED: [500, 'internal', 5000, 'Something went wrong on our side.'],
+      UNKNOWN: [500, 'internal', 5000, 'Something went wrong on our side.'],
+      INVALID_ARGUMENT: [400, 'validation_error', 4000, 'The request is not valid.'],
+      DEADLINE_EXCEEDED: [504, 'timeout', 5004, 'The service did not answer in time; try again.'],
+      NOT_FOUND: [404, 'not_found', 4004, 'There is no such thing.'],
+      ALREADY_EXISTS: [409, 'conflict', 4010, 'This is in conflict with what is there.'],
+      PERMISSION_DENIED: [403, 'forbidden', 4003, 'This is not allowed.'],
+      RESOURCE_EXHAUSTED: [429, 'rate_limited', 4029, 'Too many requests; try again later.'],
+      FAILED_PRECONDITION: [403, 'plan_limit', 4013, 'The plan does not allow this.'],
+      ABORTED: [409, 'conflict', 4010, 'This is in conflict with what is there.'],
+      OUT_OF_RANGE: [400, 'validation_error', 4000, 'The request is not valid.'],
+      UNIMPLEMENTED: [501, 'unimplemented', 5001, 'This does not exist yet.'],
+      INTERNAL: [500, 'internal', 5000, 'Something went wrong on our side.'],
+      UNAVAILABLE: [503, 'unavailable', 5003, 'The service is not available right now; try again shortly.'],
+      DATA_LOSS: [500, 'internal', 5000, 'Something went wrong on our side.'],
+      UNAUTHENTICATED: [401, 'unauthorized', 4001, 'A valid API key or session is needed.'],
+    }
+    for (const [name, [http, error, code, message]] of Object.entries(rows)) {
+      gateway.tunnels.reply = () =>
+        failure({ code: grpc[name as keyof typeof grpc], details: 'select secret from /srv\n"\u2028' })
+      const answer = await call()
+      expectAnswer(answer, [http, errorBody(error, code, message)])
+      expect(answer.headers['www-authenticate']).toBe(http === 401 ? 'Bearer realm="instatunnel"' : undefined)
+    }
+  })
+
+  for (const [http, body] of [
+    [200, '{}'],
+    [600, '{}'],
+    ['4e2', '{}'],
+    [404, 'not JSON'],
+    [404, ''],
+  ] as const) {
+    it(`answers its row where what is finished makes no sense: ${http} ${body}`, async () => {
+      gateway.tunnels.reply = () => failure({ code: grpc.NOT_FOUND, http: http as number, body })
+      expectAnswer(await call(), [404, errorBody('not_found', 4004, 'There is no such thing.')])
+    })
+  }
+
+  it('answers 500 where the answer is larger than 8 MiB', async () => {
+    const page = (length: number) => () => ({ tunnels: [], nextPageToken: 'a'.repeat(length) })
+    gateway.tunnels.reply = page(8_000_000)
+    expect((await gateway.call('GET', '/v1/tunnels')).body).toHaveLength(8_000_035)
+    gateway.tunnels.reply = page(9_000_000)
+    expectAnswer(await gateway.call('GET', '/v1/tunnels'), answers.internal)
+  })
+})
+
+describe('a body', () => {
+  const notJson = (byte: number) => fieldBody('body', `is not valid JSON at byte ${byte}`)
+  const int32 = 'must be a whole number between -2147483648 and 2147483647'
+  const deep = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
+
+  const refused: [body: string | Buffer, answer: string][] = [
+    // Not JSON (RFC 8259).
+    ['{', notJson(2)],
+    ['{"name"', notJson(8)],
+    ['{"name":"a"', notJson(12)],
+    ['{"name":"a",}', notJson(13)],
+    ['{"name":"a"}}', notJson(13)],
+    ['{"name":"a"} {}', notJson(14)],
+    ['{"name":"a" "b":1}', notJson(13)],
+    ["{'name':'a'}", notJson(2)],
+    ['{name:"a"}', notJson(2)],
+    ['{"name":a}', notJson(9)],
+    ['{"name":tru}', notJson(9)],
+    ['{"name":truex}', notJson(13)],
+    ['{"a":[1,]}', notJson(9)],
+    ['{"a":[}', notJson(7)],
+    ['{"a":[1}', notJson(8)],
+    ['{"a":[1 2]}', notJson(9)],
+    ['{"a":01}', notJson(6)],
+    ['{"a":+1}', notJson(6)],
+    ['{"a":-}', notJson(6)],
+    ['{"a":.5}', notJson(6)],
+    ['{"a":1.}', notJson(6)],
+    ['{"a":1e}', notJson(6)],
+    ['{"a":0x1}', notJson(7)],
+    ['{"a":NaN}', notJson(6)],
+    ['{"a":Infinity}', notJson(6)],
+    ['{"a":"\n"}', notJson(7)],
+    ['{"a":"\0"}', notJson(7)],
+    ['{"a":"\\x"}', notJson(7)],
+    ['{"a":"\\u12g4"}', notJson(7)],
+    ['{"a":1}\0', notJson(8)],
+    ['{"a":1} // x', notJson(9)],
+    ['{"a":"\\ud800"}', fieldBody('body', 'is not valid JSON')],
+    [Buffer.from('{"name":"\xff"}', 'latin1'), fieldBody('body', 'is not valid UTF-8')],
+    [Buffer.from('{"name":"\xc0\x80"}', 'latin1'), fieldBody('body', 'is not valid UTF-8')],
+    // JSON, but not an object.
+    ...['[]', 'null', '1', '"x"', ' ', '[{"name":"a"}]', '\ufeff{}', '/**/{}'].map(
+      (body): [string, string] => [body, fieldBody('body', 'must be a JSON object')],
+    ),
+    // Too much of it.
+    [`{"metadata":${deep(32)}}`, fieldBody('metadata', 'is nested too deeply')],
+    [`{"unknown":${'['.repeat(9999)}${']'.repeat(9999)}}`, fieldBody('unknown', 'is nested too deeply')],
+    ['{"expires_in":1e400}', fieldBody('body', 'holds a number that is too large')],
+    // Of the wrong type.
+    ['{"expires_in":"x"}', fieldBody('expires_in', int32)],
+    ['{"expires_in":""}', fieldBody('expires_in', int32)],
+    ['{"expires_in":1.5}', fieldBody('expires_in', int32)],
+    ['{"expires_in":2147483648}', fieldBody('expires_in', int32)],
+    ['{"expiresIn":true}', fieldBody('expires_in', int32)],
+    ['{"expires_in":{}}', fieldBody('expires_in', 'must not be an object')],
+    ['{"expires_in":[]}', fieldBody('expires_in', 'must not be a list')],
+    ['{"name":1}', fieldBody('name', 'must be a string')],
+    ['{"name":false}', fieldBody('name', 'must be a string')],
+    ['{"name":{"a":1}}', fieldBody('name', 'must not be an object')],
+    ['{"name":["a"]}', fieldBody('name', 'must not be a list')],
+    ['{"permissions":[1]}', fieldBody('permissions[0]', 'must be a string')],
+    ['{"permissions":{}}', fieldBody('permissions', 'must not be an object')],
+    ['{"permissions":[{}]}', fieldBody('permissions', 'must not be an object')],
+    ['{"permissions":["a"],"name":[]}', fieldBody('permissions, name', 'must not be a list')],
+    ['{"metadata":"x"}', fieldBody('metadata', 'must be an object')],
+    ['{"metadata":[]}', fieldBody('metadata', 'must not be a list')],
+    ['{"metadata":{"a":1,"a":2}}', fieldBody('metadata', 'holds a name twice')],
+    ['{"":1}', fieldBody('body', 'holds a field without a name')],
+    // Values that look like the transcoder's own words.
+    ['{"name":1,"prefix":": invalid value 1 for type TYPE_BOOL"}', fieldBody('name', 'must be a string')],
+    ['{"expires_in":"x: invalid value \\"y\\" for type TYPE_BOOL"}', fieldBody('expires_in', int32)],
+    ['{"expires_in":"\\u0001\\u2028\\"\\\\"}', fieldBody('expires_in', int32)],
+  ]
+  for (const [body, answer] of refused) {
+    it(`is refused: ${JSON.stringify(String(body).slice(0, 50))}`, async () => {
+      expectAnswer(await gateway.call('POST', '/v1/auth/keys', { body }), [400, answer])
+      expect(gateway.keys.heard).toEqual([])
+    })
+  }
+
+  it('whose id is not the path’s is refused', async () => {
+    const patch = (body: string) => gateway.call('PATCH', '/v1/auth/keys/key_1', { body })
+    const differs = 'differs between the body and the path or query'
+    expectAnswer(await patch('{"id":"key_2"}'), [400, fieldBody('id', differs)])
+    expectAnswer(await patch('{"id":"\\"} of the field name is conflicting with the value"}'), [
+      400,
+      fieldBody('id', differs),
+    ])
+    expectAnswer(await gateway.call('PATCH', '/v1/auth/keys/key_1?name=a', { body: '{"name":"b"}' }), [
+      400,
+      fieldBody('name', differs),
+    ])
+    expect(gateway.keys.heard).toEqual([])
+  })
+})
+
+describe('a query', () => {
+  const refused: [query: string, field: string, message: string][] = [
+    ['foo=1', 'foo', 'is not a parameter of this call'],
+    ['page_size=1&foo=', 'foo', 'is not a parameter of this call'],
+    ['page_size=1&foo', 'foo', 'must have a value'],
+    ['page_size', 'page_size', 'must have a value'],
+    ['=1', 'query', 'holds a value without a name'],
+    ['f%22o%0a=1', 'f%22o%0a', 'is not a parameter of this call'],
+    ['"><script>=1', '"><script>', 'is not a parameter of this call'],
+    ['\\u0041"\\=1', '\\u0041"\\', 'is not a parameter of this call'],
+    ['page_size=x', 'page_size', 'must be a whole number between -2147483648 and 2147483647'],
+    ['page_size=', 'page_size', 'must be a whole number between -2147483648 and 2147483647'],
+    ['pageSize=1.5', 'page_size', 'must be a whole number between -2147483648 and 2147483647'],
+    ['page_size.x=1', 'page_size', 'has no fields of its own'],
+    [`${'x'.repeat(300)}=1`, 'x'.repeat(200), 'is not a parameter of this call'],
+  ]
+  for (const [query, field, message] of refused) {
+    it(`is refused: ${query.slice(0, 30)}`, async () => {
+      const answer = await gateway.call('GET', `/v1/tunnels?${query}`)
+      expect(answer.status).toBe(400)
+      expect(JSON.parse(answer.body).fields).toEqual([{ field, message }])
+      if (query.length < 200) expectAnswer(answer, [400, fieldBody(field, message)])
+      expect(gateway.tunnels.heard).toEqual([])
+    })
+  }
+})
