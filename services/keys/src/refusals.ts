@@ -1,0 +1,9 @@
+import type { Refusals } from '@instatunnel/kit/refusal'
+
+/** Every reason that keys refuses with, beside those that all services share, and the row that answers. */
+export const refusals = {
+  KEY_NOT_FOUND: 'not_found',
+  KEY_LIMIT: 'plan_limit',
+  SESSION_KEY: { error: 'conflict', grpc: 'ABORTED' },
+  SESSION_KEY_REVOKED: { error: 'conflict', grpc: 'ABORTED' },
+} as const satisfies Refusals

@@ -1,0 +1,14 @@
+import { identityOf, type Unary } from '@instatunnel/kit/unary'
+import type { ApiKey, GetKeyRequest } from '@instatunnel/proto/keys/v1/api_key_service'
+import { availableTo, keyIdFrom } from '../domain/key.ts'
+import { findKey } from '../store/key-store.ts'
+import type { Deps } from './deps.ts'
+import { messageOf } from './key-message.ts'
+
+/** Returns a key: the caller's own, or anyone's with admin:read. */
+export const getKey =
+  ({ sql }: Deps): Unary<GetKeyRequest, ApiKey> =>
+  async (request, call) => {
+    const key = await findKey(sql, keyIdFrom(request.id))
+    return messageOf(availableTo(identityOf(call), 'admin:read', key))
+  }

@@ -1,0 +1,92 @@
+import { isId } from '@instatunnel/kit/id'
+import { hasControls } from '@instatunnel/kit/validate'
+import { z } from 'zod'
+import { metadataFault } from '../domain/metadata.ts'
+import { isPermission, PERMISSIONS_MAX, tidied } from '../domain/permission.ts'
+import { prefixFault } from '../domain/secret.ts'
+import { isSessionId } from '../domain/session-key.ts'
+
+const NAME_MAX = 100
+const REASON_MAX = 200
+const LIFETIME_MAX_SECONDS = 315_360_000
+const LIFETIME = 'must be from 1 to 315360000 seconds (ten years)'
+
+// Counted as people count: an emoji is one.
+const isAtMost = (max: number) => (text: string) => text.length <= max * 2 && [...text].length <= max
+
+const withoutControls = { error: 'must not hold control characters', abort: true }
+
+const name = z
+  .string()
+  .refine((text) => text !== '' && isAtMost(NAME_MAX)(text), {
+    error: `must be 1 to ${NAME_MAX} characters`,
+    abort: true,
+  })
+  .refine((text) => !hasControls(text), withoutControls)
+  .refine((text) => text.trim() !== '', 'must not be blank')
+
+// The count first: of a list too long, no item is looked at.
+const permissions = z
+  .array(z.string())
+  .max(PERMISSIONS_MAX, { error: `must be at most ${PERMISSIONS_MAX}`, abort: true })
+  .superRefine((list, context) => {
+    for (const [index, permission] of list.entries()) {
+      if (isPermission(permission)) continue
+      context.addIssue({
+        code: 'custom',
+        path: [index],
+        message: 'is not a scope, nor a pattern that matches one',
+      })
+    }
+  })
+  .transform(tidied)
+
+const expiresIn = z.int(LIFETIME).min(1, LIFETIME).max(LIFETIME_MAX_SECONDS, LIFETIME)
+
+const metadata = z.custom<Record<string, unknown>>().superRefine((value, context) => {
+  const message = metadataFault(value)
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
+const prefix = z.string().superRefine((text, context) => {
+  const message = prefixFault(text)
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
+/** What is chosen about a new key. */
+export const newKeyFields = z.object({
+  name,
+  permissions,
+  expiresIn: expiresIn.optional(),
+  prefix: prefix.optional(),
+  metadata: metadata.prefault({}),
+})
+
+/** What an update chooses anew; an absent field stays as it is. */
+export const changedKeyFields = z.object({ name, permissions, expiresIn, metadata }).partial()
+
+/** Why a key is revoked, in its caller's words. */
+export const reasonFields = z.object({
+  reason: z
+    .string()
+    .refine(isAtMost(REASON_MAX), { error: `must be at most ${REASON_MAX} characters`, abort: true })
+    .refine((text) => !hasControls(text), withoutControls),
+})
+
+/** A secret to be verified, and for what. */
+export const verifiedFields = z.object({
+  key: z.string().min(1, 'must be 1 to 256 characters').max(256, 'must be 1 to 256 characters'),
+  permissions,
+})
+
+/** Whose key auth asks for. Unlike a user's, it never means all where nothing is said. */
+export const sessionKeyFields = z.object({
+  sessionId: z.string().refine(isSessionId, 'is not the id of a session'),
+  userId: z.string().refine((text) => isId(text, 'user_'), 'is not the id of a user'),
+  permissions: permissions.refine((list) => list.length > 0, 'must not be empty'),
+})
+
+/** The SHA-256 of a secret. */
+export const digestFields = z.object({
+  digest: z.instanceof(Uint8Array).refine((bytes) => bytes.length === 32, 'must be 32 bytes, a SHA-256'),
+})

@@ -1,0 +1,32 @@
+import type { Handlers } from '@instatunnel/kit/unary'
+import type { KeyDirectoryServiceServer } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import type { ApiKeyServiceServer } from '@instatunnel/proto/keys/v1/api_key_service'
+import { createKey } from './rpc/create-key.ts'
+import { createSessionKey } from './rpc/create-session-key.ts'
+import { deleteKey } from './rpc/delete-key.ts'
+import type { Deps } from './rpc/deps.ts'
+import { getKey } from './rpc/get-key.ts'
+import { listKeys } from './rpc/list-keys.ts'
+import { lookUpKey } from './rpc/look-up-key.ts'
+import { revokeKey } from './rpc/revoke-key.ts'
+import { updateKey } from './rpc/update-key.ts'
+import { verifyKey } from './rpc/verify-key.ts'
+
+/** instatunnel.keys.v1.ApiKeyService: what users call. */
+export const apiKeyService = (deps: Deps) =>
+  ({
+    listKeys: listKeys(deps),
+    getKey: getKey(deps),
+    createKey: createKey(deps),
+    updateKey: updateKey(deps),
+    deleteKey: deleteKey(deps),
+    verifyKey: verifyKey(deps),
+  }) satisfies Handlers<ApiKeyServiceServer>
+
+/** instatunnel.keys.internal.v1.KeyDirectoryService: what services call. */
+export const keyDirectoryService = (deps: Deps) =>
+  ({
+    lookUpKey: lookUpKey(deps),
+    createSessionKey: createSessionKey(deps),
+    revokeKey: revokeKey(deps),
+  }) satisfies Handlers<KeyDirectoryServiceServer>

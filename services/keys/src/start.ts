@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { openFoundation } from '@instatunnel/kit/foundation'
+import type { Random } from '@instatunnel/kit/id'
+import type { Logger } from '@instatunnel/kit/log'
+import type { Running } from '@instatunnel/kit/main'
+import { createRemoteGuard } from '@instatunnel/kit/remote-auth'
+import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
+import type { Config } from './config.ts'
+import { onKeyUsage } from './events/on-key-usage.ts'
+import { onSessionRevoked } from './events/on-session-revoked.ts'
+import { refusals } from './refusals.ts'
+import { apiKeyService, keyDirectoryService } from './service.ts'
+
+/** What a test may set otherwise than production does. */
+export interface Overrides {
+  /** The descriptor set to read access rules from. */
+  readonly descriptors?: string
+  readonly now?: () => Date
+  readonly random?: Random
+}
+
+/** Starts the service: opens what it stands on, builds the handlers, hears events, serves. */
+export async function start(config: Config, log: Logger, overrides: Overrides = {}): Promise<Running> {
+  const { descriptors, now = () => new Date(), random = randomBytes } = overrides
+  await using opening = new AsyncDisposableStack()
+  const foundation = await openFoundation({
+    service: 'keys',
+    config,
+    log,
+    migrations: fileURLToPath(new URL('./store/migrations', import.meta.url)),
+    closing: opening,
+    descriptors,
+    now,
+  })
+  const { sql, nats } = foundation
+  const { guard, auth } = createRemoteGuard(foundation, config.AUTH_ADDRESS, now)
+  const deps = { sql, now, random, peppers: config.KEY_PEPPERS, auth }
+  for (const consumer of [onSessionRevoked({ sql, nats, log, now }), onKeyUsage({ sql, nats, log })]) {
+    opening.adopt(consumer, ({ close }) => close())
+  }
+  const { port } = await foundation.serve({
+    services: [
+      { definition: ApiKeyServiceService, handlers: apiKeyService(deps) },
+      { definition: KeyDirectoryServiceService, handlers: keyDirectoryService(deps) },
+    ],
+    guard,
+    refusals,
+  })
+  const closing = opening.move()
+  return { port, close: () => closing.disposeAsync() }
+}

@@ -1,0 +1,105 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { Client, credentials } from '@grpc/grpc-js'
+import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { newId } from '@instatunnel/kit/id'
+import { createLog } from '@instatunnel/kit/log'
+import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
+import { type Role, scopesOfRole } from '@instatunnel/kit/scope'
+import { createServiceSigner } from '@instatunnel/kit/service-identity'
+import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
+import { freshDatabase } from '@instatunnel/test/database'
+import { inject } from 'vitest'
+import { readConfig } from '../src/config.ts'
+import { type Overrides, start } from '../src/start.ts'
+import { type AuthStub, startAuthStub } from './auth-stub.ts'
+import { type Rpcs, rpcsOf } from './rpcs.ts'
+
+/** The rpcs that users call, as one of them calls them. */
+export type User = { readonly id: string } & Rpcs<typeof ApiKeyServiceService>
+
+/** The service, running, and those who call it. */
+export interface StartedKeys {
+  /** A session on the service's schema: to see what was written, and to break it. */
+  readonly sql: Sql
+  /** The neighbour that decides about keys. */
+  readonly auth: Pick<AuthStub, 'asked' | 'code'>
+  /** The settings that it was started with. */
+  readonly environment: Readonly<Record<string, string>>
+  /** A caller: a new user with all the scopes of the role unless said otherwise. */
+  user(options?: { id?: string; role?: Role; scopes?: readonly string[] }): User
+  /** The rpcs that services call, as auth calls them. */
+  readonly directory: Rpcs<typeof KeyDirectoryServiceService>
+  /** All rpcs, with this metadata and nothing else. */
+  callWith(metadata: Record<string, string>): Rpcs<typeof ALL>
+  close(): Promise<void>
+}
+
+const ALL = { ...ApiKeyServiceService, ...KeyDirectoryServiceService }
+
+/** A user's id that no one has. */
+export const newUserId = () => newId('user_', new Date())
+
+/** A session's id that no one has. */
+export const newSessionId = () => newId('ses_', new Date())
+
+/** One pepper, as a setting's entry. */
+export const newPepper = () => randomBytes(32).toString('base64')
+
+/** Starts the service on a free port: by itself on a new database, unless the settings name another. */
+export async function startKeys(
+  settings: Readonly<Record<string, string>> = {},
+  overrides: Overrides = {},
+): Promise<StartedKeys> {
+  const stub = await startAuthStub()
+  const auth = keyPair()
+  const keys = keyPair()
+  const environment = {
+    DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
+    NATS_URL: inject('natsUrl'),
+    NATS_SEED: inject('natsSeeds').keys,
+    LISTEN: '127.0.0.1:0',
+    LOG_LEVEL: 'silent',
+    KEY_PEPPERS: JSON.stringify({ p1: newPepper() }),
+    ...settings,
+    AUTH_ADDRESS: stub.address,
+    SERVICE_KEY: keys.privateKey,
+    SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, keys: keys.publicKey }),
+  }
+  const config = readConfig(environment)
+  const running = await start(config, createLog('keys', config.LOG_LEVEL), overrides)
+  const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
+  const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'keys', connections: 2 })
+  const now = overrides.now ?? (() => new Date())
+  const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
+
+  return {
+    sql,
+    auth: stub,
+    environment,
+    user({ id = newUserId(), role = 'user', scopes = scopesOfRole(role) } = {}) {
+      const credential = { type: 'session', id: 'ses_1' } as const
+      const token = stub.sign(id, { scopes, plan: 'free', role, credential })
+      const metadata = async () => ({ [IDENTITY_METADATA]: await token })
+      return { id, ...rpcsOf(channel, ApiKeyServiceService, metadata) }
+    },
+    directory: rpcsOf(channel, KeyDirectoryServiceService, async () => ({
+      [SERVICE_METADATA]: await sign('keys'),
+    })),
+    callWith: (metadata) => rpcsOf(channel, ALL, async () => metadata),
+    async close() {
+      channel.close()
+      await running.close()
+      await sql.end({ timeout: 1 })
+      await stub.close()
+    },
+  }
+}
+
+function keyPair() {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  return {
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  }
+}
