@@ -120,14 +120,16 @@ class Unreadable {
   }
 }
 
-// A map entry with this key, as protobuf writes it: the generated reader would drop it, or take it for a prototype.
-const PROTO_KEY = Buffer.from('\n\t__proto__')
+// A map entry with this key: the generated reader would drop it, or take it for a prototype. Its tag and its length may
+// be written in more bytes than they need (a varint may end in zeros).
+const PROTO_KEY = /[\n\0](\t|\x89\x80*\0)__proto__/
+const namesProto = (bytes: Buffer) => bytes.includes('__proto__') && PROTO_KEY.test(bytes.toString('latin1'))
 
 /** The definition with readers that refuse, rather than fail on, bytes that are no message of ours. */
 export function withSafeReaders(definition: ServiceDefinition): ServiceDefinition {
   const safe = Object.entries(definition).map(([name, method]) => {
     const requestDeserialize = (bytes: Buffer) => {
-      if (bytes.includes(PROTO_KEY)) return new Unreadable('"__proto__" is not accepted as a name')
+      if (namesProto(bytes)) return new Unreadable('"__proto__" is not accepted as a name')
       try {
         return method.requestDeserialize(bytes)
       } catch {
