@@ -7,6 +7,9 @@ import { installMissing, quietEnvironment } from './install.mjs'
 
 const root = realpathSync(join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../..'))
 
+/** How often to look whether npm still runs. */
+const parentPollMs = 500
+
 /** What each verb runs, as arguments of Node. */
 const verbs = {
   start: ['deploy/local/start.ts'],
@@ -38,6 +41,11 @@ const child = spawn(node, [...verbs[/** @type {keyof typeof verbs} */ (verb)], .
 // Ctrl-C reaches the child by itself; a signal sent to us alone does not. It may get one twice, and knows.
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.on(signal, () => child.kill(signal))
+}
+if (process.env.npm_lifecycle_event) {
+  // npm killed by SIGKILL can hand on nothing: we see it go, and end as if told to.
+  const npm = process.ppid
+  setInterval(() => process.ppid !== npm && child.kill('SIGTERM'), parentPollMs).unref()
 }
 child.on('exit', (code, signal) => {
   if (!signal) process.exit(code ?? 1)

@@ -1,0 +1,192 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { isFree } from '@instatunnel/local/ports'
+import { repository } from '@instatunnel/local/repository'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { restClient } from './harness/rest-client.ts'
+
+/** A start makes a database the first time; two cores are shared with other tests. */
+const startTimeoutMs = 120_000
+
+let dataDir: string
+const running = new Set<Started>()
+beforeAll(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'instatunnel-start-test-'))
+})
+afterEach(async () => {
+  for (const started of running) {
+    started.process.kill('SIGTERM') // to npm alone, which hands it on
+    await started.exited
+  }
+})
+afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
+
+interface Started {
+  process: ChildProcess
+  exited: Promise<number | string | null>
+  /** Everything it has written so far. */
+  output(): string
+  /** Resolves with the first line that matches. */
+  line(pattern: RegExp): Promise<RegExpMatchArray>
+}
+
+/** Runs `npm start` as a person does: npm, the bootstrap, then the platform, all in one process group. */
+function npmStart(settings: Record<string, string> = {}): Started {
+  const free = Object.fromEntries(
+    ['', 'AUTH_', 'KEYS_', 'TUNNELS_', 'NATS_', 'POSTGRES_'].map((part) => [`INSTATUNNEL_${part}PORT`, '0']),
+  )
+  const child = spawn('npm', ['start'], {
+    cwd: repository,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, INSTATUNNEL_DATA: dataDir, ...free, ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  const lines: string[] = []
+  const listeners = new Set<(line: string) => void>()
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on('line', (line) => {
+      lines.push(line)
+      for (const listen of listeners) listen(line)
+    })
+  }
+  const started: Started = {
+    process: child,
+    exited: new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),
+    output: () => lines.join('\n'),
+    line: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (line: string) => {
+          const match = line.match(pattern)
+          if (match) resolve(match)
+        }
+        for (const line of lines) look(line)
+        listeners.add(look)
+        started.exited.then(() => reject(new Error(`npm start ended:\n${started.output()}`)))
+      }),
+  }
+  running.add(started)
+  started.exited.then(() => running.delete(started))
+  return started
+}
+
+async function portOf(started: Started): Promise<number> {
+  const [, port] = await started.line(/^ready http:\/\/localhost:(\d+)$/)
+  return Number(port)
+}
+
+/** Every process below this one, and below those. */
+function descendants(pid: number): number[] {
+  const parents = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/stat`))
+    .map((name) => [
+      Number(name),
+      Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]),
+    ])
+  const below = (of: number): number[] =>
+    parents.flatMap(([child, parent]) => (parent === of ? [child as number, ...below(child as number)] : []))
+  return below(pid)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+async function gone(pids: number[]): Promise<void> {
+  while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+describe('npm start', { timeout: startTimeoutMs }, () => {
+  const email = 'kept@example.com'
+  const password = 'correct horse battery'
+
+  it('serves its own quickstart as pasted, and Ctrl-C leaves no process and no port', async () => {
+    const started = npmStart()
+    const port = await portOf(started)
+    const pids = descendants(started.process.pid as number)
+    expect(pids.length).toBeGreaterThan(6)
+
+    const quickstart = started
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('  ') && !/^ {2}(auth|keys|tunnels) /.test(line))
+      .join('\n')
+    const pasted = spawn('sh', ['-e'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const answers: Buffer[] = []
+    pasted.stdout.on('data', (chunk: Buffer) => answers.push(chunk))
+    pasted.stdin.end(quickstart)
+    expect(await new Promise((resolve) => pasted.once('close', resolve))).toBe(0)
+    const answered = Buffer.concat(answers).toString()
+    expect(answered).toContain('"name":"my site"')
+    expect(answered).toContain('"local_port":3000')
+    expect(answered).toMatch(/"key":"it_[0-9A-Za-z]{16}"/)
+    expect(answered).not.toContain('"error"')
+
+    const call = restClient({ port })
+    const registered = await call('POST', '/v1/auth/register', { body: { email, password } })
+    expect(registered.status).toBe(200)
+    const made = await call('POST', '/v1/tunnels', {
+      token: registered.body.token,
+      body: { name: 'kept', subdomain: 'kept-one', local_port: 3000 },
+    })
+    expect(made.status).toBe(200)
+
+    process.kill(-(started.process.pid as number), 'SIGINT') // as a terminal does: to npm and all that it runs
+    await started.exited
+    await gone(pids)
+    expect(await isFree(port)).toBe(true)
+  })
+
+  it('keeps users, keys and tunnels for the next start', async () => {
+    const started = npmStart()
+    const call = restClient({ port: await portOf(started) })
+    const login = await call('POST', '/v1/auth/login', { body: { email, password } })
+    expect(login.status).toBe(200)
+    const { body } = await call('GET', '/v1/tunnels', { token: login.body.token })
+    expect(body.tunnels).toMatchObject([{ name: 'kept', subdomain: 'kept-one' }])
+    const keys = await call('GET', '/v1/auth/keys', { token: login.body.token })
+    expect(keys.body.keys.length).toBeGreaterThan(0)
+
+    const second = npmStart()
+    expect(await second.exited).toBe(1)
+    expect(second.output()).toMatch(/is in use by process \d+/)
+  })
+
+  it('names a part that dies, with its last lines, and ends with it', async () => {
+    const started = npmStart()
+    const port = await portOf(started)
+    const pids = descendants(started.process.pid as number)
+    const keys = pids.find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('services/keys/src/main.ts'),
+    )
+    process.kill(keys as number, 'SIGKILL')
+    expect(await started.exited).toBe(1)
+    expect(started.output()).toMatch(/^keys was ended by SIGKILL:$/m)
+    expect(started.output()).toContain('"msg":"serving"')
+    await gone(pids)
+    expect(await isFree(port)).toBe(true)
+  })
+
+  it('takes every child with it when it is killed by SIGKILL, and starts again on what they left', async () => {
+    const started = npmStart()
+    await portOf(started)
+    const pids = descendants(started.process.pid as number)
+    process.kill(-(started.process.pid as number), 'SIGKILL')
+    await gone(pids)
+    const again = npmStart()
+    const call = restClient({ port: await portOf(again) })
+    expect((await call('POST', '/v1/auth/login', { body: { email, password } })).status).toBe(200)
+  })
+
+  it('names a setting that makes no sense', async () => {
+    const started = npmStart({ INSTATUNNEL_PORT: 'http' })
+    expect(await started.exited).toBe(1)
+    expect(started.output()).toContain('INSTATUNNEL_PORT: must be a whole number from 0 to 65535')
+  })
+})
