@@ -1,6 +1,15 @@
 -- On the way out: every failure becomes the one error shape, and nothing of gRPC or Envoy reaches a client.
 local rows = require('rows')
 
+-- Headers that no client gets.
+local of_the_inside = {
+  'grpc-status',
+  'grpc-message',
+  'x-envoy-upstream-service-time',
+  'x-envoy-upstream-healthchecked-cluster',
+  'x-envoy-overloaded',
+}
+
 -- What the transcoder calls a type, in words for people.
 local wanted = {
   TYPE_STRING = 'must be a string',
@@ -68,10 +77,7 @@ end
 function envoy_on_response(handle)
   local headers = handle:headers()
   local from_service = headers:get('x-envoy-upstream-service-time') ~= nil
-  headers:remove('x-envoy-upstream-service-time')
-  headers:remove('x-envoy-upstream-healthchecked-cluster')
-  headers:remove('grpc-status')
-  headers:remove('grpc-message')
+  for _, name in ipairs(of_the_inside) do headers:remove(name) end
   headers:remove('grpc-status-details-bin') -- the transcoder leaves it where it does not know the types in it
 
   if headers:get('x-instatunnel-refused-by') then

@@ -152,6 +152,10 @@ function envoy_on_request(handle)
   local parameter, parameter_fault = query_fault(query or '')
   if parameter then return refuse(handle, parameter, parameter_fault) end
 
+  -- A GET changes nothing: where a replica breaks off, another is asked. All else is tried again only as long as it
+  -- has not reached one (routes.yaml).
+  if headers:get(':method') == 'GET' then headers:replace('x-envoy-retry-on', 'reset') end
+
   if headers:get('content-length') == '0' then return end
   local body = handle:body() -- waits for it; what was taken from the handle before is no longer valid then
   if not body or body:length() == 0 then return end

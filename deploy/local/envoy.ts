@@ -1,6 +1,7 @@
 import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { dirname, join, relative } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { clustersFile, gatewayFiles, type Place, type ServiceAddresses } from '@instatunnel/gateway/place'
 import { type Exit, type RunningProcess, startProcess } from './process.ts'
 import { repository } from './repository.ts'
@@ -64,6 +65,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     command: options.binary ?? (await serverBinary('envoy')),
     args: [
       ...['--config-path', 'envoy.yaml'],
+      '--reject-unknown-dynamic-fields', // a misspelt setting is a mistake, in every file
       '--disable-hot-restart', // two Envoys of one machine share nothing
       ...['--log-level', 'warning'],
       ...['--file-flush-interval-msec', '100'],
@@ -101,19 +103,19 @@ async function listening(running: RunningProcess, admin: (path: string) => Promi
   })
   const deadline = Date.now() + startTimeoutMs
   while (going && Date.now() < deadline) {
-    // A file that is wrong does not end it: it would run on without listening, or reset every connection.
-    if (running.lines().some((line) => line.includes('rejected'))) break
-    const port = await admin('/listeners?format=json').then(portIn, () => undefined)
-    if (port) return port
-    await new Promise((resolve) => setTimeout(resolve, pollMs))
+    // A file that is wrong does not end Envoy: it would run on without listening, or reset every connection.
+    const rejected = await admin('/stats?filter=update_rejected').catch(() => '')
+    if (/: [1-9]/.test(rejected) || running.lines().some((line) => line.includes('rejected'))) break
+    const routes = await admin('/stats?filter=rds.routes.update_success').catch(() => '')
+    if (/: [1-9]/.test(routes)) return portIn(await admin('/listeners?format=json'))
+    await delay(pollMs)
   }
   await running.kill()
   throw new Error(`Envoy does not start:\n${ownLines(running).join('\n')}`)
 }
 
-function portIn(listeners: string): number | undefined {
-  return JSON.parse(listeners).listener_statuses?.[0]?.local_address?.socket_address?.port_value
-}
+const portIn = (listeners: string): number =>
+  JSON.parse(listeners).listener_statuses[0].local_address.socket_address.port_value
 
 function get(socket: string, path: string): Promise<string> {
   // The path of a socket may have 107 bytes: the way from here is often the shorter one.
