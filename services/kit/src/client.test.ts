@@ -1,0 +1,162 @@
+import { createServer, type Server as NetServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  credentials,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js'
+import {
+  KeyDirectoryServiceService,
+  type RevokeKeyRequest,
+  type RevokeKeyResponse,
+} from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import { newKeyPair } from '@instatunnel/test/identity'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createServiceClient } from './client.ts'
+import { SERVICE_METADATA } from './guard.ts'
+import { createServiceSigner, createServiceVerifier } from './service-identity.ts'
+
+const auth = newKeyPair()
+const now = () => new Date()
+const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
+const verify = createServiceVerifier({ service: 'keys', publicKeys: { auth: auth.publicKey }, now })
+
+/** A neighbour that answers RevokeKey and nothing else; `seen` are the calls' metadata. */
+async function startNeighbour(
+  answer: (request: RevokeKeyRequest, cancelled: Promise<void>) => Promise<void>,
+  port = 0,
+) {
+  const seen: Metadata[] = []
+  const server = new Server()
+  const away = (_: unknown, done: sendUnaryData<never>) => done({ code: 12, details: '' })
+  server.addService(KeyDirectoryServiceService, {
+    lookUpKey: away,
+    createSessionKey: away,
+    revokeKey: (
+      call: ServerUnaryCall<RevokeKeyRequest, RevokeKeyResponse>,
+      done: sendUnaryData<RevokeKeyResponse>,
+    ) => {
+      seen.push(call.metadata)
+      const cancelled = new Promise<void>((resolve) => call.on('cancelled', resolve))
+      answer(call.request, cancelled).then(
+        () => done(null, {}),
+        (error) => done(error),
+      )
+    },
+  })
+  const bound = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, chosen) =>
+      error ? reject(error) : resolve(chosen),
+    ),
+  )
+  onTestFinished(() => server.forceShutdown())
+  return { port: bound, seen, stop: () => server.forceShutdown() }
+}
+
+function clientOf(...ports: number[]) {
+  const client = createServiceClient({
+    definition: KeyDirectoryServiceService,
+    target: `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`,
+    credentials: credentials.createInsecure(),
+    audience: 'keys',
+    sign,
+  })
+  onTestFinished(() => client.close())
+  return client
+}
+
+const request = { keyId: 'key_1', reason: 'logout' }
+
+describe('createServiceClient', () => {
+  it("calls with this service's identity", async () => {
+    const { port, seen } = await startNeighbour(async () => {})
+    expect(await clientOf(port).revokeKey(request)).toEqual({})
+    expect(await verify(String(seen[0]?.get(SERVICE_METADATA)[0]))).toBe('auth')
+  })
+
+  it("rejects with the neighbour's status", async () => {
+    const { port } = await startNeighbour(() => Promise.reject({ code: 5, details: 'There is no such key' }))
+    await expect(clientOf(port).revokeKey(request)).rejects.toMatchObject({
+      code: 5,
+      details: 'There is no such key',
+    })
+  })
+
+  it('gives up a neighbour that does not answer, and cancels the call there', async () => {
+    const cancelled = Promise.withResolvers<void>()
+    const { port } = await startNeighbour(async (_, gone) => gone.then(() => cancelled.resolve()))
+    await expect(clientOf(port).revokeKey(request)).rejects.toMatchObject({ code: 4 })
+    await cancelled.promise
+  }, 10_000)
+
+  it("stops when the caller's signal aborts, before the call and during it", async () => {
+    const arrived = Promise.withResolvers<void>()
+    const { port, seen } = await startNeighbour(async (_, gone) => {
+      arrived.resolve()
+      await gone
+    })
+    const client = clientOf(port)
+    await expect(client.revokeKey(request, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 1,
+    })
+    expect(seen).toHaveLength(0)
+    const leaving = new AbortController()
+    const call = client.revokeKey(request, { signal: leaving.signal })
+    await arrived.promise
+    leaving.abort()
+    await expect(call).rejects.toMatchObject({ code: 1 })
+  })
+
+  it('says at once that a neighbour is away', async () => {
+    const { port, stop } = await startNeighbour(async () => {})
+    const client = clientOf(port)
+    await client.revokeKey(request)
+    stop()
+    await expect(client.revokeKey(request)).rejects.toMatchObject({ code: 14 })
+  })
+
+  it('is back within a second or two of its neighbour, however long that was away', async () => {
+    const first = await startNeighbour(async () => {})
+    const client = clientOf(first.port)
+    await client.revokeKey(request)
+    first.stop()
+    await expect(client.revokeKey(request)).rejects.toMatchObject({ code: 14 })
+    // Keep it failing for longer than grpc-js's own backoff would need to grow past a second.
+    const awaySince = Date.now()
+    while (Date.now() - awaySince < 3000) {
+      await client.revokeKey(request).catch(() => {})
+      await delay(50)
+    }
+    await startNeighbour(async () => {}, first.port)
+    await vi.waitFor(() => client.revokeKey(request), { timeout: 2000, interval: 20 })
+  }, 20_000)
+
+  it('spreads calls over all addresses and goes on without one that is away', async () => {
+    const [one, two] = [await startNeighbour(async () => {}), await startNeighbour(async () => {})]
+    const client = clientOf(one.port, two.port)
+    await vi.waitFor(
+      async () => {
+        await client.revokeKey(request)
+        expect(one.seen.length).toBeGreaterThan(0)
+        expect(two.seen.length).toBeGreaterThan(0)
+      },
+      { timeout: 5000 },
+    )
+    one.stop()
+    const before = two.seen.length
+    await vi.waitFor(() => client.revokeKey(request), { timeout: 5000 })
+    for (let i = 0; i < 10; i++) await client.revokeKey(request)
+    expect(two.seen.length).toBeGreaterThanOrEqual(before + 10)
+  })
+
+  it('does not wait for ever for something that takes connections and says nothing', async () => {
+    const silent: NetServer = createServer(() => {}).listen(0, '127.0.0.1')
+    await new Promise((resolve) => silent.once('listening', resolve))
+    onTestFinished(() => void silent.close())
+    const { port } = silent.address() as { port: number }
+    await expect(clientOf(port).revokeKey(request)).rejects.toMatchObject({ code: expect.toBeOneOf([4, 14]) })
+  }, 10_000)
+})

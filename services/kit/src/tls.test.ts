@@ -1,0 +1,151 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type ChannelCredentials,
+  Client,
+  credentials,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js'
+import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
+import { rpcsOf } from '@instatunnel/test/rpcs'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { descriptorsFile } from './rules.ts'
+import { serve } from './server.ts'
+import { createTransport } from './tls.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'instatunnel-tls-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const file = (name: string) => join(folder, name)
+const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+
+function makeCa(name: string): void {
+  openssl(
+    ...['req', '-x509', '-newkey', 'ed25519', '-nodes', '-days', '1', '-subj', `/CN=${name}`],
+    ...['-keyout', `${name}.key`, '-out', `${name}.crt`],
+  )
+}
+
+/** The settings of a service whose certificate has these names, signed by this CA. */
+function certificate(id: string, names: string, { ca = 'ca', commonName = 'x', days = '1' } = {}) {
+  openssl(
+    ...['req', '-newkey', 'ed25519', '-nodes', '-subj', `/CN=${commonName}`],
+    ...['-keyout', `${id}.key`, '-out', `${id}.csr`],
+  )
+  writeFileSync(file(`${id}.ext`), names === '' ? 'basicConstraints=CA:FALSE\n' : `subjectAltName=${names}\n`)
+  openssl(
+    ...['x509', '-req', '-in', `${id}.csr`, '-CA', `${ca}.crt`, '-CAkey', `${ca}.key`, '-CAcreateserial'],
+    ...['-days', days, '-extfile', `${id}.ext`, '-out', `${id}.crt`],
+  )
+  return {
+    TLS_CERT_FILE: file(`${id}.crt`),
+    TLS_KEY_FILE: file(`${id}.key`),
+    TLS_CA_FILE: file('ca.crt'),
+    services: ['auth', 'keys', 'tunnels'],
+  }
+}
+
+makeCa('ca')
+makeCa('other-ca')
+const keysSettings = certificate('keys', 'DNS:keys,DNS:localhost')
+
+/** Calls a service with TLS as somebody, and tells whom the service took them for. */
+async function calledAs(credentialsOfCaller: ChannelCredentials): Promise<string | undefined> {
+  const transport = createTransport(keysSettings)
+  let peer: string | undefined
+  const implementation = Object.fromEntries(
+    Object.keys(ApiKeyServiceService).map((name) => [
+      name,
+      (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<object>) => {
+        peer = transport.peerOf(call)
+        done(null, { success: true })
+      },
+    ]),
+  )
+  const definition: ServiceDefinition = ApiKeyServiceService
+  const serving = await serve({
+    listen: '127.0.0.1:0',
+    credentials: transport.server,
+    services: [{ definition, implementation }],
+    descriptors: descriptorsFile(),
+  })
+  const channel = new Client(`localhost:${serving.port}`, credentialsOfCaller)
+  onTestFinished(async () => {
+    channel.close()
+    await serving.close()
+  })
+  await rpcsOf(channel, ApiKeyServiceService).deleteKey()
+  return peer
+}
+
+describe('mutual TLS', () => {
+  it.each([
+    ['auth', 'DNS:auth', 'auth'],
+    ['tunnels in its namespace', 'DNS:tunnels.instatunnel.svc.cluster.local', 'tunnels'],
+    ['auth by its second name', 'DNS:envoy,DNS:auth', 'auth'],
+    ['nobody, having no DNS name', 'IP:127.0.0.1', undefined],
+    ['nobody, having no name but a common one', '', undefined],
+    ['nobody, being no service', 'DNS:gateway', undefined],
+    ['nobody, being called like one at its end', 'DNS:evil.auth', undefined],
+    ['nobody, being called like one at its beginning', 'DNS:auth-evil.com', undefined],
+    ['nobody, having the name in a URI', 'URI:DNS:auth', undefined],
+    ['nobody, having the name in an e-mail', 'email:DNS:auth@x.com', undefined],
+  ])('takes a caller for %s', async (_, names, service) => {
+    const transport = createTransport(certificate('caller', names, { commonName: 'auth' }))
+    expect(await calledAs(transport.client)).toBe(service)
+  })
+
+  it('refuses a caller without a certificate', async () => {
+    const { TLS_CA_FILE } = keysSettings
+    await expect(calledAs(credentials.createSsl(readFileSync(TLS_CA_FILE)))).rejects.toMatchObject({
+      code: status.UNAVAILABLE,
+    })
+  })
+
+  it("refuses a caller whose certificate another CA has signed, in a service's name", async () => {
+    const transport = createTransport(certificate('forged', 'DNS:auth', { ca: 'other-ca' }))
+    await expect(calledAs(transport.client)).rejects.toMatchObject({ code: status.UNAVAILABLE })
+  })
+
+  it('refuses a caller in clear', async () => {
+    await expect(calledAs(credentials.createInsecure())).rejects.toMatchObject({ code: status.UNAVAILABLE })
+  })
+
+  it('calls no server that another CA vouches for', async () => {
+    const settings = { ...certificate('caller', 'DNS:auth'), TLS_CA_FILE: file('other-ca.crt') }
+    await expect(calledAs(createTransport(settings).client)).rejects.toMatchObject({
+      code: status.UNAVAILABLE,
+    })
+  })
+})
+
+describe('createTransport', () => {
+  const { services, ...files } = keysSettings
+
+  it('speaks in clear where nothing is set, and then knows nobody by name', () => {
+    expect(createTransport({ services }).peerOf({} as never)).toBeUndefined()
+    const empty = { TLS_CERT_FILE: '', TLS_KEY_FILE: '', TLS_CA_FILE: '' }
+    expect(createTransport({ ...empty, services }).peerOf({} as never)).toBeUndefined()
+  })
+
+  // Half of the settings must never mean "in clear".
+  it.each(Object.keys(files) as (keyof typeof files)[])('does not start without %s alone', (name) => {
+    expect(() => createTransport({ ...files, [name]: undefined, services })).toThrow(
+      'Settings: TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE go together',
+    )
+  })
+
+  it.each(Object.keys(files) as (keyof typeof files)[])('does not start with %s alone', (name) => {
+    expect(() => createTransport({ [name]: files[name], services })).toThrow(
+      'Settings: TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE go together',
+    )
+  })
+
+  it.each(Object.keys(files) as (keyof typeof files)[])('does not start where %s is not there', (name) => {
+    expect(() => createTransport({ ...files, [name]: file('none.pem'), services })).toThrow('none.pem')
+  })
+})
