@@ -50,8 +50,14 @@ export function startConsumer(options: {
   }
 
   const act = async (message: JsMsg) => {
+    const event = heardFrom(message)
+    if (!event) {
+      // Heard again, it would be no more readable, and hold up all that come after it.
+      options.log.error({ durable: options.durable, sequence: message.seq }, 'an event that is no JSON')
+      return message.term()
+    }
     try {
-      await options.handle(heardFrom(message))
+      await options.handle(event)
       message.ack()
     } catch (error) {
       options.log.warn({ cause: String(error), durable: options.durable }, 'an event will be heard again')
@@ -78,8 +84,16 @@ export function startConsumer(options: {
   }
 }
 
-const heardFrom = (message: JsMsg): HeardEvent => ({
-  id: message.headers?.get('ce-id') || `${message.info.stream}:${message.seq}`,
-  time: new Date(message.headers?.get('ce-time') || message.info.timestampNanos / 1_000_000),
-  data: message.json(),
-})
+/** Reads a message; undefined where its body is no JSON. */
+function heardFrom(message: JsMsg): HeardEvent | undefined {
+  const { headers, info, seq } = message
+  try {
+    return {
+      id: headers?.get('ce-id') || `${info.stream}:${seq}`,
+      time: new Date(headers?.get('ce-time') || info.timestampNanos / 1_000_000),
+      data: message.json(),
+    }
+  } catch {
+    return undefined
+  }
+}
