@@ -7,11 +7,12 @@ export type Rpcs<Definition> = {
     : never
 }
 
-/** Calls a service's rpcs, with this metadata on each call. */
+/** Calls a service's rpcs, with this metadata on each call; `rewrite` may send other bytes than the request's. */
 export function rpcsOf<Definition extends Record<string, object>>(
   channel: Client,
   definition: Definition,
   metadataOf: () => Promise<Record<string, string>>,
+  rewrite: (bytes: Buffer) => Buffer = (bytes) => bytes,
 ): Rpcs<Definition> {
   const rpcs = Object.entries(definition).map(([name, value]) => {
     const { path, requestSerialize, requestDeserialize, responseDeserialize } = value as MethodDefinition<
@@ -26,7 +27,7 @@ export function rpcsOf<Definition extends Record<string, object>>(
       return new Promise((resolve, reject) => {
         channel.makeUnaryRequest(
           path,
-          requestSerialize,
+          (message: object) => rewrite(requestSerialize(message)),
           responseDeserialize,
           whole,
           metadata,

@@ -26,8 +26,13 @@ export interface StartedKeys {
   readonly auth: Pick<AuthStub, 'asked' | 'code'>
   /** The settings that it was started with. */
   readonly environment: Readonly<Record<string, string>>
-  /** A caller: a new user with all the scopes of the role unless said otherwise. */
-  user(options?: { id?: string; role?: Role; scopes?: readonly string[] }): User
+  /** A caller: a new user with all the scopes of the role unless said otherwise. `rewrite` sends other bytes. */
+  user(options?: {
+    id?: string
+    role?: Role
+    scopes?: readonly string[]
+    rewrite?: (bytes: Buffer) => Buffer
+  }): User
   /** The rpcs that services call, as auth calls them. */
   readonly directory: Rpcs<typeof KeyDirectoryServiceService>
   /** All rpcs, with this metadata and nothing else. */
@@ -77,11 +82,11 @@ export async function startKeys(
     sql,
     auth: stub,
     environment,
-    user({ id = newUserId(), role = 'user', scopes = scopesOfRole(role) } = {}) {
+    user({ id = newUserId(), role = 'user', scopes = scopesOfRole(role), rewrite } = {}) {
       const credential = { type: 'session', id: 'ses_1' } as const
       const token = stub.sign(id, { scopes, plan: 'free', role, credential })
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
-      return { id, ...rpcsOf(channel, ApiKeyServiceService, metadata) }
+      return { id, ...rpcsOf(channel, ApiKeyServiceService, metadata, rewrite) }
     },
     directory: rpcsOf(channel, KeyDirectoryServiceService, async () => ({
       [SERVICE_METADATA]: await sign('keys'),

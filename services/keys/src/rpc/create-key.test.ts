@@ -247,10 +247,13 @@ describe("a key's metadata", () => {
   })
 
   it.each([
-    { what: 'at the top', metadata: JSON.parse('{"__proto__": {"admin": true}}') },
-    { what: 'in the depth', metadata: { a: [JSON.parse('{"__proto__": 1}')] } },
+    { what: 'at the top', metadata: { '--proto--': { admin: true } } },
+    { what: 'in the depth', metadata: { a: [{ '--proto--': 1 }] } },
   ])('is refused with "__proto__" $what', async ({ metadata }) => {
-    expect(await refused(keys.user().createKey({ name: 'x', metadata }))).toMatchObject({
+    // No client of ours would send it: it is put into the bytes.
+    const rewrite = (bytes: Buffer) =>
+      Buffer.from(bytes.toString('latin1').replace('--proto--', '__proto__'), 'latin1')
+    expect(await refused(keys.user({ rewrite }).createKey({ name: 'x', metadata }))).toMatchObject({
       code: 'INVALID_ARGUMENT',
       reason: 'UNREADABLE_REQUEST',
       message: '"__proto__" is not accepted as a name',
