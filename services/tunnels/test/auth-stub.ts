@@ -1,37 +1,29 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js'
-import { IDENTITY_TOKEN, type IdentityClaims } from '@instatunnel/kit/identity'
-import {
-  AuthorizationServiceService,
-  type ListIdentityKeysRequest,
-  type ListIdentityKeysResponse,
-} from '@instatunnel/proto/auth/internal/v1/authorization_service'
-import { SignJWT } from 'jose'
+import { Server, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js'
+import type { IdentityClaims } from '@instatunnel/kit/identity'
+import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
+import { createIdentitySigner } from '@instatunnel/test/identity'
 
-const KID = 'test'
+// So that an identity outlives whatever a test makes of the service's clock.
+const LIFE_SECONDS = 100 * 365 * 24 * 60 * 60
 
-/** A stand-in for auth, the one neighbour that tests do not run: it vouches for whomever a test says. */
+/** A stand-in for auth, the one neighbour that these tests do not run: it vouches for whomever a test says. */
 export interface AuthStub {
   readonly address: string
   /** An identity token, as auth's Check would add it to a call. */
-  sign(userId: string, claims: IdentityClaims): Promise<string>
+  sign(userId: string, claims: Partial<IdentityClaims>): Promise<string>
   close(): Promise<void>
 }
 
-/** Serves auth's internal service on a free port: its identity keys are real, it knows no bearer. */
+/** Serves auth's internal service on a free port: its identity keys are real, it knows no bearer and no key. */
 export async function startAuthStub(): Promise<AuthStub> {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  const key = { kid: KID, publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString() }
+  const { keys, sign } = createIdentitySigner()
+  const away = (_call: unknown, answer: sendUnaryData<unknown>) =>
+    answer({ code: status.UNAVAILABLE, details: 'only identity keys are to be had' })
   const server = new Server()
   server.addService(AuthorizationServiceService, {
-    listIdentityKeys: (
-      _call: ServerUnaryCall<ListIdentityKeysRequest, ListIdentityKeysResponse>,
-      answer: sendUnaryData<ListIdentityKeysResponse>,
-    ) => answer(null, { keys: [key] }),
-    authenticate: (_call: unknown, answer: sendUnaryData<never>) =>
-      answer({ code: status.UNAVAILABLE, details: 'the stub knows no bearer' }),
-    verifyKey: (_call: unknown, answer: sendUnaryData<never>) =>
-      answer({ code: status.UNAVAILABLE, details: 'the stub knows no key' }),
+    listIdentityKeys: (_call: unknown, answer: sendUnaryData<unknown>) => answer(null, { keys }),
+    authenticate: away,
+    verifyKey: away,
   })
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
@@ -40,18 +32,7 @@ export async function startAuthStub(): Promise<AuthStub> {
   })
   return {
     address: `127.0.0.1:${port}`,
-    sign: (userId, claims) => signed(privateKey, userId, claims),
+    sign: (userId, claims) => sign(userId, claims, LIFE_SECONDS),
     close: async () => server.forceShutdown(),
   }
-}
-
-function signed(privateKey: KeyObject, userId: string, claims: IdentityClaims): Promise<string> {
-  return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg: 'EdDSA', typ: IDENTITY_TOKEN.typ, kid: KID })
-    .setIssuer(IDENTITY_TOKEN.issuer)
-    .setAudience(IDENTITY_TOKEN.audience)
-    .setSubject(userId)
-    .setIssuedAt()
-    .setExpirationTime(new Date('2100-01-01')) // whatever a test makes of the clock
-    .sign(privateKey)
 }

@@ -1,20 +1,20 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
 import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
 import { createLog } from '@instatunnel/kit/log'
 import type { Plan } from '@instatunnel/kit/plans'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
-import { scopesOfRole } from '@instatunnel/kit/scope'
 import { createServiceSigner } from '@instatunnel/kit/service-identity'
 import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import { TunnelServiceService } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { freshDatabase } from '@instatunnel/test/database'
+import { newKeyPair } from '@instatunnel/test/identity'
+import { type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
 import { inject } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { type Overrides, start } from '../src/start.ts'
 import { startAuthStub } from './auth-stub.ts'
-import { type Rpcs, rpcsOf } from './rpcs.ts'
 
 /** The rpcs that users call, as one of them calls them. */
 export type User = { readonly id: string } & Rpcs<typeof TunnelServiceService>
@@ -42,8 +42,8 @@ export async function startTunnels(
   overrides: Overrides = {},
 ): Promise<StartedTunnels> {
   const stub = await startAuthStub()
-  const auth = keyPair()
-  const tunnels = keyPair()
+  const auth = newKeyPair()
+  const tunnels = newKeyPair()
   const environment = {
     DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
     NATS_URL: inject('natsUrl'),
@@ -67,9 +67,8 @@ export async function startTunnels(
   return {
     sql,
     environment,
-    user({ id = newId('user_', new Date()), plan = 'free', scopes = scopesOfRole('user') } = {}) {
-      const credential = { type: 'session', id: 'ses_1' } as const
-      const token = stub.sign(id, { scopes, plan, role: 'user', credential })
+    user({ id = newId('user_', new Date()), ...claims } = {}) {
+      const token = stub.sign(id, claims)
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
       return { id, ...rpcsOf(channel, TunnelServiceService, metadata) }
     },
@@ -83,13 +82,5 @@ export async function startTunnels(
       await sql.end({ timeout: 1 })
       await stub.close()
     },
-  }
-}
-
-function keyPair() {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  return {
-    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
   }
 }

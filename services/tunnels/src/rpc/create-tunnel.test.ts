@@ -1,5 +1,6 @@
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
-import { refused } from '../../test/refused.ts'
+import { outcomesOf } from '../../test/made.ts'
 import { startTunnels } from '../../test/start-tunnels.ts'
 
 const tunnels = await startTunnels({ PUBLIC_URL: 'http://localhost:8080' })
@@ -111,31 +112,15 @@ describe('CreateTunnel', () => {
 
   it('gives one subdomain to exactly one of 50 users who ask at once', async () => {
     const users = Array.from({ length: 50 }, () => tunnels.user())
-    const outcomes = await Promise.all(
-      users.map((user) =>
-        user.createTunnel({ name: 'x', subdomain: 'wanted-by-many', localPort: 1 }).then(
-          () => 'made',
-          (error) => refused(Promise.reject(error)).then(({ reason }) => reason),
-        ),
-      ),
-    )
-    expect(outcomes.filter((outcome) => outcome === 'made')).toHaveLength(1)
-    expect(outcomes.filter((outcome) => outcome === 'SUBDOMAIN_TAKEN')).toHaveLength(49)
+    const request = { name: 'x', subdomain: 'wanted-by-many', localPort: 1 }
+    const outcomes = await outcomesOf(users.map((user) => user.createTunnel(request)))
+    expect(outcomes).toEqual({ OK: 1, SUBDOMAIN_TAKEN: 49 })
   })
 
   it('gives exactly 3 tunnels to 50 creates at once on the free plan', async () => {
     const user = tunnels.user()
     const creates = Array.from({ length: 50 }, () => user.createTunnel({ name: 'x', localPort: 1 }))
-    const outcomes = await Promise.all(
-      creates.map((create) =>
-        create.then(
-          () => 'made',
-          () => refused(create).then(({ reason }) => reason),
-        ),
-      ),
-    )
-    expect(outcomes.filter((outcome) => outcome === 'made')).toHaveLength(3)
-    expect(outcomes.filter((outcome) => outcome === 'PLAN_LIMIT')).toHaveLength(47)
+    expect(await outcomesOf(creates)).toEqual({ OK: 3, PLAN_LIMIT: 47 })
     expect(await rowsOf(user.id)).toHaveLength(3)
     expect(await tunnels.directory.getUsage({ userId: user.id })).toMatchObject({
       tunnelsCount: 3,

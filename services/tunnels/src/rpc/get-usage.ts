@@ -1,3 +1,4 @@
+import { isId } from '@instatunnel/kit/id'
 import type { Unary } from '@instatunnel/kit/unary'
 import type {
   GetUsageRequest,
@@ -6,8 +7,10 @@ import type {
 import { findUsage } from '../store/usage-store.ts'
 import type { Deps } from './deps.ts'
 
-/** Returns what a user has used. */
+const NONE = { tunnelsCount: 0, tunnelsCreated: 0, dataTransferredBytes: 0, requestsServed: 0 }
+
+/** Returns what a user has used; what is no user's id has used nothing. */
 export const getUsage =
   ({ sql }: Deps): Unary<GetUsageRequest, GetUsageResponse> =>
   async ({ userId }) =>
-    findUsage(sql, userId)
+    isId(userId, 'user_') ? findUsage(sql, userId) : NONE

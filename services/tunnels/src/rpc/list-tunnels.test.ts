@@ -1,0 +1,63 @@
+import { refused } from '@instatunnel/test/refused'
+import { afterAll, describe, expect, it } from 'vitest'
+import { startTunnels } from '../../test/start-tunnels.ts'
+
+const tunnels = await startTunnels()
+afterAll(() => tunnels.close())
+
+describe('ListTunnels', () => {
+  it("lists the caller's tunnels alone, newest first, page by page", async () => {
+    const user = tunnels.user()
+    await tunnels.user().createTunnel({ name: "another's", localPort: 1 })
+    for (const name of ['first', 'second', 'third']) {
+      await user.createTunnel({ name, localPort: 1 })
+      await new Promise((resolve) => setTimeout(resolve, 2)) // ids order by the millisecond
+    }
+    const first = await user.listTunnels({ pageSize: 2 })
+    expect(first.tunnels.map(({ name }) => name)).toEqual(['third', 'second'])
+    const second = await user.listTunnels({ pageSize: 2, pageToken: first.nextPageToken })
+    expect(second.tunnels.map(({ name }) => name)).toEqual(['first'])
+    expect(second.nextPageToken).toBe('')
+    expect((await user.listTunnels()).tunnels).toHaveLength(3)
+  })
+
+  it('lists nothing for a user without tunnels', async () => {
+    expect(await tunnels.user().listTunnels()).toEqual({ tunnels: [], nextPageToken: '' })
+  })
+
+  it('masks tokens to credentials without tunnels:write', async () => {
+    const user = tunnels.user()
+    const { tunnel } = await user.createTunnel({ name: 'x', localPort: 1 })
+    const reader = tunnels.user({ id: user.id, scopes: ['tunnels:read'] })
+    const [shown] = (await reader.listTunnels()).tunnels
+    expect(shown?.token).toBe(`itt_***...${tunnel?.token.slice(-3)}`)
+    expect((await user.listTunnels()).tunnels[0]?.token).toBe(tunnel?.token)
+  })
+
+  it.each([
+    { request: { pageSize: -1 }, message: 'page_size: must not be negative' },
+    { request: { pageToken: 'x' }, message: 'page_token: must be the next_page_token of the page before' },
+    {
+      request: { pageToken: Buffer.from('tun_\0').toString('base64url') },
+      message: 'page_token: must be the next_page_token of the page before',
+    },
+    {
+      request: { pageToken: 'A'.repeat(1_000_000) },
+      message: 'page_token: must be the next_page_token of the page before',
+    },
+  ])('refuses $message', async ({ request, message }) => {
+    expect(await refused(tunnels.user().listTunnels(request))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      reason: 'INVALID_FIELDS',
+      message,
+    })
+  })
+
+  it('needs tunnels:read', async () => {
+    const writer = tunnels.user({ scopes: ['tunnels:write'] })
+    expect(await refused(writer.listTunnels())).toMatchObject({
+      code: 'PERMISSION_DENIED',
+      body: { required_scope: 'tunnels:read' },
+    })
+  })
+})
