@@ -85,7 +85,7 @@ describe('a failed call', () => {
       INTERNAL: [500, 'internal', 5000, 'Something went wrong on our side.'],
       UNAVAILABLE: [503, 'unavailable', 5003, 'The service is not available right now; try again shortly.'],
       DATA_LOSS: [500, 'internal', 5000, 'Something went wrong on our side.'],
-      UNAUTHENTICATED: [401, 'unauthorized', 4001, 'A valid API key or session is needed.'],
+      UNAUTHENTICATED: [401, 'unauthorized', 4001, 'Invalid or missing API key'],
     }
     for (const [name, [http, error, code, message]] of Object.entries(rows)) {
       gateway.tunnels.reply = () =>

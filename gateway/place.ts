@@ -38,7 +38,6 @@ const constantFiles = ['envoy.yaml', 'request.lua', 'errors.lua', 'rows.lua']
 
 /** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
 export function gatewayFiles(place: Place): Record<string, string> {
-  const secrets = [...secretsOf('downstream', place.downstreamTls), ...secretsOf('upstream', place.tls)]
   return {
     ...Object.fromEntries(constantFiles.map((file) => [file, read(file)])),
     'http.yaml': fill('http.yaml', { TRUSTED_HOPS: place.trustedHops }),
@@ -49,7 +48,8 @@ export function gatewayFiles(place: Place): Record<string, string> {
     }),
     'place/routes.yaml': fill('place/routes.yaml', { API_HOSTS: place.apiHosts }),
     'place/clusters.yaml': clustersFile(place),
-    ...(secrets.length === 0 ? {} : { 'place/secrets.yaml': JSON.stringify({ resources: secrets }) }),
+    ...secretFiles('downstream', place.downstreamTls),
+    ...secretFiles('upstream', place.tls),
   }
 }
 
@@ -83,16 +83,15 @@ function endpoints(addresses: string[]) {
 
 const tlsTypes = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3'
 
-/** TLS with the certificates of place/secrets.yaml, so that Envoy takes new ones without a restart; null for none. */
+/** TLS with certificates that Envoy takes anew without a restart; null for none. */
 function tlsSocket(side: 'Downstream' | 'Upstream', files: TlsFiles | undefined) {
   if (!files) return null
   const name = side.toLowerCase()
-  const sds_config = { resource_api_version: 'V3', path_config_source: { path: 'place/secrets.yaml' } }
   const common_tls_context = {
     tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
     alpn_protocols: side === 'Downstream' ? ['h2', 'http/1.1'] : ['h2'],
-    tls_certificate_sds_secret_configs: [{ name, sds_config }],
-    ...(files.caFile ? { validation_context_sds_secret_config: { name: `${name}-ca`, sds_config } } : {}),
+    tls_certificate_sds_secret_configs: [secretNamed(name)],
+    ...(files.caFile ? { validation_context_sds_secret_config: secretNamed(`${name}-ca`) } : {}),
   }
   const demanding = side === 'Downstream' && files.caFile ? { require_client_certificate: true } : {}
   return {
@@ -101,15 +100,25 @@ function tlsSocket(side: 'Downstream' | 'Upstream', files: TlsFiles | undefined)
   }
 }
 
-/** https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret */
-function secretsOf(name: 'downstream' | 'upstream', files: TlsFiles | undefined) {
-  if (!files) return []
-  const secret = { '@type': `${tlsTypes}.Secret` }
+const secretNamed = (name: string) => ({
+  name,
+  sds_config: { resource_api_version: 'V3', path_config_source: { path: `place/${name}.yaml` } },
+})
+
+/** A file for each secret (https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret). */
+function secretFiles(name: 'downstream' | 'upstream', files: TlsFiles | undefined): Record<string, string> {
+  if (!files) return {}
+  const file = (secret: string, content: object) => ({
+    [`place/${secret}.yaml`]: JSON.stringify({
+      resources: [{ '@type': `${tlsTypes}.Secret`, name: secret, ...content }],
+    }),
+  })
   const certificate_chain = { filename: files.certFile }
   const private_key = { filename: files.keyFile }
-  const validation_context = { trusted_ca: { filename: files.caFile } }
-  return [
-    { ...secret, name, tls_certificate: { certificate_chain, private_key } },
-    ...(files.caFile ? [{ ...secret, name: `${name}-ca`, validation_context }] : []),
-  ]
+  return {
+    ...file(name, { tls_certificate: { certificate_chain, private_key } }),
+    ...(files.caFile
+      ? file(`${name}-ca`, { validation_context: { trusted_ca: { filename: files.caFile } } })
+      : {}),
+  }
 }

@@ -2,7 +2,7 @@
 -- holds the two together. The messages are fixed and tell nothing of the inside.
 local rows = {
   validation_error = { http = 400, code = 4000, message = 'The request is not valid.' },
-  unauthorized = { http = 401, code = 4001, message = 'A valid API key or session is needed.' },
+  unauthorized = { http = 401, code = 4001, message = 'Invalid or missing API key' },
   forbidden = { http = 403, code = 4003, message = 'This is not allowed.' },
   not_found = { http = 404, code = 4004, message = 'There is no such thing.' },
   conflict = { http = 409, code = 4010, message = 'This is in conflict with what is there.' },
