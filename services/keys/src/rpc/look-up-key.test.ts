@@ -88,16 +88,9 @@ describe('ApiKeyService', () => {
       reason: 'CREDENTIAL_MISSING',
       message: 'Invalid or missing API key',
     }
-    const call = keys.callWith({})
-    for (const refusing of [
-      call.listKeys(),
-      call.getKey(),
-      call.createKey(),
-      call.updateKey(),
-      call.deleteKey(),
-      call.verifyKey(),
-    ]) {
-      expect(await refused(refusing)).toMatchObject(refusal)
+    const { listKeys, getKey, createKey, updateKey, deleteKey, verifyKey } = keys.callWith({})
+    for (const rpc of [listKeys, getKey, createKey, updateKey, deleteKey, verifyKey]) {
+      expect(await refused(rpc())).toMatchObject(refusal)
     }
   })
 })
