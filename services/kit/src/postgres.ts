@@ -35,6 +35,8 @@ export async function migrate(
   options: { schema: string; folders: readonly string[] },
 ): Promise<void> {
   await sql.begin(async (tx) => {
+    // A migration may take long, and so may the wait for another replica's.
+    await tx`set local statement_timeout = 0`
     await tx`select pg_advisory_xact_lock(hashtextextended(${`migrate:${options.schema}`}, 0))`
     // `create schema if not exists` asks for a right on the database even where the schema is there.
     const [schema] = await tx`select 1 from pg_namespace where nspname = ${options.schema}`
