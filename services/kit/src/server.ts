@@ -1,13 +1,11 @@
-import { readFileSync } from 'node:fs'
 import {
   Server,
   type ServerCredentials,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader'
-import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
+import { createReflection } from './reflection.ts'
 import { withSafeReaders } from './unary.ts'
 
 // A call's request is at most 1 MiB of JSON at the gateway; protobuf is smaller.
@@ -45,9 +43,8 @@ export async function serve(options: {
   }
   const health = new HealthImplementation({ '': 'SERVING' })
   health.addToServer(server)
-  new ReflectionService(loadFileDescriptorSetFromBuffer(readFileSync(options.descriptors))).addToServer(
-    server,
-  )
+  const served = options.services.map(({ definition }) => definition)
+  createReflection(options.descriptors, served).addToServer(server)
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(options.listen, options.credentials, (error, bound) =>
       error ? reject(error) : resolve(bound),
