@@ -3,6 +3,7 @@ import { Client, credentials } from '@grpc/grpc-js'
 import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
 import { createLog } from '@instatunnel/kit/log'
+import type { Running } from '@instatunnel/kit/main'
 import type { Plan } from '@instatunnel/kit/plans'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
 import { createServiceSigner } from '@instatunnel/kit/service-identity'
@@ -36,10 +37,21 @@ export interface StartedTunnels {
 
 const ALL = { ...TunnelServiceService, ...TunnelDirectoryServiceService }
 
-/** Starts the service on a free port: by itself on a new database, unless the settings name another. */
+/** Starts the service itself, by these settings. */
+export type Launch = (environment: Readonly<Record<string, string>>) => Promise<Running>
+
+const inThisProcess =
+  (overrides: Overrides): Launch =>
+  async (environment) => {
+    const config = readConfig(environment)
+    return start(config, createLog('tunnels', config.LOG_LEVEL), overrides)
+  }
+
+/** Starts the service on a free port: in this process and on a new database, unless it is said otherwise. */
 export async function startTunnels(
   settings: Readonly<Record<string, string>> = {},
   overrides: Overrides = {},
+  launch: Launch = inThisProcess(overrides),
 ): Promise<StartedTunnels> {
   const stub = await startAuthStub()
   const auth = newKeyPair()
@@ -57,10 +69,9 @@ export async function startTunnels(
     SERVICE_KEY: tunnels.privateKey,
     SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, tunnels: tunnels.publicKey }),
   }
-  const config = readConfig(environment)
-  const running = await start(config, createLog('tunnels', config.LOG_LEVEL), overrides)
+  const running = await launch(environment)
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
-  const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'tunnels', connections: 2 })
+  const sql = connectPostgres({ url: environment.DATABASE_URL, schema: 'tunnels', connections: 2 })
   const now = overrides.now ?? (() => new Date())
   const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
 
