@@ -35,6 +35,10 @@ export async function startGateway(options: Partial<EnvoyOptions> = {}): Promise
     startBackend(),
   ])
   const log: Record<string, unknown>[] = []
+  const cleanUp = async () => {
+    await Promise.all([auth, keys, tunnels].map((backend) => backend.stop()))
+    await rm(runDir, { recursive: true, force: true })
+  }
   const envoy = await startEnvoy({
     runDir,
     port: 0,
@@ -44,6 +48,9 @@ export async function startGateway(options: Partial<EnvoyOptions> = {}): Promise
     concurrency: 1,
     onAccessLog: (entry) => log.push(entry),
     ...options,
+  }).catch(async (error) => {
+    await cleanUp()
+    throw error
   })
   return {
     envoy,
@@ -66,8 +73,7 @@ export async function startGateway(options: Partial<EnvoyOptions> = {}): Promise
     },
     stop: async () => {
       await envoy.kill()
-      await Promise.all([auth, keys, tunnels].map((backend) => backend.stop()))
-      await rm(runDir, { recursive: true, force: true })
+      await cleanUp()
     },
   }
 }
