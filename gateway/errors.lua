@@ -5,6 +5,7 @@ local rows = require('rows')
 local of_the_inside = {
   'grpc-status',
   'grpc-message',
+  'grpc-status-details-bin', -- the transcoder leaves it where it does not know the types in it
   'x-envoy-upstream-service-time',
   'x-envoy-upstream-healthchecked-cluster',
   'x-envoy-overloaded',
@@ -65,10 +66,11 @@ local function answer(handle, status, json)
   handle:body(true):setBytes(json)
 end
 
--- A failure that does not say what REST clients get, e.g. of a request that the service could not read.
-local function answer_by_grpc_status(handle)
-  local body = handle:body() -- the transcoder's google.rpc.Status
-  local code = body and body:getBytes(0, body:length()):match('"code":(%d+)')
+-- A failure that does not say what REST clients get, e.g. of a request that the service could not read. Its gRPC status
+-- stands in the transcoder's google.rpc.Status, or in the header where that could not be made.
+local function answer_by_grpc_status(handle, code)
+  local body = handle:body()
+  code = code or body and body:getBytes(0, body:length()):match('"code":(%d+)')
   local name = rows.by_grpc[tonumber(code)] or 'internal'
   if name == 'unauthorized' then handle:headers():replace('www-authenticate', 'Bearer realm="instatunnel"') end
   answer(handle, rows[name].http, rows.json(name))
@@ -77,8 +79,8 @@ end
 function envoy_on_response(handle)
   local headers = handle:headers()
   local from_service = headers:get('x-envoy-upstream-service-time') ~= nil
+  local grpc_status = headers:get('grpc-status')
   for _, name in ipairs(of_the_inside) do headers:remove(name) end
-  headers:remove('grpc-status-details-bin') -- the transcoder leaves it where it does not know the types in it
 
   if headers:get('x-instatunnel-refused-by') then
     headers:remove('x-instatunnel-refused-by')
@@ -95,5 +97,5 @@ function envoy_on_response(handle)
 
   local status, json = finished(headers)
   if status then return answer(handle, status, json) end
-  answer_by_grpc_status(handle)
+  answer_by_grpc_status(handle, grpc_status)
 end

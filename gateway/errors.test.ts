@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { status as grpc } from '@grpc/grpc-js'
 import { errors } from '@instatunnel/kit/errors'
+import { Status } from '@instatunnel/proto/google/rpc/status'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { failure } from './test/backend.ts'
 import { answers, errorBody, expectAnswer, fieldBody } from './test/error-shape.ts'
@@ -94,6 +95,20 @@ describe('a failed call', () => {
       expectAnswer(answer, [http, errorBody(error, code, message)])
       expect(answer.headers['www-authenticate']).toBe(http === 401 ? 'Bearer realm="instatunnel"' : undefined)
     }
+  })
+
+  it('does not depend on details that the transcoder does not know', async () => {
+    const value = {
+      code: grpc.NOT_FOUND,
+      message: '',
+      details: [{ typeUrl: 'x/y.Z', value: Buffer.from('z') }],
+    }
+    const statusDetails = Buffer.from(Status.encode(value).finish())
+    gateway.tunnels.reply = () => failure({ code: grpc.NOT_FOUND, statusDetails })
+    expectAnswer(await call(), [404, errorBody('not_found', 4004, 'There is no such thing.')])
+    const body = errorBody('not_found', 4004, 'Tunnel not found')
+    gateway.tunnels.reply = () => failure({ code: grpc.NOT_FOUND, http: 404, body, statusDetails })
+    expectAnswer(await call(), [404, body])
   })
 
   for (const [http, body] of [

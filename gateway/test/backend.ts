@@ -91,17 +91,20 @@ export function failure({
   http,
   body,
   headers = {},
+  statusDetails = Buffer.from([8, code]),
 }: {
   code: status
   details?: string
   http?: number
   body?: string
   headers?: Record<string, string>
+  /** A google.rpc.Status. */
+  statusDetails?: Buffer
 }): ServiceError {
   const metadata = new Metadata()
   if (http !== undefined) metadata.set('x-instatunnel-error-status', String(http))
   if (body !== undefined) metadata.set('x-instatunnel-error-body', body)
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
-  metadata.set('grpc-status-details-bin', Buffer.from([8, code]))
+  metadata.set('grpc-status-details-bin', statusDetails)
   return Object.assign(new Error(details), { code, details, metadata })
 }
