@@ -64,7 +64,7 @@ function npmStart(settings: Record<string, string> = {}): Started {
         }
         for (const line of lines) look(line)
         listeners.add(look)
-        started.exited.then(() => reject(new Error(`npm start ended:\n${started.output()}`)))
+        started.exited.then((exit) => reject(new Error(`npm start ended (${exit}):\n${started.output()}`)))
       }),
   }
   running.add(started)

@@ -23,6 +23,8 @@ export interface EnvoyOptions extends Omit<Place, 'address'> {
   concurrency?: number
   /** The program; by default the one that npm start would take. */
   binary?: string
+  /** Where all that it writes is kept as well. */
+  logFile?: string
   /** Hears each line of the access log, parsed. */
   onAccessLog?: (entry: Record<string, unknown>) => void
   /** Changes a file before Envoy reads it, e.g. a timeout in a test. */
@@ -72,6 +74,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
       ...(options.concurrency ? ['--concurrency', String(options.concurrency)] : []),
     ],
     cwd: runDir,
+    logFile: options.logFile,
   })
   if (options.onAccessLog) hearAccessLog(running, options.onAccessLog)
   const admin = (path: string) => get(socket, path)

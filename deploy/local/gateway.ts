@@ -31,7 +31,9 @@ export async function startGateway(
   const { dataDir, domain, services, trustedHops } = options
   const port = await portOrFree(options.port)
   const apiHosts = [...new Set([domain, `api.${domain}`, 'localhost', '127.0.0.1', '[::1]'])]
-  const start = () => startEnvoy({ runDir: join(dataDir, 'envoy'), port, services, apiHosts, trustedHops })
+  const runDir = join(dataDir, 'envoy')
+  const logFile = join(dataDir, 'logs/envoy.log')
+  const start = () => startEnvoy({ runDir, logFile, port, services, apiHosts, trustedHops })
 
   let envoy = await start()
   return {

@@ -34,13 +34,14 @@ export async function startNats(options: { dataDir: string; port: number }): Pro
   const seeds = await seedsOf(options.dataDir)
   const command = await serverBinary('nats-server')
   const config = join(folder, 'nats.conf')
+  const logFile = join(options.dataDir, 'logs/nats.log')
   const publicKeys = byUser((user) => fromSeed(new TextEncoder().encode(seeds[user])).getPublicKey())
   await writeFile(config, natsConfig({ port, storeDir: join(folder, 'jetstream'), publicKeys }), {
     mode: 0o600,
   })
 
   const start = async () => {
-    const server = await startProcess({ name: 'nats', command, args: ['--config', config] })
+    const server = await startProcess({ name: 'nats', command, args: ['--config', config], logFile })
     await ready(server)
     return server
   }

@@ -10,6 +10,7 @@ export interface Cluster {
   /** The folder that holds the data. */
   folder: string
   bin: string
+  logFile: string
   /** What goes to startProcess beside the program and its arguments. */
   run: { cwd: string; uid?: number; gid?: number; env: Record<string, string> }
   /** What PostgreSQL is told the data folder is. */
@@ -26,7 +27,7 @@ export async function openCluster(dataDir: string, password: string): Promise<Cl
   else if (version.trim() !== '18') {
     throw new Error(`${folder} was made by PostgreSQL ${version.trim()}; this is PostgreSQL 18`)
   }
-  return { folder, bin, ...place(folder, user) }
+  return { folder, bin, logFile: join(dataDir, 'logs/postgres.log'), ...place(folder, user) }
 }
 
 /**

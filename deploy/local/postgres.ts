@@ -102,6 +102,7 @@ function spawnServer({ cluster, port, durable }: Serving): Promise<RunningProces
       ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
     ],
     ...cluster.run,
+    logFile: cluster.logFile,
     stopSignal: 'SIGINT', // its fast shutdown: open sessions are ended, all is written
   })
 }

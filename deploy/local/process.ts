@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { openLogFile } from './log-file.ts'
 
 /** How many of a child's last lines are kept, to be shown when it dies. */
 const keptLines = 40
@@ -50,6 +51,8 @@ export interface ProcessOptions {
   /** The signal that asks it to end: SIGTERM unless the program has a better one. */
   stopSignal?: NodeJS.Signals
   graceMs?: number
+  /** Where all that it writes is kept as well. */
+  logFile?: string
 }
 
 /** Starts a program that lives no longer than this process. */
@@ -67,19 +70,24 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
   const lifeline = child.stdio[3] as Readable
   lifeline.on('error', () => {}) // the group was killed, watcher and all
 
+  const log = options.logFile ? openLogFile(options.logFile) : undefined
   const kept: string[] = []
   const listeners = new Set<(line: string) => void>()
   for (const output of [child.stdout, child.stderr]) {
     if (!output) continue
     createInterface({ input: output }).on('line', (line) => {
       if (kept.push(line) > keptLines) kept.shift()
+      log?.write(line)
       for (const listen of listeners) listen(line)
     })
   }
 
   child.once('exit', () => lifeline.destroy()) // the watcher clears away what the child has left behind
   const exited = new Promise<Exit>((resolve) =>
-    child.once('close', (code: number | null, signal: NodeJS.Signals | null) => resolve({ code, signal })),
+    child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
+      log?.close()
+      resolve({ code, signal })
+    }),
   )
   const ended = () => child.exitCode !== null || child.signalCode !== null
   const killed = () => {

@@ -33,6 +33,7 @@ export async function startService(options: {
   /** 0 means any free one. */
   port: number
   env: Record<string, string>
+  logDir: string
 }): Promise<Service> {
   const { name, replica } = options
   const port = await portOrFree(options.port)
@@ -45,6 +46,7 @@ export async function startService(options: {
       args: ['--enable-source-maps', join(repository, 'services', name, 'src/main.ts')],
       cwd: repository,
       env,
+      logFile: join(options.logDir, `${name}-${replica + 1}.log`),
     })
     await serving(running)
     return running

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { openDatabases } from './databases.ts'
 import { type Gateway, startGateway } from './gateway.ts'
@@ -22,6 +23,8 @@ export interface Stack {
   readonly nats: Nats | undefined
   readonly secrets: Secrets
   readonly databaseUrls: Readonly<Record<ServiceName, string>>
+  /** The folder of every child's log. */
+  readonly logDir: string
   /** Every child as it runs now. */
   processes(): RunningProcess[]
   /** Stops everything, the front door first. */
@@ -85,11 +88,14 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     addresses,
     publicUrl: `http://${config.domain}:${gatewayPort}`,
   }
+  const logDir = join(dataDir, 'logs')
   // All at once: they wait for one another where they must.
   const services = await all(
     serviceNames.flatMap((name) => {
       const env = { ...serviceEnvironment(name, surroundings), ...options.env?.[name] }
-      return ports[name].map((port, replica) => startService({ name, replica, port, env }).then(stoppable))
+      return ports[name].map((port, replica) =>
+        startService({ name, replica, port, env, logDir }).then(stoppable),
+      )
     }),
   )
   signal?.throwIfAborted()
@@ -117,6 +123,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     nats,
     secrets,
     databaseUrls,
+    logDir,
     processes: () => [gateway, ...services, nats, postgres].flatMap((part) => (part ? [part.process()] : [])),
     stop: () => closing.disposeAsync(),
   }

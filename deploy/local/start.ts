@@ -32,9 +32,8 @@ async function main(): Promise<number> {
     await stack.stop()
     return end ? 1 : 0
   } catch (error) {
-    if (stopping.aborted) return 0
-    console.error((error as Error).message)
-    return 1
+    console.error(stopping.aborted ? 'stopped before all was up' : (error as Error).message)
+    return stopping.aborted ? 0 : 1
   } finally {
     lock.release()
   }

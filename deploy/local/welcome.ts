@@ -1,7 +1,7 @@
 import type { Stack } from './stack.ts'
 
 /** What `npm start` says once all is up: where everything is, and a first walk that works when pasted. */
-export function welcome({ gateway, services, nats, postgres }: Stack): string {
+export function welcome({ gateway, services, nats, postgres, logDir }: Stack): string {
   const { url } = gateway
   const grpc = services.map(({ name, address }) => `  ${name.padEnd(8)} ${address}`)
   return `
@@ -12,6 +12,7 @@ gRPC
 ${grpc.join('\n')}
 PostgreSQL ${postgres ? `127.0.0.1:${postgres.port}` : 'your own'}
 NATS       ${nats ? `127.0.0.1:${nats.port}` : 'your own'}
+Logs       ${logDir}
 
 Try it:
 
