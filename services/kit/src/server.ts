@@ -1,7 +1,9 @@
 import {
+  logVerbosity,
   Server,
   type ServerCredentials,
   type ServiceDefinition,
+  setLogVerbosity,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
@@ -11,6 +13,9 @@ import { withSafeReaders } from './unary.ts'
 // A call's request is at most 1 MiB of JSON at the gateway; protobuf is smaller.
 const MAX_REQUEST_BYTES = 2 * 1024 * 1024
 const DRAIN_MS = 10_000
+
+// grpc-js would write odd header values of clients to standard error; failures reach the callers anyway.
+setLogVerbosity(logVerbosity.NONE)
 
 /** One gRPC service and what serves it. */
 export interface Served {

@@ -33,14 +33,14 @@ export const check =
 
 function attemptOf({ attributes }: CheckRequest): Attempt {
   const headers = attributes?.request?.http?.headers ?? {}
-  const source = attributes?.source?.address?.address
   return {
     method: attributes?.request?.http?.path ?? '',
     authorization: headers.authorization,
     cookie: headers.cookie,
     origin: headers.origin,
     fetchSite: headers['sec-fetch-site'],
-    address: source?.$case === 'socketAddress' ? source.value.address : undefined,
+    // What Envoy made of X-Forwarded-For and TRUSTED_HOPS; the request's source would be the nearest proxy.
+    address: headers['x-envoy-external-address'],
   }
 }
 
