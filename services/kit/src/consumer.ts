@@ -3,7 +3,8 @@ import { nanos } from '@nats-io/transport-node'
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
 
-const ACK_WAIT_MS = 30_000
+// An acknowledgement that was lost with NATS holds up what comes after the event for so long.
+const ACK_WAIT_MS = 5000
 const RETRY_MS = 500
 
 /** An event as it was heard. */
@@ -73,12 +74,19 @@ export function startConsumer(options: {
       if (!closing.signal.aborted) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }
-  const running = options.nats.ready.then(run, () => {})
+  let running: Promise<void> | undefined
+  options.nats.ready.then(
+    () => {
+      running = run()
+    },
+    () => {},
+  )
 
   return {
     async close() {
       closing.abort()
       stop()
+      // Where NATS never came, nothing is under way.
       await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 2000).unref())])
     },
   }
