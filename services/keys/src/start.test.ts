@@ -66,8 +66,7 @@ describe('the service', () => {
   })
 
   it('accepts writes while NATS is away', async () => {
-    const { DATABASE_URL = '' } = keys.environment
-    const alone = await startKeys({ DATABASE_URL, NATS_URL: 'nats://127.0.0.1:1' })
+    const alone = await startKeys({ NATS_URL: 'nats://127.0.0.1:1' })
     const { id } = await made(alone.user())
     expect(await alone.sql`select type from outbox where subject = ${id}`).toMatchObject([
       { type: 'key.created' },

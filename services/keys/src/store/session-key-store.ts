@@ -29,6 +29,8 @@ export async function replaceSecret(
 
 /** Remembers that a session ended before its key was made. */
 export async function rememberEnded(tx: ISql, sessionId: string, now: Date): Promise<void> {
+  // A request for the key is given up on after seconds: a day is ample.
+  await tx`delete from ended_sessions where ended_at < ${now}::timestamptz - interval '1 day'`
   await tx`insert into ended_sessions (session_id, ended_at) values (${sessionId}, ${now}) on conflict do nothing`
 }
 
