@@ -14,6 +14,7 @@ import type { Logger } from './log.ts'
 const DAY_MS = 24 * 60 * 60 * 1000
 const MIB = 1024 * 1024
 const REQUEST_MS = 2000
+const RETRY_MS = 250
 
 /** The streams that events are kept in. No two streams may share a subject, so usage is not under the first's. */
 const STREAMS = [
@@ -41,25 +42,23 @@ export function connectNats(options: {
   name: string
   log: Logger
 }): Nats {
+  const { log } = options
   const closing = new AbortController()
-  const authenticator = options.seed ? nkeyAuthenticator(new TextEncoder().encode(options.seed)) : undefined
+  const { signal } = closing
   const open = async () => {
-    const connection = await connect({
-      servers: options.url,
-      name: options.name,
-      waitOnFirstConnect: true,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-      ...(authenticator ? { authenticator } : {}),
+    const connection = await untilDone(() => connectOnce(options), {
+      signal,
+      log,
+      told: 'NATS cannot be reached yet',
     })
-    if (closing.signal.aborted) await connection.close()
+    if (signal.aborted) await connection.close()
     const js = jetstream(connection, { timeout: REQUEST_MS })
     const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_MS })
-    await untilDone(() => ensureStreams(jsm), closing.signal, options.log)
+    await untilDone(() => ensureStreams(jsm), { signal, log, told: 'streams are not in place yet' })
     return { connection, js, jsm }
   }
   const ready = open()
-  ready.catch((error) => options.log.error({ cause: String(error) }, 'NATS refused the connection'))
+  ready.catch(() => {}) // it was closed before it was ready; who waits for it hears so
   return {
     ready,
     ensureStreams: async () => ensureStreams((await ready).jsm),
@@ -70,6 +69,17 @@ export function connectNats(options: {
     },
   }
 }
+
+const connectOnce = ({ url, seed, name }: { url: string; seed?: string | undefined; name: string }) =>
+  connect({
+    servers: url,
+    name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RETRY_MS,
+    // A server that does not know us may be told of us; until then it is as good as away.
+    ignoreAuthErrorAbort: true,
+    ...(seed ? { authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)) } : {}),
+  })
 
 async function ensureStreams(jsm: JetStreamManager): Promise<void> {
   for (const { name, subjects, days } of STREAMS) {
@@ -87,13 +97,21 @@ async function ensureStreams(jsm: JetStreamManager): Promise<void> {
   }
 }
 
-async function untilDone(attempt: () => Promise<void>, signal: AbortSignal, log: Logger): Promise<void> {
-  while (!signal.aborted) {
+/** Tries until it is done; says what is in the way, once as long as it is the same. */
+async function untilDone<T>(
+  attempt: () => Promise<T>,
+  { signal, log, told }: { signal: AbortSignal; log: Logger; told: string },
+): Promise<T> {
+  let said = ''
+  for (;;) {
+    signal.throwIfAborted()
     try {
       return await attempt()
     } catch (error) {
-      log.warn({ cause: String(error) }, 'streams are not in place yet')
-      await setTimeout(500)
+      const cause = String(error)
+      if (cause !== said) log.warn({ cause }, told)
+      said = cause
+      await setTimeout(RETRY_MS)
     }
   }
 }

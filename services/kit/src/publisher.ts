@@ -43,7 +43,9 @@ export function startPublisher(options: { sql: Sql; schema: string; nats: Nats; 
       }
     }
   }
-  const running = nats.ready.then(run, () => {})
+  // Where NATS was never reached there is nothing to wait for when closing.
+  const closed = new Promise<void>((resolve) => closing.signal.addEventListener('abort', () => resolve()))
+  const running = Promise.race([nats.ready, closed]).then(run, () => {})
 
   return {
     async close() {
