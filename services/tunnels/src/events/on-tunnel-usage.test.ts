@@ -36,10 +36,12 @@ async function tell(id: string, delivery: string, data: unknown) {
   head.set('ce-time', new Date().toISOString())
   const options = { msgID: delivery, headers: head }
   await expect
-    .poll(() =>
-      jetstream(nats)
-        .publish('instatunnel.events.usage.tunnel', JSON.stringify(data), options)
-        .then(({ stream }) => stream, String),
+    .poll(
+      () =>
+        jetstream(nats)
+          .publish('instatunnel.events.usage.tunnel', JSON.stringify(data), options)
+          .then(({ stream }) => stream, String),
+      { timeout: 10_000 },
     )
     .toBe('INSTATUNNEL_USAGE')
 }

@@ -90,6 +90,7 @@ describe('the events of tunnels', () => {
       await observer.event(({ headers }) => headers['ce-subject'] === id)
       expect(observer.events.filter(({ headers }) => headers['ce-subject'] === id)).toHaveLength(1)
     }
-    await expect.poll(() => tunnels.sql`select id from outbox`.then((rows) => rows.length)).toBe(0)
+    const waiting = () => tunnels.sql`select id from outbox`.then((rows) => rows.length)
+    await expect.poll(waiting, { timeout: 10_000 }).toBe(0)
   })
 })
