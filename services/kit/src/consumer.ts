@@ -44,7 +44,12 @@ export function startConsumer(options: {
       max_ack_pending: 1,
     })
     const consumer = await js.consumers.get(stream, durable)
-    const messages = await consumer.consume({ max_messages: 50, idle_heartbeat: 1000 })
+    // Where NATS came back without the consumer, it ends rather than to wait for ever, and is made again.
+    const messages = await consumer.consume({
+      max_messages: 50,
+      idle_heartbeat: 1000,
+      abort_on_missing_resource: true,
+    })
     stop = () => messages.stop()
     if (closing.signal.aborted) stop()
     for await (const message of messages) await act(message)

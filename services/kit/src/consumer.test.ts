@@ -1,0 +1,177 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startNats } from '@instatunnel/local/nats'
+import { freshDatabase } from '@instatunnel/test/database'
+import { pino } from 'pino'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type HeardEvent, startConsumer } from './consumer.ts'
+import { isFirstDelivery, OUTBOX_MIGRATIONS } from './event.ts'
+import { newId } from './id.ts'
+import { connectNats, type Nats } from './jetstream.ts'
+import { connectPostgres, migrate } from './postgres.ts'
+import { publishEvent } from './publisher.ts'
+
+const log = pino({ level: 'silent' })
+const DATA = { session_id: 'ses_1' }
+
+/** A NATS server of the test's own, keys to hear with and auth to tell with. */
+async function ownNats() {
+  const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-consumer-'))
+  const server = await startNats({ dataDir, port: 0 })
+  onTestFinished(async () => {
+    await server.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  const open = (name: 'auth' | 'keys') => {
+    const nats = connectNats({ url: server.url, seed: server.seeds[name], name, log })
+    onTestFinished(() => nats.close())
+    return nats
+  }
+  const auth = open('auth')
+  let told = 0
+  const tell = async (data: object = { n: told++ }, id = newId('evt_', new Date())) => {
+    const time = new Date('2026-07-01T12:00:00.123Z')
+    await publishEvent(auth, 'auth', { id, type: 'session.revoked', subject: 'ses_1', time, data })
+    return id
+  }
+  return { ...server, open, auth, tell, storage: join(dataDir, 'nats', 'jetstream') }
+}
+
+/** Listens as keys does; `heard` is what was handled, each time that it was. */
+function listen(nats: Nats, handle: (event: HeardEvent) => Promise<void> = async () => {}) {
+  const heard: HeardEvent[] = []
+  const consumer = startConsumer({
+    nats,
+    log,
+    stream: 'INSTATUNNEL',
+    durable: 'keys-session-revoked',
+    type: 'session.revoked',
+    handle: async (event) => {
+      heard.push(event)
+      await handle(event)
+    },
+  })
+  onTestFinished(() => consumer.close())
+  const numbers = () => heard.map(({ data }) => (data as { n: number }).n)
+  return { ...consumer, heard, numbers }
+}
+
+const within = { timeout: 15_000 }
+
+describe('startConsumer', () => {
+  it('hears what was told before it first listened, with its id and time', async () => {
+    const nats = await ownNats()
+    const id = await nats.tell(DATA)
+    const { heard } = listen(nats.open('keys'))
+    await expect
+      .poll(() => heard, within)
+      .toEqual([{ id, time: new Date('2026-07-01T12:00:00.123Z'), data: DATA }])
+  })
+
+  it('hears in order, and again and before all others what it threw at', async () => {
+    const nats = await ownNats()
+    let failures = 2
+    const { numbers } = listen(nats.open('keys'), async ({ data }) => {
+      if ((data as { n: number }).n === 1 && failures-- > 0) throw new Error('the database is away')
+    })
+    for (let n = 0; n < 4; n++) await nats.tell()
+    await expect.poll(numbers, within).toEqual([0, 1, 1, 1, 2, 3])
+  })
+
+  it('goes on where it stopped, and hears nothing twice for that', async () => {
+    const nats = await ownNats()
+    const first = listen(nats.open('keys'))
+    await nats.tell()
+    await expect.poll(first.numbers, within).toEqual([0])
+    await first.close()
+    await nats.tell()
+    const second = listen(nats.open('keys'))
+    await nats.tell()
+    await expect.poll(second.numbers, within).toEqual([1, 2])
+    expect(first.numbers()).toEqual([0])
+  })
+
+  it('shares its events between replicas: each is heard by one of them', async () => {
+    const nats = await ownNats()
+    const replicas = [listen(nats.open('keys')), listen(nats.open('keys'))]
+    for (let n = 0; n < 20; n++) await nats.tell()
+    const all = () => replicas.flatMap(({ numbers }) => numbers()).sort((a, b) => a - b)
+    await expect.poll(all, within).toEqual(Array.from({ length: 20 }, (_, n) => n))
+  })
+
+  it('goes on by itself after NATS was killed and came back', async () => {
+    const nats = await ownNats()
+    const { numbers } = listen(nats.open('keys'))
+    await nats.tell()
+    await expect.poll(numbers, within).toEqual([0])
+    await nats.kill()
+    await nats.start()
+    await expect.poll(() => nats.tell().then(() => 'told', String), within).toBe('told')
+    await expect.poll(() => numbers().length, within).toBeGreaterThan(1)
+  }, 40_000)
+
+  it('goes on where NATS came back without its streams and consumers', async () => {
+    const nats = await ownNats()
+    const keys = nats.open('keys')
+    const { numbers } = listen(keys)
+    await nats.tell()
+    await expect.poll(numbers, within).toEqual([0])
+    await nats.kill()
+    await rm(nats.storage, { recursive: true })
+    await nats.start()
+    const tell = () => nats.auth.ensureStreams().then(() => nats.tell({ n: 100 }))
+    await expect.poll(() => tell().then(() => 'told', String), within).toBe('told')
+    await expect.poll(numbers, within).toContain(100)
+  }, 40_000)
+
+  it('passes over what is no JSON: it would hold up everything after it for ever', async () => {
+    const nats = await ownNats()
+    const { numbers } = listen(nats.open('keys'))
+    const { js } = await nats.auth.ready
+    await js.publish('instatunnel.events.session.revoked', 'not JSON')
+    await nats.tell()
+    await expect.poll(numbers, within).toEqual([0])
+  })
+
+  it('closes while NATS was never there', async () => {
+    const nats = await ownNats()
+    await nats.stop()
+    const keys = nats.open('keys')
+    const { close } = listen(keys)
+    await close()
+    await keys.close()
+  })
+})
+
+describe('isFirstDelivery', () => {
+  it('is true once for an event whose transaction was kept', async () => {
+    const sql = connectPostgres({ url: await freshDatabase(), schema: 'keys' })
+    onTestFinished(() => sql.end({ timeout: 1 }))
+    await migrate(sql, { schema: 'keys', folders: [OUTBOX_MIGRATIONS] })
+    const first = (id: string) => sql.begin((tx) => isFirstDelivery(tx, id))
+
+    const undone = sql.begin(async (tx) => {
+      expect(await isFirstDelivery(tx, 'evt_1')).toBe(true)
+      throw new Error('rolled back')
+    })
+    await expect(undone).rejects.toThrow('rolled back')
+    expect(await first('evt_1')).toBe(true)
+    expect(await first('evt_1')).toBe(false)
+    const many = await Promise.all(Array.from({ length: 20 }, () => first('evt_2')))
+    expect(many.filter(Boolean)).toHaveLength(1)
+  })
+
+  it('forgets an event only when no stream can hold it any more', async () => {
+    const sql = connectPostgres({ url: await freshDatabase(), schema: 'keys' })
+    onTestFinished(() => sql.end({ timeout: 1 }))
+    await migrate(sql, { schema: 'keys', folders: [OUTBOX_MIGRATIONS] })
+    await sql`insert into inbox values ('evt_old', now() - interval '8 days 1 second')`
+    await sql`insert into inbox values ('evt_week', now() - interval '7 days')`
+    await sql.begin((tx) => isFirstDelivery(tx, 'evt_new'))
+    expect(await sql`select event_id from inbox order by event_id`).toMatchObject([
+      { eventId: 'evt_new' },
+      { eventId: 'evt_week' },
+    ])
+  })
+})
