@@ -16,6 +16,7 @@ export const keyNotFound = {
   code: 'NOT_FOUND',
   reason: 'KEY_NOT_FOUND',
   message: 'API key not found',
+  metadata: {},
   http: 404,
   body: { error: 'not_found', message: 'API key not found', code: 4004 },
 }
@@ -25,6 +26,7 @@ export const scopeMissing = (scope: string) => ({
   code: 'PERMISSION_DENIED',
   reason: 'SCOPE_MISSING',
   message: 'Insufficient permissions for this operation',
+  metadata: { required_scope: scope },
   http: 403,
   body: {
     error: 'forbidden',
@@ -39,6 +41,8 @@ export const invalid = (field: string, message: string) => ({
   code: 'INVALID_ARGUMENT',
   reason: 'INVALID_FIELDS',
   message: `${field}: ${message}`,
+  metadata: {},
+  fields: [{ field, message }],
   http: 400,
   body: {
     error: 'validation_error',

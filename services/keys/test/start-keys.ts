@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
 import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
@@ -9,11 +9,12 @@ import { createServiceSigner } from '@instatunnel/kit/service-identity'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
 import { freshDatabase } from '@instatunnel/test/database'
+import { newKeyPair } from '@instatunnel/test/identity'
+import { type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
 import { inject } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { type Overrides, start } from '../src/start.ts'
 import { type AuthStub, startAuthStub } from './auth-stub.ts'
-import { type Rpcs, rpcsOf } from './rpcs.ts'
 
 /** The rpcs that users call, as one of them calls them. */
 export type User = { readonly id: string } & Rpcs<typeof ApiKeyServiceService>
@@ -26,7 +27,7 @@ export interface StartedKeys {
   readonly auth: Pick<AuthStub, 'asked' | 'code'>
   /** The settings that it was started with. */
   readonly environment: Readonly<Record<string, string>>
-  /** A caller: a new user with all the scopes of the role unless said otherwise. `rewrite` sends other bytes. */
+  /** A caller: a new user with all the scopes of the role unless said otherwise. `rewrite` sends other bytes to CreateKey. */
   user(options?: {
     id?: string
     role?: Role
@@ -57,8 +58,8 @@ export async function startKeys(
   overrides: Overrides = {},
 ): Promise<StartedKeys> {
   const stub = await startAuthStub()
-  const auth = keyPair()
-  const keys = keyPair()
+  const auth = newKeyPair()
+  const keys = newKeyPair()
   const environment = {
     DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
     NATS_URL: inject('natsUrl'),
@@ -83,10 +84,9 @@ export async function startKeys(
     auth: stub,
     environment,
     user({ id = newUserId(), role = 'user', scopes = scopesOfRole(role), rewrite } = {}) {
-      const credential = { type: 'session', id: 'ses_1' } as const
-      const token = stub.sign(id, { scopes, plan: 'free', role, credential })
+      const token = stub.sign(id, { scopes, role })
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
-      return { id, ...rpcsOf(channel, ApiKeyServiceService, metadata, rewrite) }
+      return { id, ...rpcsOf(channel, rewriting(rewrite), metadata) }
     },
     directory: rpcsOf(channel, KeyDirectoryServiceService, async () => ({
       [SERVICE_METADATA]: await sign('keys'),
@@ -101,10 +101,10 @@ export async function startKeys(
   }
 }
 
-function keyPair() {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  return {
-    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-  }
+/** The service's definition for a client that changes the bytes of its requests. */
+function rewriting(rewrite: (bytes: Buffer) => Buffer = (bytes) => bytes): typeof ApiKeyServiceService {
+  const { createKey } = ApiKeyServiceService
+  const requestSerialize: typeof createKey.requestSerialize = (request) =>
+    rewrite(createKey.requestSerialize(request))
+  return { ...ApiKeyServiceService, createKey: { ...createKey, requestSerialize } }
 }

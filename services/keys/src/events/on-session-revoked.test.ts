@@ -1,8 +1,8 @@
 import { digestOf } from '@instatunnel/kit/secret'
 import { freshNats } from '@instatunnel/test/nats'
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { keyNotFound } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { newSessionId, newUserId, startKeys } from '../../test/start-keys.ts'
 import { type Tell, tellerOf } from '../../test/teller.ts'
 

@@ -1,8 +1,8 @@
 import { scopesOfRole } from '@instatunnel/kit/scope'
 import { digestOf } from '@instatunnel/kit/secret'
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, made, scopeMissing } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { startKeys, type User } from '../../test/start-keys.ts'
 
 const keys = await startKeys()
@@ -285,6 +285,7 @@ describe('the limit of 1,000 keys', () => {
     code: 'FAILED_PRECONDITION',
     reason: 'KEY_LIMIT',
     message: 'You have 1000 API keys, the most there may be; delete one first',
+    metadata: {},
     http: 403,
     body: {
       error: 'plan_limit',

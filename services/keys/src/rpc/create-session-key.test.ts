@@ -1,7 +1,7 @@
 import { digestOf } from '@instatunnel/kit/secret'
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, keyNotFound } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { newSessionId, newUserId, startKeys } from '../../test/start-keys.ts'
 
 const keys = await startKeys()
@@ -65,6 +65,7 @@ describe('CreateSessionKey', () => {
       code: 'ABORTED',
       reason: 'SESSION_KEY_REVOKED',
       message,
+      metadata: {},
       http: 409,
       body: { error: 'conflict', message, code: 4010 },
     })

@@ -1,8 +1,8 @@
 import { scopesOfRole } from '@instatunnel/kit/scope'
 import { digestOf } from '@instatunnel/kit/secret'
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, keyNotFound, made, notKeyIds, scopeMissing } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { newSessionId, startKeys } from '../../test/start-keys.ts'
 
 const keys = await startKeys()

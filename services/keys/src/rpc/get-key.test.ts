@@ -1,7 +1,7 @@
 import { scopesOfRole } from '@instatunnel/kit/scope'
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { keyNotFound, made, notKeyIds, scopeMissing } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { startKeys } from '../../test/start-keys.ts'
 
 const keys = await startKeys()

@@ -1,6 +1,6 @@
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, made } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { newSessionId, startKeys } from '../../test/start-keys.ts'
 
 let time = Date.parse('2026-01-01')

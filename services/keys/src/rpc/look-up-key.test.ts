@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { digestOf } from '@instatunnel/kit/secret'
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, keyNotFound, made } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { newPepper, newSessionId, startKeys } from '../../test/start-keys.ts'
 
 const p1 = newPepper()

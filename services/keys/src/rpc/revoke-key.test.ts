@@ -1,7 +1,7 @@
 import { digestOf } from '@instatunnel/kit/secret'
+import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, keyNotFound, made, notKeyIds } from '../../test/made.ts'
-import { refused } from '../../test/refused.ts'
 import { startKeys } from '../../test/start-keys.ts'
 
 const keys = await startKeys()
