@@ -3,6 +3,7 @@ import { Client, credentials } from '@grpc/grpc-js'
 import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
 import { createLog } from '@instatunnel/kit/log'
+import type { Running } from '@instatunnel/kit/main'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
 import { type Role, scopesOfRole } from '@instatunnel/kit/scope'
 import { createServiceSigner } from '@instatunnel/kit/service-identity'
@@ -41,6 +42,14 @@ export interface StartedKeys {
   close(): Promise<void>
 }
 
+/** Starts the service with these settings; in this process, unless a test says otherwise. */
+export type Launch = (environment: Readonly<Record<string, string>>, overrides: Overrides) => Promise<Running>
+
+const inProcess: Launch = (environment, overrides) => {
+  const config = readConfig(environment)
+  return start(config, createLog('keys', config.LOG_LEVEL), overrides)
+}
+
 const ALL = { ...ApiKeyServiceService, ...KeyDirectoryServiceService }
 
 /** A user's id that no one has. */
@@ -56,6 +65,7 @@ export const newPepper = () => randomBytes(32).toString('base64')
 export async function startKeys(
   settings: Readonly<Record<string, string>> = {},
   overrides: Overrides = {},
+  launch: Launch = inProcess,
 ): Promise<StartedKeys> {
   const stub = await startAuthStub()
   const auth = newKeyPair()
@@ -72,10 +82,9 @@ export async function startKeys(
     SERVICE_KEY: keys.privateKey,
     SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, keys: keys.publicKey }),
   }
-  const config = readConfig(environment)
-  const running = await start(config, createLog('keys', config.LOG_LEVEL), overrides)
+  const running = await launch(environment, overrides)
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
-  const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'keys', connections: 2 })
+  const sql = connectPostgres({ url: environment.DATABASE_URL, schema: 'keys', connections: 2 })
   const now = overrides.now ?? (() => new Date())
   const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
 
