@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { DeliverPolicy, type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
 
 /** How long `event` waits before it says what it has seen instead. */
-const patienceMs = 10_000
-/** How often to look whether a stream has been made yet. */
-const streamPollMs = 50
+const patienceMs = 15_000
+/** How long NATS has for one answer, and how soon after that it is asked again: tests stop and start it. */
+const requestTimeoutMs = 1000
+const retryMs = 50
 
 /** One event as it lies on a stream: a CloudEvent in NATS binary mode. */
 export interface SeenEvent {
@@ -42,36 +43,39 @@ export async function observe({
   const connection = await connect({
     servers: url,
     authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
-    maxReconnectAttempts: -1, // tests stop and start NATS under it
+    maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
   })
-  const manager = await jetstreamManager(connection, { checkAPI: false })
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: requestTimeoutMs })
   const events: SeenEvent[] = []
   const waiting = new Set<() => void>()
   const closing = new AbortController()
 
-  async function read(stream: string): Promise<void> {
+  /** Reads on from `next`; ends, one way or another, when NATS or the stream is not there. */
+  async function read(stream: string, next: number, see: (event: SeenEvent) => void): Promise<void> {
+    await manager.streams.info(stream)
+    const from = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: next }
+    const consumer = await jetstream(connection, { timeout: requestTimeoutMs }).consumers.get(stream, from)
+    const messages = await consumer.consume({
+      expires: 2 * requestTimeoutMs,
+      idle_heartbeat: requestTimeoutMs,
+    })
+    const stop = () => messages.stop()
+    closing.signal.addEventListener('abort', stop)
+    for await (const message of messages) see(seenEvent(message))
+    closing.signal.removeEventListener('abort', stop)
+  }
+  async function keepReading(stream: string): Promise<void> {
+    let next = 1
     while (!closing.signal.aborted) {
-      try {
-        await manager.streams.info(stream)
-        break
-      } catch {
-        await delay(streamPollMs, undefined, { signal: closing.signal })
-      }
-    }
-    const consumer = await jetstream(connection).consumers.get(stream, {})
-    const messages = await consumer.consume()
-    closing.signal.addEventListener('abort', () => messages.stop(), { once: true })
-    for await (const message of messages) {
-      events.push(seenEvent(message))
-      for (const look of waiting) look()
+      await read(stream, next, (event) => {
+        next = event.sequence + 1
+        events.push(event)
+        for (const look of waiting) look()
+      }).catch(() => delay(retryMs))
     }
   }
-  const reading = streams.map((stream) =>
-    read(stream).catch((error) => {
-      if (!closing.signal.aborted) throw error
-    }),
-  )
+  const reading = streams.map(keepReading)
 
   return {
     events,
