@@ -1,0 +1,212 @@
+import { status } from '@grpc/grpc-js'
+import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
+import { askAuth } from '@instatunnel/test/direct'
+import { expectError, expectUnavailable } from '@instatunnel/test/errors'
+import type { Answer } from '@instatunnel/test/rest-client'
+import { administrate } from '@instatunnel/test/sql'
+import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import type { Sql } from 'postgres'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+/** Two replicas of each service behind Envoy: races over both, and the loss of one. */
+
+let stack: TestStack
+let accounts: Accounts
+let sql: Sql
+
+beforeAll(async () => {
+  stack = await startTestStack({ settings: { INSTATUNNEL_REPLICAS: '2' } })
+  accounts = accountsOf(stack.call)
+  sql = administrate(stack)
+})
+afterAll(async () => {
+  await sql.end()
+  await stack.stop()
+})
+
+const atOnce = <T>(count: number, act: (index: number) => Promise<T>) =>
+  Promise.all(Array.from({ length: count }, (_, index) => act(index)))
+
+const split = (answers: readonly Answer[]) => ({
+  done: answers.filter(({ status }) => status === 200),
+  others: answers.filter(({ status }) => status !== 200),
+})
+
+describe('at once, over both replicas', () => {
+  it('50 creates on the free plan give exactly its 3 tunnels', async () => {
+    const { apiKey: token } = await accounts.register()
+    const { done, others } = split(
+      await atOnce(50, (i) =>
+        stack.call('POST', '/v1/tunnels', { token, body: { name: `Tunnel ${i}`, local_port: 3000 } }),
+      ),
+    )
+    expect(done).toHaveLength(3)
+    expect(others).toHaveLength(47)
+    for (const answer of others) {
+      expectError(answer, 'plan_limit', {
+        message: 'The free plan allows 3 tunnels at a time; delete one first, or move to a larger plan',
+      })
+    }
+    const { tunnels } = bodyOf(await stack.call('GET', '/v1/tunnels', { token }))
+    expect(tunnels.map(({ id }: { id: string }) => id).sort()).toEqual(
+      done.map(({ body }) => body.tunnel.id).sort(),
+    )
+    expect(bodyOf(await stack.call('GET', '/v1/auth/user', { token }))).toMatchObject({
+      tunnels_count: 3,
+      usage: { tunnels_created: 3 },
+    })
+  })
+
+  it('50 users who want one subdomain leave it with exactly one of them', async () => {
+    const users = await atOnce(50, () => accounts.register())
+    const body = { name: 'Mine', subdomain: 'wanted-by-all', local_port: 3000 }
+    const answers = await atOnce(50, (i) =>
+      stack.call('POST', '/v1/tunnels', { token: users[i]?.apiKey, body }),
+    )
+    const { done, others } = split(answers)
+    expect(done).toHaveLength(1)
+    for (const answer of others) {
+      expectError(answer, 'subdomain_taken', {
+        message: 'The subdomain "wanted-by-all" is already in use; choose another',
+      })
+    }
+    const lists = await atOnce(50, (i) => stack.call('GET', '/v1/tunnels', { token: users[i]?.token }))
+    const owners = lists.flatMap(({ body }, i) => (body.tunnels.length > 0 ? [users[i]?.id] : []))
+    expect(owners).toEqual([done[0]?.body.tunnel.user_id])
+  })
+
+  it('20 registrations of one e-mail, in whatever case, make one account', async () => {
+    const answers = await atOnce(20, (i) =>
+      stack.call('POST', '/v1/auth/register', {
+        body: { email: i % 2 ? 'one@example.com' : 'ONE@Example.com', password: 'correct horse battery' },
+      }),
+    )
+    const { done, others } = split(answers)
+    expect(done).toHaveLength(1)
+    for (const answer of others) {
+      expectError(answer, 'conflict', {
+        message: 'There is an account with this e-mail; log in instead',
+        fields: [{ field: 'email', message: 'has an account' }],
+      })
+    }
+  })
+
+  it('20 deletions of one tunnel succeed once', async () => {
+    const { apiKey: token } = await accounts.register()
+    const { id } = await accounts.tunnel(token)
+    const { done, others } = split(
+      await atOnce(20, () => stack.call('DELETE', `/v1/tunnels/${id}`, { token })),
+    )
+    expect(done).toHaveLength(1)
+    for (const answer of others) expectError(answer, 'not_found', { message: 'Tunnel not found' })
+  })
+
+  it('two admins who demote one another leave one, round after round', async () => {
+    const [one, other] = await atOnce(2, () => accounts.register())
+    if (!one || !other) throw new Error('there are two')
+    const demote = (by: string, id: string) =>
+      stack.call('PATCH', `/v1/admin/users/${id}`, { token: by, body: { role: 'user' } })
+    for (let round = 0; round < 10; round++) {
+      await sql`update auth.users set role = 'admin' where id in (${one.id}, ${other.id})`
+      const answers = await Promise.all([demote(one.token, other.id), demote(other.token, one.id)])
+      const { done, others } = split(answers)
+      expect(done).toHaveLength(1)
+      // Too late either for being an admin or for not being the last one.
+      for (const { status, text } of others) expect([403, 409], text).toContain(status)
+      expect(await sql`select id from auth.users where role = 'admin'`).toHaveLength(1)
+    }
+  })
+})
+
+describe('with one replica less', () => {
+  it.each([
+    ['tunnels', '/v1/tunnels'],
+    ['keys', '/v1/auth/keys'],
+    ['auth', '/v1/auth/whoami'],
+  ] as const)('calls go on: %s that is killed costs a few, and none waits for it', async (name, path) => {
+    const { apiKey: token } = await accounts.register()
+    const calling = keepCalling(4, () => stack.call('GET', path, { token }))
+    await calling.answered(20)
+    await stack.service(name).kill()
+    await calling.answered(200)
+    const calls = await calling.stop()
+    await stack.service(name).start()
+    await stack.gateway.healthy()
+    const failed = calls.filter(({ answer }) => answer.status !== 200)
+    for (const { answer } of failed) expectUnavailable(answer)
+    // Those that it was serving, and those from which Envoy learns that it is gone.
+    expect(failed.length).toBeLessThanOrEqual(calling.callers * 3)
+    expect(Math.max(...calls.map(({ ms }) => ms))).toBeLessThan(5000)
+  })
+})
+
+describe('what one replica did, the other knows at once', () => {
+  it('a session that ended, and its key', async () => {
+    const { token, apiKey } = await accounts.register()
+    const replicas = [askAuth(stack, 0), askAuth(stack, 1)]
+    const method = '/instatunnel.tunnels.v1.TunnelService/ListTunnels'
+    const askAll = () =>
+      Promise.allSettled(
+        replicas.flatMap(({ rpcs }) =>
+          [token, apiKey].map((bearer) => rpcs.authenticate({ bearer, method })),
+        ),
+      )
+    expect((await askAll()).map(({ status }) => status)).toEqual(Array(4).fill('fulfilled'))
+    bodyOf(await stack.call('POST', '/v1/auth/logout', { token }))
+    for (const answer of await askAll()) {
+      expect(answer).toMatchObject({ status: 'rejected', reason: { code: status.UNAUTHENTICATED } })
+    }
+    for (const { close } of replicas) close()
+  })
+
+  it('a key that was disabled, enabled and deleted', async () => {
+    const { token } = await accounts.register()
+    const { id, key } = await accounts.key(token)
+    const everywhere = async () => {
+      const answers = await atOnce(8, () => stack.call('GET', '/v1/tunnels', { token: key }))
+      return [...new Set(answers.map((answer) => answer.status))]
+    }
+    const enable = (enabled: boolean) =>
+      stack.call('PATCH', `/v1/auth/keys/${id}`, { token, body: { enabled } })
+    expect(await everywhere()).toEqual([200])
+    bodyOf(await enable(false))
+    expect(await everywhere()).toEqual([401])
+    bodyOf(await enable(true))
+    expect(await everywhere()).toEqual([200])
+    bodyOf(await stack.call('DELETE', `/v1/auth/keys/${id}`, { token }))
+    expect(await everywhere()).toEqual([401])
+  })
+})
+
+/** Calls again and again, so many at a time, and remembers each answer and how long it took. */
+function keepCalling(callers: number, call: () => Promise<Answer>) {
+  const calls: { answer: Answer; ms: number }[] = []
+  const heard = new Set<() => void>()
+  let going = true
+  const all = atOnce(callers, async () => {
+    while (going) {
+      const began = performance.now()
+      calls.push({ answer: await call(), ms: performance.now() - began })
+      for (const look of heard) look()
+    }
+  })
+  return {
+    callers,
+    /** Resolves when so many more have been answered. */
+    answered: (more: number) =>
+      new Promise<void>((resolve) => {
+        const enough = calls.length + more
+        const look = () => {
+          if (calls.length < enough) return
+          heard.delete(look)
+          resolve()
+        }
+        heard.add(look)
+      }),
+    async stop() {
+      going = false
+      await all
+      return calls
+    },
+  }
+}
