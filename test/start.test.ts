@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -182,6 +183,16 @@ describe('npm start', { timeout: startTimeoutMs }, () => {
     const again = npmStart()
     const call = restClient({ port: await portOf(again) })
     expect((await call('POST', '/v1/auth/login', { body: { email, password } })).status).toBe(200)
+  })
+
+  it('names the setting whose port is taken, before anything is started', async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    const { port } = taken.address() as AddressInfo
+    const started = npmStart({ INSTATUNNEL_KEYS_PORT: String(port) })
+    expect(await started.exited).toBe(1)
+    expect(started.output()).toContain(`Already in use: INSTATUNNEL_KEYS_PORT (${port})`)
+    taken.close()
   })
 
   it('names a setting that makes no sense', async () => {

@@ -4,13 +4,13 @@ import type { Config } from './config.ts'
 import { openDatabases } from './databases.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { type Nats, startNats } from './nats.ts'
-import { portOrFree } from './ports.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 import type { RunningProcess } from './process.ts'
 import { openSecrets, type Secrets } from './secrets.ts'
 import { type Service, startService } from './service.ts'
 import { serviceEnvironment } from './service-environment.ts'
 import { type ServiceName, serviceNames } from './service-names.ts'
+import { choosePorts } from './stack-ports.ts'
 
 /** The whole platform as it runs, with a handle on each part. */
 export interface Stack {
@@ -63,22 +63,21 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     return part
   }
 
+  const ports = await choosePorts(config)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const [secrets, postgres, nats] = await all([
     openSecrets(dataDir),
     config.databaseUrl
       ? undefined
-      : startPostgres({ dataDir, port: config.postgresPort, durable }).then(stoppable),
-    config.natsUrl ? undefined : startNats({ dataDir, port: config.natsPort }).then(stoppable),
+      : startPostgres({ dataDir, port: ports.postgres, durable }).then(stoppable),
+    config.natsUrl ? undefined : startNats({ dataDir, port: ports.nats }).then(stoppable),
   ])
   signal?.throwIfAborted()
   const databaseUrls = postgres
     ? await openDatabases({ dataDir, adminUrl: postgres.url })
     : byService(() => config.databaseUrl as string)
 
-  const gatewayPort = await portOrFree(config.gatewayPort)
-  const ports = await portsOf(config)
-  const addresses = byService((name) => ports[name].map((port) => `127.0.0.1:${port}`))
+  const addresses = byService((name) => ports.services[name].map((port) => `127.0.0.1:${port}`))
   const surroundings = {
     config,
     secrets,
@@ -86,14 +85,14 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     natsUrl: config.natsUrl ?? (nats as Nats).url,
     natsSeeds: nats?.seeds ?? {},
     addresses,
-    publicUrl: `http://${config.domain}:${gatewayPort}`,
+    publicUrl: `http://${config.domain}:${ports.gateway}`,
   }
   const logDir = join(dataDir, 'logs')
   // All at once: they wait for one another where they must.
   const services = await all(
     serviceNames.flatMap((name) => {
       const env = { ...serviceEnvironment(name, surroundings), ...options.env?.[name] }
-      return ports[name].map((port, replica) =>
+      return ports.services[name].map((port, replica) =>
         startService({ name, replica, port, env, logDir }).then(stoppable),
       )
     }),
@@ -104,7 +103,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     await startGateway({
       dataDir,
       domain: config.domain,
-      port: gatewayPort,
+      port: ports.gateway,
       services: addresses,
       trustedHops: config.trustedHops,
     }),
@@ -135,16 +134,6 @@ async function all<T extends readonly unknown[]>(
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(parts)
   return Promise.all(parts)
-}
-
-async function portsOf({ servicePorts, replicas }: Config): Promise<Record<ServiceName, number[]>> {
-  const ports: Record<ServiceName, number[]> = { auth: [], keys: [], tunnels: [] }
-  for (const name of serviceNames) {
-    for (let replica = 0; replica < replicas; replica++) {
-      ports[name].push(await portOrFree(replica === 0 ? servicePorts[name] : 0))
-    }
-  }
-  return ports
 }
 
 function byService<T>(value: (name: ServiceName) => T): Record<ServiceName, T> {
