@@ -3,7 +3,8 @@
 import { spawn } from 'node:child_process'
 import { existsSync, realpathSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { installMissing, quietEnvironment } from './install.mjs'
+import { installMissing } from './install.mjs'
+import { quietEnvironment } from './quiet-command.mjs'
 
 const root = realpathSync(join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '../..'))
 
