@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest'
+import { createSlidingWindows } from './sliding-window.ts'
+
+const START = Date.parse('2026-07-01T12:00:00Z')
+const at = (ms: number) => new Date(START + ms)
+
+describe('createSlidingWindows', () => {
+  it('admits up to the limit, says what is left, and refuses past it', () => {
+    const windows = createSlidingWindows(60_000)
+    expect(windows.take('a', 3, at(0))).toEqual({ admitted: true, limit: 3, remaining: 2, resetSeconds: 60 })
+    expect(windows.take('a', 3, at(10_000))).toEqual({
+      admitted: true,
+      limit: 3,
+      remaining: 1,
+      resetSeconds: 50,
+    })
+    expect(windows.take('a', 3, at(20_000))).toMatchObject({ admitted: true, remaining: 0 })
+    expect(windows.take('a', 3, at(20_001))).toEqual({
+      admitted: false,
+      limit: 3,
+      remaining: 0,
+      resetSeconds: 40,
+    })
+  })
+
+  it('frees each place exactly when its call leaves the window, and not a millisecond before', () => {
+    const windows = createSlidingWindows(60_000)
+    for (const ms of [0, 30_000]) windows.take('a', 2, at(ms))
+    expect(windows.take('a', 2, at(59_999)).admitted).toBe(false)
+    expect(windows.take('a', 2, at(60_000)).admitted).toBe(true)
+    expect(windows.take('a', 2, at(60_000)).admitted).toBe(false)
+    expect(windows.take('a', 2, at(89_999)).admitted).toBe(false)
+    expect(windows.take('a', 2, at(90_000)).admitted).toBe(true)
+  })
+
+  it('counts no refusal: who keeps asking is admitted no later', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.take('a', 1, at(0))
+    for (let ms = 1; ms < 60_000; ms += 100) expect(windows.take('a', 1, at(ms)).admitted).toBe(false)
+    expect(windows.take('a', 1, at(60_000)).admitted).toBe(true)
+  })
+
+  it('counts subjects apart', () => {
+    const windows = createSlidingWindows(60_000)
+    expect(windows.take('read:a', 1, at(0)).admitted).toBe(true)
+    expect(windows.take('read:b', 1, at(0)).admitted).toBe(true)
+    expect(windows.take('write:a', 1, at(0)).admitted).toBe(true)
+    expect(windows.take('read:a', 1, at(0)).admitted).toBe(false)
+  })
+
+  it('says when a place is free, so that a caller who waits so long is admitted', () => {
+    const windows = createSlidingWindows(60_000)
+    for (const ms of [0, 1, 2]) windows.take('a', 3, at(ms))
+    const { resetSeconds } = windows.take('a', 3, at(12_345))
+    expect(windows.take('a', 3, at(12_345 + resetSeconds * 1000)).admitted).toBe(true)
+    expect(resetSeconds).toBe(48)
+  })
+
+  it('says so too after the limit was lowered', () => {
+    const windows = createSlidingWindows(60_000)
+    for (let ms = 0; ms < 10_000; ms += 1000) windows.take('a', 10, at(ms))
+    const { admitted, remaining, resetSeconds } = windows.take('a', 3, at(10_000))
+    expect({ admitted, remaining }).toEqual({ admitted: false, remaining: 0 })
+    // Of the ten, eight must leave: the eighth came at 7 s.
+    expect(resetSeconds).toBe(57)
+    expect(windows.take('a', 3, at(66_999)).admitted).toBe(false)
+    expect(windows.take('a', 3, at(67_000)).admitted).toBe(true)
+  })
+
+  it('admits more at once after the limit was raised', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.take('a', 1, at(0))
+    expect(windows.take('a', 5, at(1))).toMatchObject({ admitted: true, remaining: 3 })
+  })
+
+  it('never admits more than the limit in any span of the window, whatever the traffic', () => {
+    // A small generator of its own, so that a failure can be repeated.
+    let state = 1
+    const random = (below: number) => {
+      state = (state * 48_271) % 2_147_483_647
+      return state % below
+    }
+    for (let round = 0; round < 200; round++) {
+      const [windowMs, limit] = [1 + random(2000), 1 + random(30)]
+      const windows = createSlidingWindows(windowMs)
+      const admitted: number[] = []
+      let asked = 0
+      for (let ms = 0; asked < 500; asked++) {
+        ms += random(4) === 0 ? random(windowMs * 2) : random(1 + Math.ceil(windowMs / limit))
+        if (windows.take('a', limit, at(ms)).admitted) admitted.push(ms)
+        else {
+          // It was right to refuse: the window that ends now is full.
+          expect(admitted.filter((time) => time > ms - windowMs)).toHaveLength(limit)
+        }
+      }
+      for (const from of admitted) {
+        const inSpan = admitted.filter((time) => time >= from && time < from + windowMs)
+        expect(inSpan.length, `window ${windowMs}, limit ${limit}`).toBeLessThanOrEqual(limit)
+      }
+    }
+  })
+})
