@@ -65,12 +65,14 @@ export function createIdentityVerifier(options: {
   now: () => Date
 }): VerifyIdentity {
   const verified = new LRUCache<string, { identity: Identity; expiresAt: number }>({ max: REMEMBERED_TOKENS })
-  const keys = new Map<string, KeyObject>()
+  let keys = new Map<string, KeyObject>()
   let fetching: Promise<void> | undefined
   let fetchedAt = Number.NEGATIVE_INFINITY
 
   const fetchKeys = async () => {
-    for (const { kid, publicKey } of await options.listKeys()) keys.set(kid, createPublicKey(publicKey))
+    const listed = await options.listKeys()
+    // Whole, not added to: a key that auth has dropped verifies nothing more.
+    keys = new Map(listed.map(({ kid, publicKey }) => [kid, createPublicKey(publicKey)]))
     fetchedAt = options.now().getTime()
   }
   const keyOf = async (kid: string | undefined): Promise<KeyObject> => {

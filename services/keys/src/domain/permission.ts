@@ -22,3 +22,12 @@ export const allOfOwner = (
   key: Pick<Key, 'userId'>,
   caller: { userId: string; role: Role },
 ): readonly string[] => scopesOfRole(key.userId === caller.userId ? caller.role : 'user')
+
+/**
+ * What a key can still do, as a caller can know it: what its owner has lost does not count. So one who is no admin
+ * any more can revoke the keys of an admin's time.
+ */
+export const inForce = (key: Pick<Key, 'userId' | 'permissions'>, caller: { userId: string; role: Role }) => {
+  const ownerHas = new Set<string>(allOfOwner(key, caller))
+  return expandScopes(key.permissions).filter((scope) => ownerHas.has(scope))
+}

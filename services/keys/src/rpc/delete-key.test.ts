@@ -43,6 +43,13 @@ describe('DeleteKey', () => {
     await owner.getKey({ id })
   })
 
+  it('lets one who is no admin any more revoke the keys of an admin’s time', async () => {
+    const admin = keys.user({ role: 'admin' })
+    const { id } = await made(admin, { permissions: ['users:manage', 'tunnels:read'] })
+    const demoted = keys.user({ id: admin.id })
+    expect(await demoted.deleteKey({ id, reason: 'leaked' })).toEqual({ success: true })
+  })
+
   it("ends a session's key", async () => {
     const user = keys.user()
     const request = { sessionId: newSessionId(), userId: user.id, permissions: ['logs:read'] }

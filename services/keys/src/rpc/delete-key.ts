@@ -2,6 +2,7 @@ import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { DeleteKeyRequest, DeleteKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
 import { availableTo, keyIdFrom } from '../domain/key.ts'
+import { inForce } from '../domain/permission.ts'
 import { lockKey, markRevoked } from '../store/key-store.ts'
 import { tellRevoked } from '../store/outbox.ts'
 import type { Deps } from './deps.ts'
@@ -17,7 +18,7 @@ export const deleteKey =
     const id = keyIdFrom(request.id)
     await sql.begin(async (tx) => {
       const key = availableTo(caller, 'admin:write', await lockKey(tx, id))
-      refuseUnheld(caller, key.permissions)
+      refuseUnheld(caller, inForce(key, caller))
       const time = now()
       await markRevoked(tx, id, time)
       await tellRevoked(tx, key, reason, time)
