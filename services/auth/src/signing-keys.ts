@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { newId, type Random } from '@instatunnel/kit/id'
 import type { Sql } from '@instatunnel/kit/postgres'
-import { seal, unseal } from './domain/sealed.ts'
+import { seal, unseal } from '@instatunnel/kit/sealed'
 import { SESSION_SECONDS } from './domain/session.ts'
 import type { SigningKey } from './domain/token.ts'
 import {

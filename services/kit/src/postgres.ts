@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import postgres, { type ISql, type Sql } from 'postgres'
 import { createBegin } from './transaction.ts'
 
-export type { ISql, Sql } from 'postgres'
+export type { ISql, Sql, TransactionSql } from 'postgres'
 
 const STATEMENT_TIMEOUT_MS = 10_000
 

@@ -1,4 +1,5 @@
 import { isId } from '@instatunnel/kit/id'
+import { nameField } from '@instatunnel/kit/name'
 import { hasControls } from '@instatunnel/kit/validate'
 import { z } from 'zod'
 import { metadataFault } from '../domain/metadata.ts'
@@ -6,7 +7,6 @@ import { isPermission, PERMISSIONS_MAX, tidied } from '../domain/permission.ts'
 import { prefixFault } from '../domain/secret.ts'
 import { isSessionId } from '../domain/session-key.ts'
 
-const NAME_MAX = 100
 const REASON_MAX = 200
 const LIFETIME_MAX_SECONDS = 315_360_000
 const LIFETIME = 'must be from 1 to 315360000 seconds (ten years)'
@@ -15,15 +15,6 @@ const LIFETIME = 'must be from 1 to 315360000 seconds (ten years)'
 const isAtMost = (max: number) => (text: string) => text.length <= max * 2 && [...text].length <= max
 
 const withoutControls = { error: 'must not hold control characters', abort: true }
-
-const name = z
-  .string()
-  .refine((text) => text !== '' && isAtMost(NAME_MAX)(text), {
-    error: `must be 1 to ${NAME_MAX} characters`,
-    abort: true,
-  })
-  .refine((text) => !hasControls(text), withoutControls)
-  .refine((text) => text.trim() !== '', 'must not be blank')
 
 // The count first: of a list too long, no item is looked at.
 const permissions = z
@@ -55,7 +46,7 @@ const prefix = z.string().superRefine((text, context) => {
 
 /** What is chosen about a new key. */
 export const newKeyFields = z.object({
-  name,
+  name: nameField,
   permissions,
   expiresIn: expiresIn.optional(),
   prefix: prefix.optional(),
@@ -63,7 +54,7 @@ export const newKeyFields = z.object({
 })
 
 /** What an update chooses anew; an absent field stays as it is. */
-export const changedKeyFields = z.object({ name, permissions, expiresIn, metadata }).partial()
+export const changedKeyFields = z.object({ name: nameField, permissions, expiresIn, metadata }).partial()
 
 /** Why a key is revoked, in its caller's words. */
 export const reasonFields = z.object({

@@ -1,6 +1,5 @@
 import type { Page } from '@instatunnel/kit/page'
-import { type ISql, violates } from '@instatunnel/kit/postgres'
-import type { TransactionSql } from 'postgres'
+import { type ISql, type TransactionSql, violates } from '@instatunnel/kit/postgres'
 import type { KeptToken } from '../domain/token.ts'
 import type { Tunnel } from '../domain/tunnel.ts'
 

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
-import type { Random } from '@instatunnel/kit/id'
+import type { Random } from './id.ts'
 
+// NIST SP 800-38D, section 8.2.2: 96 random bits, for far fewer than 2^32 texts under one key.
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
