@@ -16,14 +16,18 @@ Logs       ${logDir}
 
 Try it:
 
-  email="me-$(date +%s)@example.com"
-  key=$(curl -s ${url}/v1/auth/register -H 'Content-Type: application/json' \\
-    -d '{"email":"'$email'","password":"correct horse battery"}' | grep -o '"api_key": *"[^"]*"' | cut -d'"' -f4)
-  curl -s ${url}/v1/tunnels -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \\
-    -d '{"name":"my site","local_port":3000}'
-  curl -s ${url}/v1/tunnels -H "Authorization: Bearer $key"
-  curl -s ${url}/v1/auth/keys -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \\
-    -d '{"name":"CI","permissions":["tunnels:read"]}'
+  api() {
+    node -e 'const [method, path, body] = process.argv.slice(1)
+      const headers = { "content-type": "application/json", authorization: "Bearer " + process.env.KEY }
+      fetch("${url}" + path, { method, body, headers }).then(async (r) => console.log(await r.text()))' "$@"
+  }
+  export KEY=$(api POST /v1/auth/register '{"email":"me.'$(date +%s)'@example.com","password":"correct horse battery"}' |
+    node -p 'JSON.parse(require("fs").readFileSync(0)).api_key')
+  api POST /v1/tunnels '{"name":"my site","local_port":3000}'
+  api GET /v1/tunnels
+  api POST /v1/auth/keys '{"name":"CI","permissions":["tunnels:read"]}'
+
+More of it is in README.md.
 
 ready ${url}
 `
