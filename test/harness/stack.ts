@@ -37,19 +37,22 @@ export interface TestStack extends Stack {
 
 /**
  * Starts everything on free ports and a temporary data folder. `settings` are those of `npm start`,
- * e.g. `{ LIMIT_WRITE_PER_MINUTE: '3', INSTATUNNEL_REPLICAS: '2' }`; `env` adds to one service's environment.
+ * e.g. `{ LIMIT_WRITE_PER_MINUTE: '3', INSTATUNNEL_REPLICAS: '2' }`; `env` adds to one service's environment;
+ * `durable` is for a test that kills Postgres and wants back what was committed.
  */
 export async function startTestStack({
   settings = {},
   env,
+  durable = false,
 }: {
   settings?: Record<string, string>
   env?: { auth?: Record<string, string>; keys?: Record<string, string>; tunnels?: Record<string, string> }
+  durable?: boolean
 } = {}): Promise<TestStack> {
   const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-stack-'))
   const config = readConfig({ INSTATUNNEL_DATA: dataDir, ...freePorts, ...noLimits, ...settings })
   const removeData = () => rm(dataDir, { recursive: true, force: true })
-  const stack = await startStack({ config, env, durable: false }).catch(async (error) => {
+  const stack = await startStack({ config, env, durable }).catch(async (error) => {
     await removeData()
     throw error
   })
