@@ -1,0 +1,155 @@
+import { refused } from '@instatunnel/test/refused'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import { invalid } from '../../test/refusals.ts'
+import { newEmail, newPassword, startAuth } from '../../test/start-auth.ts'
+
+/** How often Argon2 has compared a password: the one thing in a login that takes long enough to be measured from outside. */
+const argon2 = vi.hoisted(() => ({ compared: 0, hashed: 0 }))
+vi.mock('@node-rs/argon2', async (original) => {
+  const real = await original<typeof import('@node-rs/argon2')>()
+  return {
+    ...real,
+    hash: (...args: Parameters<typeof real.hash>) => {
+      argon2.hashed++
+      return real.hash(...args)
+    },
+    verify: (...args: Parameters<typeof real.verify>) => {
+      argon2.compared++
+      return real.verify(...args)
+    },
+  }
+})
+
+const auth = await startAuth()
+afterAll(() => auth.close())
+
+const loginFailed = {
+  code: 'UNAUTHENTICATED',
+  reason: 'LOGIN_FAILED',
+  message: 'The e-mail or the password is not right',
+  metadata: {},
+  http: 401,
+  body: { error: 'unauthorized', message: 'The e-mail or the password is not right', code: 4001 },
+}
+const sessionsOf = (userId: string) =>
+  auth.sql`select id, ended_at from sessions where user_id = ${userId} order by id`
+
+describe('Login', () => {
+  it('opens a session of its own each time, and sets its cookie', async () => {
+    const person = await auth.register({ name: 'Ada' })
+    const headers: unknown[] = []
+    const { email, password } = person
+    const answer = await auth
+      .rest()
+      .login({ email, password }, { onHeaders: (sent) => headers.push(sent.get('set-cookie')) })
+    expect(answer).toEqual({
+      user: {
+        id: person.id,
+        email,
+        name: 'Ada',
+        username: email.split('@')[0],
+        plan: 'free',
+        role: 'user',
+        createdAt: expect.any(Date),
+      },
+      token: expect.stringMatching(/^eyJ/),
+      expiresAt: expect.any(Date),
+      apiKey: expect.stringMatching(/^it_[0-9A-Za-z]{16}$/),
+    })
+    expect(headers).toEqual([
+      [`session=${answer.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`],
+    ])
+    expect(answer.token).not.toBe(person.token)
+    expect(answer.apiKey).not.toBe(person.apiKey)
+    expect(await sessionsOf(person.id)).toHaveLength(2)
+    for (const bearer of [person.token, person.apiKey, answer.token, answer.apiKey])
+      expect((await auth.rest({ bearer }).whoAmI()).user?.id).toBe(person.id)
+    expect((await auth.rest({ cookie: `session=${answer.token}` }).whoAmI()).user?.id).toBe(person.id)
+  })
+
+  it('knows the e-mail in any case', async () => {
+    const { id, email, password } = await auth.register({ email: `Grace.${newEmail()}` })
+    for (const spelled of [email.toUpperCase(), email.toLowerCase(), email])
+      expect((await auth.login({ email: spelled, password })).user).toMatchObject({ id, email })
+  })
+
+  it('answers a wrong password and an unknown e-mail in the same words, headers and work', async () => {
+    const { email, password } = await auth.register()
+    const attempts = [
+      { email, password: `${password}x` },
+      { email, password: 'short' },
+      { email: newEmail(), password },
+      { email: newEmail(), password: 'short' },
+    ]
+    for (const attempt of attempts) {
+      Object.assign(argon2, { compared: 0, hashed: 0 })
+      expect(await refused(auth.rest().login(attempt))).toEqual(loginFailed)
+      expect(argon2).toEqual({ compared: 1, hashed: 0 })
+    }
+    Object.assign(argon2, { compared: 0, hashed: 0 })
+    await auth.login({ email, password })
+    expect(argon2).toEqual({ compared: 1, hashed: 0 })
+  })
+
+  const emailFault = { field: 'email', message: 'must be an e-mail address' }
+  it.each([
+    [{ email: '' }, emailFault],
+    [{ email: "' or 1=1 --" }, emailFault],
+    [{ email: `${'a'.repeat(1_000_000)}@x.com` }, emailFault],
+    [{ password: '' }, { field: 'password', message: 'must not be empty' }],
+    [{ password: 'p'.repeat(1025) }, { field: 'password', message: 'must be at most 1024 characters' }],
+    [{ password: 'p'.repeat(1_000_000) }, { field: 'password', message: 'must be at most 1024 characters' }],
+  ])('refuses %j without any of that work', async (fields, fault) => {
+    Object.assign(argon2, { compared: 0, hashed: 0 })
+    const attempt = { email: newEmail(), password: newPassword(), ...fields }
+    expect(await refused(auth.rest().login(attempt))).toEqual(invalid(fault))
+    expect(argon2).toEqual({ compared: 0, hashed: 0 })
+  })
+
+  it('ends the oldest session at the 51st, and that one only', async () => {
+    const person = await auth.register()
+    for (let n = 0; n < 49; n++) await auth.login(person)
+    expect((await auth.rest({ bearer: person.token }).whoAmI()).user?.id).toBe(person.id)
+    const { token } = await auth.login(person)
+    const sessions = await sessionsOf(person.id)
+    expect(sessions).toHaveLength(51)
+    expect(sessions.map(({ endedAt }) => endedAt !== null)).toEqual([true, ...Array(50).fill(false)])
+    for (const bearer of [person.token, person.apiKey])
+      await expect(auth.rest({ bearer }).whoAmI()).rejects.toMatchObject({ checked: { status: 401 } })
+    expect((await auth.rest({ bearer: token }).whoAmI()).user?.id).toBe(person.id)
+  })
+
+  it('keeps to 50 where many log in at once', async () => {
+    const person = await auth.register()
+    await Promise.all(Array.from({ length: 60 }, () => auth.login(person)))
+    const live = (await sessionsOf(person.id)).filter(({ endedAt }) => endedAt === null)
+    expect(live).toHaveLength(50)
+  })
+
+  it.each([
+    ['is away', { code: 14, details: 'keys is away' }],
+    ['refuses', { code: 9, details: 'revoked before' }],
+    ['fails', { code: 13, details: 'boom' }],
+  ])('answers 503 and ends the session where keys %s', async (_, failure) => {
+    const person = await auth.register()
+    auth.neighbours.failSessionKeys = failure
+    const message = 'You could not be logged in right now; try again shortly'
+    expect(await refused(auth.login(person))).toEqual({
+      code: 'UNAVAILABLE',
+      reason: 'SESSION_KEY_UNAVAILABLE',
+      message,
+      metadata: {},
+      retryAfterSeconds: 1,
+      http: 503,
+      body: { error: 'unavailable', message, code: 5003, retry_after: 1 },
+    })
+    auth.neighbours.failSessionKeys = undefined
+    expect(await sessionsOf(person.id)).toMatchObject([{ endedAt: null }, { endedAt: expect.any(Date) }])
+  })
+
+  it("asks keys for the role's scopes", async () => {
+    const admin = await auth.registerAdmin()
+    await auth.login(admin)
+    expect(auth.neighbours.sessionKeys.at(-1)?.permissions).toHaveLength(16)
+  })
+})

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto'
+import {
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js'
+import { SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { newId } from '@instatunnel/kit/id'
+import { expandScopes } from '@instatunnel/kit/scope'
+import { digestOf, masked, randomAlphanumeric } from '@instatunnel/kit/secret'
+import {
+  type CreateSessionKeyRequest,
+  KeyDirectoryServiceService,
+  type KeyRecord,
+  type LookUpKeyRequest,
+  type RevokeKeyRequest,
+} from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import {
+  type GetUsageRequest,
+  type GetUsageResponse,
+  type LookUpTokenRequest,
+  type TokenRecord,
+  TunnelDirectoryServiceService,
+} from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+
+/** A key that the stub of keys knows; a test may change it under auth. */
+export type KnownKey = { -readonly [Field in keyof KeyRecord]: KeyRecord[Field] }
+
+/** Stand-ins for keys and tunnels, the two neighbours that auth's tests do not run. */
+export interface Neighbours {
+  /** Where each listens; also where it will again after it was away. */
+  readonly keysAddress: string
+  readonly tunnelsAddress: string
+  /** Makes a key as keys would have, and gives its secret. */
+  addKey(key: Partial<KeyRecord> & { userId: string }): { secret: string; key: KnownKey }
+  /** Makes a tunnel's token. */
+  addTunnelToken(of: { tunnelId: string; userId: string }): string
+  /** What GetUsage answers for a user; zeros for others. */
+  readonly usage: Map<string, GetUsageResponse>
+  /** What auth asked keys for. */
+  readonly sessionKeys: CreateSessionKeyRequest[]
+  readonly revoked: RevokeKeyRequest[]
+  /** How often keys was asked to look a key up. */
+  readonly lookUps: () => number
+  /** The metadata of auth's last call to either of them. */
+  readonly lastMetadata: () => Metadata | undefined
+  /** The secrets that they have made. */
+  readonly secrets: readonly string[]
+  /** Which of them is away: answers UNAVAILABLE. */
+  readonly away: { keys: boolean; tunnels: boolean }
+  /** What CreateSessionKey fails with, where it is to fail otherwise than by being away. */
+  failSessionKeys: { code: number; details: string } | undefined
+  close(): void
+}
+
+/** Serves both on one free port. */
+export async function startNeighbours(): Promise<Neighbours> {
+  const keys = new Map<string, KnownKey>()
+  const tokens = new Map<string, TokenRecord>()
+  const secrets: string[] = []
+  let metadata: Metadata | undefined
+  let lookUps = 0
+  const hex = (digest: Uint8Array) => Buffer.from(digest).toString('hex')
+  const notFound = { code: status.NOT_FOUND, details: 'There is no such thing' }
+
+  /** Answers unless its service is away. */
+  const rpc =
+    <Request, Response>(
+      service: 'keys' | 'tunnels',
+      answerTo: (request: Request) => Response | { code: number; details: string },
+    ) =>
+    (call: ServerUnaryCall<Request, Response>, answer: sendUnaryData<Response>) => {
+      metadata = call.metadata
+      if (neighbours.away[service]) return answer({ code: status.UNAVAILABLE, details: `${service} is away` })
+      const answered = answerTo(call.request)
+      return isFailure(answered) ? answer(answered) : answer(null, answered)
+    }
+
+  const server = new Server()
+  server.addService(KeyDirectoryServiceService, {
+    lookUpKey: rpc<LookUpKeyRequest, KeyRecord>('keys', ({ digest }) => {
+      lookUps++
+      return keys.get(hex(digest)) ?? notFound
+    }),
+    createSessionKey: rpc<CreateSessionKeyRequest, { keyId: string; key: string }>('keys', (request) => {
+      neighbours.sessionKeys.push(request)
+      if (neighbours.failSessionKeys) return neighbours.failSessionKeys
+      const { secret, key } = neighbours.addKey(request)
+      return { keyId: key.id, key: secret }
+    }),
+    revokeKey: rpc<RevokeKeyRequest, object>('keys', (request) => {
+      neighbours.revoked.push(request)
+      for (const [digest, key] of keys) if (key.id === request.keyId) keys.delete(digest)
+      return {}
+    }),
+  })
+  server.addService(TunnelDirectoryServiceService, {
+    lookUpToken: rpc<LookUpTokenRequest, TokenRecord>(
+      'tunnels',
+      ({ digest }) => tokens.get(hex(digest)) ?? notFound,
+    ),
+    getUsage: rpc<GetUsageRequest, GetUsageResponse>(
+      'tunnels',
+      ({ userId }) => neighbours.usage.get(userId) ?? NOTHING,
+    ),
+  })
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    )
+  })
+
+  const neighbours: Neighbours = {
+    keysAddress: `127.0.0.1:${port}`,
+    tunnelsAddress: `127.0.0.1:${port}`,
+    addKey(fields) {
+      const secret = `it_${randomAlphanumeric(16, randomBytes)}`
+      const key = {
+        id: newId('key_', new Date()),
+        sessionId: undefined,
+        masked: masked('it_', secret),
+        enabled: true,
+        expiresAt: undefined,
+        ...fields,
+        permissions: expandScopes(fields.permissions ?? ['*']),
+      }
+      keys.set(hex(digestOf(secret)), key)
+      secrets.push(secret)
+      return { secret, key }
+    },
+    addTunnelToken(of) {
+      const token = `itt_${randomAlphanumeric(32, randomBytes)}`
+      tokens.set(hex(digestOf(token)), of)
+      secrets.push(token)
+      return token
+    },
+    usage: new Map(),
+    sessionKeys: [],
+    revoked: [],
+    lookUps: () => lookUps,
+    lastMetadata: () => metadata,
+    secrets,
+    away: { keys: false, tunnels: false },
+    failSessionKeys: undefined,
+    close: () => server.forceShutdown(),
+  }
+  return neighbours
+}
+
+/** The token with which auth called. */
+export const serviceTokenOf = (metadata: Metadata | undefined) => String(metadata?.get(SERVICE_METADATA)[0])
+
+const NOTHING = { tunnelsCount: 0, tunnelsCreated: 0, dataTransferredBytes: 0, requestsServed: 0 }
+
+const isFailure = (answered: unknown): answered is { code: number; details: string } =>
+  typeof (answered as { code?: unknown }).code === 'number'

@@ -1,0 +1,167 @@
+import { randomBytes } from 'node:crypto'
+import { Client, credentials } from '@grpc/grpc-js'
+import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
+import { createServiceSigner } from '@instatunnel/kit/service-identity'
+import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
+import { AdminServiceService } from '@instatunnel/proto/auth/v1/admin_service'
+import { AuthServiceService, type LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
+import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
+import { freshDatabase } from '@instatunnel/test/database'
+import { newKeyPair } from '@instatunnel/test/identity'
+import { type Rpc, type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
+import { pino } from 'pino'
+import { inject } from 'vitest'
+import { readConfig } from '../src/config.ts'
+import { start } from '../src/start.ts'
+import { type Checked, checkedOf, checkRequest, type RestCall } from './check.ts'
+import { type Neighbours, startNeighbours } from './neighbours.ts'
+
+const USER_RPCS = { ...AuthServiceService, listUsers: AdminServiceService.listUsers }
+
+/** The rpcs that people and programs call; AdminService.UpdateUser goes by another name, for there are two. */
+export type RestRpcs = Rpcs<typeof USER_RPCS> & {
+  adminUpdateUser: Rpcs<typeof AdminServiceService>['updateUser']
+}
+
+/** An account that a test has made, with what its registration gave. */
+export interface Person {
+  readonly id: string
+  readonly email: string
+  readonly password: string
+  readonly token: string
+  readonly apiKey: string
+}
+
+/** The service, running, and those who call it. */
+export interface StartedAuth {
+  readonly port: number
+  /** A session on the service's schema: to see what was written, and to break it. */
+  readonly sql: Sql
+  readonly neighbours: Neighbours
+  /** The settings that it was started with. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Everything that it has logged. */
+  readonly logged: readonly string[]
+  /** Envoy's question about a call. */
+  check(method: string, call?: RestCall): Promise<Checked>
+  /** The rpcs as the gateway calls them: Check first, then the rpc with what Check told. Refused by Check, they reject with it. */
+  rest(call?: RestCall): RestRpcs
+  /** The rpcs that services call, as keys calls them. */
+  readonly internal: Rpcs<typeof AuthorizationServiceService>
+  /** All rpcs, with this metadata and nothing else. */
+  callWith(metadata: Record<string, string>): RestRpcs & Rpcs<typeof AuthorizationServiceService>
+  /** Makes an account. */
+  register(fields?: { email?: string; password?: string; name?: string }): Promise<Person>
+  /** Makes an account and then an admin of it. */
+  registerAdmin(): Promise<Person>
+  login(person: { email: string; password: string }): Promise<LoginResponse>
+  close(): Promise<void>
+}
+
+/** A password that is not any other's. */
+export const newPassword = () => `pw ${randomBytes(9).toString('base64url')}`
+/** An e-mail that is not any other's. */
+export const newEmail = () => `ada.${randomBytes(6).toString('hex')}@example.com`
+
+/** Limits that no test meets by chance; a test of the limits sets its own. */
+const NO_LIMITS = {
+  LIMIT_AUTH_PER_MINUTE: '100000',
+  LIMIT_READ_PER_MINUTE: '100000',
+  LIMIT_WRITE_PER_MINUTE: '100000',
+}
+
+/** Starts the service on a free port: by itself on a new database, unless the settings name another. */
+export async function startAuth(
+  settings: Readonly<Record<string, string>> = {},
+  overrides: { now?: () => Date; descriptors?: string } = {},
+): Promise<StartedAuth> {
+  const neighbours = await startNeighbours()
+  const [auth, keys] = [newKeyPair(), newKeyPair()]
+  const environment = {
+    DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
+    NATS_URL: inject('natsUrl'),
+    NATS_SEED: inject('natsSeeds').auth,
+    LISTEN: '127.0.0.1:0',
+    LOG_LEVEL: 'trace',
+    PUBLIC_URL: 'http://localhost:8080',
+    AUTH_SECRET: randomBytes(32).toString('base64'),
+    KEYS_ADDRESS: neighbours.keysAddress,
+    TUNNELS_ADDRESS: neighbours.tunnelsAddress,
+    ...NO_LIMITS,
+    ...settings,
+    SERVICE_KEY: auth.privateKey,
+    SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, keys: keys.publicKey }),
+  }
+  const logged: string[] = []
+  const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
+  const config = readConfig(environment)
+  const running = await start(config, log, overrides).catch((error) => {
+    neighbours.close()
+    throw error
+  })
+  const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
+  const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'auth', connections: 2 })
+  const now = overrides.now ?? (() => new Date())
+  const sign = createServiceSigner({ service: 'keys', privateKey: keys.privateKey, now })
+
+  const restRpcs = (metadataOf: () => Promise<Record<string, string>>): RestRpcs => ({
+    ...rpcsOf(channel, USER_RPCS, metadataOf),
+    adminUpdateUser: rpcsOf(channel, AdminServiceService, metadataOf).updateUser,
+  })
+  const envoy = rpcsOf(channel, { check: AuthorizationService.check })
+  const started: StartedAuth = {
+    port: running.port,
+    sql,
+    neighbours,
+    environment,
+    logged,
+    check: async (method, call = {}) => checkedOf(await envoy.check(checkRequest(method, call))),
+    rest: (call = {}) => throughCheck(restRpcs, (method) => started.check(method, call)),
+    internal: rpcsOf(channel, AuthorizationServiceService, async () => ({
+      [SERVICE_METADATA]: await sign('auth'),
+    })),
+    callWith: (metadata) => ({
+      ...restRpcs(async () => metadata),
+      ...rpcsOf(channel, AuthorizationServiceService, async () => metadata),
+    }),
+    async register({ email = newEmail(), password = newPassword(), name = '' } = {}) {
+      const { user, token, apiKey } = await started.rest().register({ email, password, name })
+      return { id: user?.id as string, email, password, token, apiKey }
+    },
+    async registerAdmin() {
+      const person = await started.register()
+      await sql`update users set role = 'admin', plan = 'business' where id = ${person.id}`
+      return person
+    },
+    login: ({ email, password }) => started.rest().login({ email, password }),
+    async close() {
+      channel.close()
+      await running.close()
+      await sql.end({ timeout: 1 })
+      neighbours.close()
+    },
+  }
+  return started
+}
+
+/** Wraps every rpc so that Check is asked first, and what it tells goes along, as Envoy does it. */
+function throughCheck(
+  rpcsWith: (metadataOf: () => Promise<Record<string, string>>) => RestRpcs,
+  check: (method: string) => Promise<Checked>,
+): RestRpcs {
+  const paths = { ...USER_RPCS, adminUpdateUser: AdminServiceService.updateUser }
+  const wrapped = Object.entries(paths).map(([name, { path }]) => {
+    const call: Rpc<object, unknown> = async (request, options) => {
+      const checked = await check(path)
+      if (!checked.admitted) throw Object.assign(new Error(`${path}: ${checked.body.message}`), { checked })
+      const rpc = rpcsWith(async () => checked.headers)[name as keyof RestRpcs] as Rpc<object, unknown>
+      return rpc(request, options)
+    }
+    return [name, call]
+  })
+  return Object.fromEntries(wrapped) as RestRpcs
+}
+
+/** What a call by an identity brings along. */
+export const withIdentity = (identity: string) => ({ [IDENTITY_METADATA]: identity })
