@@ -4,7 +4,7 @@ import { scopeMissing } from '@instatunnel/kit/guard'
 import type { IdentityClaims, PresentedCredential } from '@instatunnel/kit/identity'
 import type { Plans } from '@instatunnel/kit/plans'
 import type { Sql } from '@instatunnel/kit/postgres'
-import { Refusal } from '@instatunnel/kit/refusal'
+import { invalidFields, Refusal } from '@instatunnel/kit/refusal'
 import type { Rule, Rules } from '@instatunnel/kit/rules'
 import { scopesOfRole } from '@instatunnel/kit/scope'
 import { digestOf } from '@instatunnel/kit/secret'
@@ -131,6 +131,7 @@ export function createGate(options: GateOptions): Gate {
   return {
     decide,
     async authenticate(bearer, method) {
+      if (rules.get(method)?.kind !== 'scope') throw notForUsers()
       const { refusal, identity = '' } = await decide({ method, authorization: `Bearer ${bearer}` })
       if (refusal) throw refusal
       return identity
@@ -238,6 +239,7 @@ function undefinedWhereNotFound(error: { code?: unknown }): undefined {
 const credentialMissing = () => new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key')
 const credentialInvalid = () => new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key')
 const unknownMethod = () => new Refusal('UNKNOWN_METHOD', 'There is nothing here')
+const notForUsers = () => invalidFields([{ field: 'method', message: 'must be an rpc that users call' }])
 const connectsOnly = () =>
   new Refusal('TUNNEL_TOKEN_CONNECTS_ONLY', "A tunnel's token is good for connecting that tunnel only")
 const crossSite = () =>

@@ -39,8 +39,9 @@ function attemptOf({ attributes }: CheckRequest): Attempt {
     cookie: headers.cookie,
     origin: headers.origin,
     fetchSite: headers['sec-fetch-site'],
-    // What Envoy made of X-Forwarded-For and TRUSTED_HOPS; the request's source would be the nearest proxy.
-    address: headers['x-envoy-external-address'],
+    // What Envoy made of X-Forwarded-For and TRUSTED_HOPS; the request's source would be the nearest proxy. Those that it
+    // says nothing of count as one client: not to be known must not mean not to be counted.
+    address: headers['x-envoy-external-address'] ?? '',
   }
 }
 
