@@ -64,6 +64,9 @@ export const newPassword = () => `pw ${randomBytes(9).toString('base64url')}`
 /** An e-mail that is not any other's. */
 export const newEmail = () => `ada.${randomBytes(6).toString('hex')}@example.com`
 
+/** A client's address that is not any other's. */
+const newAddress = () => `10.${[...randomBytes(3)].join('.')}`
+
 /** Limits that no test meets by chance; a test of the limits sets its own. */
 const NO_LIMITS = {
   LIMIT_AUTH_PER_MINUTE: '100000',
@@ -126,7 +129,9 @@ export async function startAuth(
       ...rpcsOf(channel, AuthorizationServiceService, async () => metadata),
     }),
     async register({ email = newEmail(), password = newPassword(), name = '' } = {}) {
-      const { user, token, apiKey } = await started.rest().register({ email, password, name })
+      const { user, token, apiKey } = await started
+        .rest({ address: newAddress() })
+        .register({ email, password, name })
       return { id: user?.id as string, email, password, token, apiKey }
     },
     async registerAdmin() {

@@ -1,0 +1,169 @@
+import { Client, credentials } from '@grpc/grpc-js'
+import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
+import { rpcsOf } from '@instatunnel/test/rpcs'
+import { afterAll, describe, expect, it } from 'vitest'
+import { checkRequest } from '../../test/check.ts'
+import { startAuth } from '../../test/start-auth.ts'
+
+const auth = await startAuth({
+  LIMIT_AUTH_PER_MINUTE: '2',
+  LIMIT_READ_PER_MINUTE: '7',
+  LIMIT_WRITE_PER_MINUTE: '3',
+})
+const channel = new Client(`127.0.0.1:${auth.port}`, credentials.createInsecure())
+afterAll(async () => {
+  channel.close()
+  await auth.close()
+})
+
+/** Check's answer as Envoy gets it. */
+const { check } = rpcsOf(channel, { check: AuthorizationService.check })
+const LIST_KEYS = '/instatunnel.keys.v1.ApiKeyService/ListKeys'
+const REGISTER = '/instatunnel.auth.v1.AuthService/Register'
+
+/** A header that replaces what the client may have sent under its name. */
+const header = (key: string, value: unknown) => ({
+  header: { key, value, rawValue: Buffer.alloc(0) },
+  append: undefined,
+  appendAction: 2,
+  keepEmptyValue: false,
+})
+
+describe('Check', () => {
+  it("admits with an identity, takes the credential away, and tells the limit's state", async () => {
+    const { token } = await auth.register()
+    const answer = await check(checkRequest(LIST_KEYS, { bearer: token }))
+    expect(answer).toEqual({
+      status: { code: 0, message: '', details: [] },
+      httpResponse: {
+        $case: 'okResponse',
+        value: {
+          headers: [header('x-instatunnel-identity', expect.stringMatching(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/))],
+          headersToRemove: ['authorization', 'cookie'],
+          dynamicMetadata: undefined,
+          responseHeadersToAdd: [
+            header('ratelimit-limit', '7'),
+            header('ratelimit-remaining', '6'),
+            header('ratelimit-reset', '60'),
+          ],
+          queryParametersToSet: [],
+          queryParametersToRemove: [],
+        },
+      },
+      dynamicMetadata: undefined,
+    })
+  })
+
+  it("admits anyone to a public rpc, with the client's address and no identity", async () => {
+    const answer = await check(checkRequest(REGISTER, { address: '198.51.100.9', cookie: 'session=eyJ.x.y' }))
+    expect(answer.httpResponse).toMatchObject({
+      $case: 'okResponse',
+      value: {
+        headers: [header('x-instatunnel-client-address', '198.51.100.9')],
+        headersToRemove: ['authorization', 'cookie'],
+        responseHeadersToAdd: [
+          header('ratelimit-limit', '2'),
+          header('ratelimit-remaining', '1'),
+          header('ratelimit-reset', '60'),
+        ],
+      },
+    })
+  })
+
+  it('refuses with the finished body, its type, and how to do better', async () => {
+    const answer = await check(checkRequest(LIST_KEYS, {}))
+    expect(answer).toEqual({
+      status: { code: 16, message: 'Invalid or missing API key', details: [] },
+      httpResponse: {
+        $case: 'deniedResponse',
+        value: {
+          status: { code: 401 },
+          headers: [
+            header('content-type', 'application/json'),
+            header('www-authenticate', 'Bearer realm="instatunnel"'),
+          ],
+          body: '{"error":"unauthorized","message":"Invalid or missing API key","code":4001}',
+        },
+      },
+      dynamicMetadata: undefined,
+    })
+  })
+
+  it('refuses past a limit with its state and when to come back', async () => {
+    const call = checkRequest(REGISTER, { address: '198.51.100.10' })
+    await check(call)
+    await check(call)
+    expect(await check(call)).toEqual({
+      status: { code: 8, message: 'API rate limit exceeded', details: [] },
+      httpResponse: {
+        $case: 'deniedResponse',
+        value: {
+          status: { code: 429 },
+          headers: [
+            header('content-type', 'application/json'),
+            header('retry-after', '60'),
+            header('ratelimit-limit', '2'),
+            header('ratelimit-remaining', '0'),
+            header('ratelimit-reset', '60'),
+          ],
+          body: '{"error":"rate_limited","message":"API rate limit exceeded","code":4029,"retry_after":60}',
+        },
+      },
+      dynamicMetadata: undefined,
+    })
+  })
+
+  it('refuses a missing scope with its name', async () => {
+    const { id } = await auth.register()
+    const { secret } = auth.neighbours.addKey({ userId: id, permissions: ['tunnels:read'] })
+    const answer = await check(checkRequest(LIST_KEYS, { bearer: secret }))
+    expect(answer).toMatchObject({
+      status: { code: 7 },
+      httpResponse: {
+        value: {
+          status: { code: 403 },
+          headers: [header('content-type', 'application/json')],
+          body: '{"error":"forbidden","message":"Insufficient permissions for this operation","code":4003,"required_scope":"keys:manage"}',
+        },
+      },
+    })
+  })
+
+  it.each([
+    '',
+    '/',
+    '/v1/tunnels',
+    '/instatunnel.keys.v1.ApiKeyService/DropKeys',
+    '/instatunnel.keys.v1.ApiKeyService/ListKeys/',
+    '/instatunnel.keys.v1.ApiKeyService/listkeys',
+    '//instatunnel.keys.v1.ApiKeyService/ListKeys',
+    '/instatunnel.keys.v1.ApiKeyService/ListKeys?x=1',
+    '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKey',
+    '/instatunnel.auth.internal.v1.AuthorizationService/ListIdentityKeys',
+    '/envoy.service.auth.v3.Authorization/Check',
+    '/grpc.health.v1.Health/Check',
+    '__proto__',
+  ])('admits nobody to %j', async (method) => {
+    const { token } = await auth.register()
+    expect(await auth.check(method, { bearer: token })).toEqual({
+      admitted: false,
+      code: 5,
+      status: 404,
+      headers: { 'content-type': 'application/json' },
+      body: { error: 'not_found', message: 'There is nothing here', code: 4004 },
+    })
+  })
+
+  it('admits nobody by an empty request', async () => {
+    expect(await check()).toMatchObject({ status: { code: 5 }, httpResponse: { $case: 'deniedResponse' } })
+  })
+
+  it('answers no decision at all while none can be made', async () => {
+    auth.neighbours.away.keys = true
+    await expect(check(checkRequest(LIST_KEYS, { bearer: 'it_0123456789abcdef' }))).rejects.toMatchObject({
+      code: 14,
+      details: 'Nothing can be decided right now',
+    })
+    auth.neighbours.away.keys = false
+  })
+})
