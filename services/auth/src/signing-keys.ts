@@ -18,12 +18,14 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const SIGNS_MS = 30 * DAY_MS
 const VERIFIES_MS = SIGNS_MS + SESSION_SECONDS * 1000 + DAY_MS
 const RELOAD_MS = 60_000
+// A new key signs only when every replica has loaded it: whoever verifies may ask any of them for it.
+const LEAD_MS = 2 * RELOAD_MS
 // A kid that nobody knows asks the database, but not more often than this.
 const UNKNOWN_KID_MS = 1000
 
 /** The keys that sessions and identities are signed with: shared by auth's replicas, changed every month. */
 export interface SigningKeys {
-  /** The newest key of a purpose. */
+  /** The newest key of a purpose that every replica knows by now. */
   signing(purpose: Purpose): SigningKey
   /** The public key of a purpose with this kid, also of another replica's newest; undefined for an unknown one. */
   verifying(purpose: Purpose, kid: string): Promise<KeyObject | undefined>
@@ -43,9 +45,16 @@ export async function openSigningKeys(options: {
   let keys = await loadSigningKeys(options)
   let loadedAt = now().getTime()
 
-  const reload = async () => {
+  let reloading: Promise<void> | undefined
+  const load = async () => {
     loadedAt = now().getTime()
     keys = await loadSigningKeys(options)
+  }
+  const reload = () => {
+    reloading ??= load().finally(() => {
+      reloading = undefined
+    })
+    return reloading
   }
   // While the database is away the keys at hand still serve; the next round tries again.
   const timer = setInterval(() => void reload().catch(() => {}), RELOAD_MS).unref()
@@ -54,12 +63,15 @@ export async function openSigningKeys(options: {
 
   return {
     signing: (purpose) => {
-      const key = keys.findLast((candidate) => candidate.purpose === purpose)
+      const known = now().getTime() - LEAD_MS
+      const candidates = keys.filter((key) => key.purpose === purpose)
+      const key = candidates.findLast(({ createdAt }) => createdAt.getTime() <= known) ?? candidates[0]
       if (!key) throw new Error(`there is no ${purpose} key`)
       return { kid: key.kid, privateKey: key.privateKey }
     },
     verifying: async (purpose, kid) => {
-      if (!find(purpose, kid) && now().getTime() - loadedAt > UNKNOWN_KID_MS) await reload()
+      const mayAsk = reloading !== undefined || now().getTime() - loadedAt > UNKNOWN_KID_MS
+      if (!find(purpose, kid) && mayAsk) await reload()
       return find(purpose, kid)?.publicKey
     },
     identityKeys: () =>
