@@ -1,0 +1,473 @@
+import { type Account, type Accounts, accountsOf, bodyOf, type MadeKey } from '@instatunnel/test/accounts'
+import { aField, expectError, expectScopeMissing, expectUnauthorized } from '@instatunnel/test/errors'
+import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+/** Who may do what: scopes, other people's things, admins, and ways to get more than one has. */
+
+const allScopes = [
+  ...[
+    'account:read',
+    'account:write',
+    'admin:read',
+    'admin:write',
+    'alerts:read',
+    'alerts:write',
+    'analytics:read',
+  ],
+  ...[
+    'billing:read',
+    'keys:manage',
+    'logs:read',
+    'org:manage',
+    'tunnels:delete',
+    'tunnels:read',
+    'tunnels:stats',
+  ],
+  ...['tunnels:write', 'users:manage'],
+]
+const adminScopes = ['admin:read', 'admin:write', 'org:manage', 'users:manage']
+
+let stack: TestStack
+let accounts: Accounts
+let root: Account
+let ada: Account
+let eve: Account
+
+beforeAll(async () => {
+  const admin = { email: 'root@example.com', password: 'a long admin password' }
+  const settings = { INSTATUNNEL_ADMIN_EMAIL: admin.email, INSTATUNNEL_ADMIN_PASSWORD: admin.password }
+  stack = await startTestStack({ settings })
+  accounts = accountsOf(stack.call)
+  root = await accounts.login(admin)
+  ada = await accounts.register()
+  eve = await accounts.register()
+})
+afterAll(() => stack.stop())
+
+const get = (path: string, token: string) => stack.call('GET', path, { token })
+const whoami = async (token: string) => bodyOf(await get('/v1/auth/whoami', token))
+const setRole = async ({ id }: Account, role: string) =>
+  bodyOf(await stack.call('PATCH', `/v1/admin/users/${id}`, { token: root.token, body: { role } }))
+
+type Attempt = [method: string, path: string, body?: object]
+const attempt = (token: string, [method, path, body]: Attempt) => stack.call(method, path, { token, body })
+
+const noTunnel = 'tun_00000000000000000000000000'
+const noKey = 'key_00000000000000000000000000'
+
+describe('each call needs its scope', () => {
+  const calls: [scope: string, method: string, path: string, body: object | undefined, status: number][] = [
+    ['account:read', 'GET', '/v1/auth/user', undefined, 200],
+    ['account:read', 'GET', '/v1/user/profile', undefined, 200],
+    ['account:write', 'PATCH', '/v1/auth/user', { name: 'Root' }, 200],
+    ['account:write', 'POST', '/v1/auth/password', {}, 400],
+    ['account:read', 'GET', '/v1/auth/sessions', undefined, 200],
+    ['account:write', 'DELETE', '/v1/auth/sessions/ses_1', undefined, 404],
+    ['users:manage', 'GET', '/v1/admin/users', undefined, 200],
+    ['users:manage', 'PATCH', '/v1/admin/users/user_1', { plan: 'pro' }, 404],
+    ['keys:manage', 'GET', '/v1/auth/keys', undefined, 200],
+    ['keys:manage', 'GET', `/v1/auth/keys/${noKey}`, undefined, 404],
+    ['keys:manage', 'POST', '/v1/auth/keys', { name: 'A', permissions: ['keys:manage'] }, 200],
+    ['keys:manage', 'POST', '/v1/api-keys', { name: 'A', permissions: ['keys:manage'] }, 200],
+    ['keys:manage', 'PATCH', `/v1/auth/keys/${noKey}`, { name: 'A' }, 404],
+    ['keys:manage', 'DELETE', `/v1/auth/keys/${noKey}`, undefined, 404],
+    ['keys:manage', 'POST', '/v1/auth/keys/verify', { key: 'it_0' }, 200],
+    ['tunnels:read', 'GET', '/v1/tunnels', undefined, 200],
+    ['tunnels:read', 'GET', `/v1/tunnels/${noTunnel}`, undefined, 404],
+    ['tunnels:write', 'POST', '/v1/tunnels', { name: 'A', local_port: 1 }, 200],
+    ['tunnels:write', 'PATCH', `/v1/tunnels/${noTunnel}`, { name: 'A' }, 404],
+    ['tunnels:write', 'POST', `/v1/tunnels/${noTunnel}/regenerate-token`, {}, 404],
+    ['tunnels:delete', 'DELETE', `/v1/tunnels/${noTunnel}`, undefined, 404],
+  ]
+  const keys = new Map<string, { without: string; only: string }>()
+
+  beforeAll(async () => {
+    for (const scope of new Set(calls.map(([scope]) => scope))) {
+      const permissions = allScopes.filter((other) => other !== scope)
+      const [without, only] = [{ permissions }, { permissions: [scope] }]
+      keys.set(scope, {
+        without: (await accounts.key(root.token, without)).key,
+        only: (await accounts.key(root.token, only)).key,
+      })
+    }
+  })
+
+  it.each(calls)('%s: %s %s', async (scope, method, path, body, status) => {
+    const { without = '', only = '' } = keys.get(scope) ?? {}
+    expectScopeMissing(await stack.call(method, path, { token: without, body }), scope)
+    expect((await stack.call(method, path, { token: only, body })).status).toBe(status)
+  })
+
+  it('but for asking who one is, and logging out', async () => {
+    const { key } = await accounts.key(root.token, { permissions: ['logs:read'] })
+    expect((await whoami(key)).credential.scopes).toEqual(['logs:read'])
+    bodyOf(await stack.call('POST', '/v1/auth/logout', { token: key, body: {} }))
+    expectUnauthorized(await get('/v1/auth/whoami', key))
+    expect((await whoami(root.token)).user.id).toBe(root.id)
+  })
+})
+
+describe('another user’s things', () => {
+  // biome-ignore lint/suspicious/noExplicitAny: a tunnel as it was answered
+  let tunnel: any
+  let key: MadeKey
+  let session: string
+
+  beforeAll(async () => {
+    tunnel = await accounts.tunnel(ada.apiKey)
+    await accounts.tunnel(eve.apiKey, { subdomain: 'is-eves' })
+    key = await accounts.key(ada.token, { permissions: ['tunnels:read'] })
+    session = (await whoami(ada.token)).credential.id
+  })
+
+  const attempts = (of: { tunnel: string; key: string; session: string }): Attempt[] => [
+    ['GET', `/v1/tunnels/${of.tunnel}`],
+    ['PATCH', `/v1/tunnels/${of.tunnel}`, { name: 'Mine' }],
+    ['PATCH', `/v1/tunnels/${of.tunnel}`, {}],
+    ['PATCH', `/v1/tunnels/${of.tunnel}`, { subdomain: 'is-eves' }],
+    ['PATCH', `/v1/tunnels/${of.tunnel}`, { local_port: 0 }],
+    ['PATCH', `/v1/tunnels/${of.tunnel}?update_mask=subdomain`, {}],
+    ['DELETE', `/v1/tunnels/${of.tunnel}`],
+    ['POST', `/v1/tunnels/${of.tunnel}/regenerate-token`, {}],
+    ['GET', `/v1/auth/keys/${of.key}`],
+    ['PATCH', `/v1/auth/keys/${of.key}`, { enabled: false }],
+    ['PATCH', `/v1/auth/keys/${of.key}`, { permissions: ['admin:write'] }],
+    ['PATCH', `/v1/auth/keys/${of.key}`, {}],
+    ['DELETE', `/v1/auth/keys/${of.key}`],
+    ['DELETE', `/v1/auth/keys/${of.key}?reason=mine`],
+    ['DELETE', `/v1/auth/sessions/${of.session}`],
+  ]
+  const theirs = () => attempts({ tunnel: tunnel.id, key: key.id, session })
+  const nobodys = attempts({ tunnel: noTunnel, key: noKey, session: 'ses_00000000000000000000000000' })
+
+  const everything = async () => ({
+    tunnels: bodyOf(await get('/v1/tunnels', ada.token)),
+    keys: bodyOf(await get('/v1/auth/keys', ada.token)).keys.map(withoutUse),
+    sessions: bodyOf(await get('/v1/auth/sessions', ada.token)),
+  })
+
+  it('are answered as what does not exist, byte for byte, and stay as they are', async () => {
+    const before = await everything()
+    for (const token of [eve.token, eve.apiKey]) {
+      for (const [i, mine] of theirs().entries()) {
+        const [answer, nothing] = [await attempt(token, mine), await attempt(token, nobodys[i] as Attempt)]
+        expect([404, 400], answer.text).toContain(answer.status)
+        expect({ status: answer.status, text: answer.text }).toEqual({
+          status: nothing.status,
+          text: nothing.text,
+        })
+      }
+    }
+    for (const [method, path, body] of theirs().filter(
+      ([, , body]) => !body || Object.hasOwn(body, 'name'),
+    )) {
+      const message = path.includes('/keys/')
+        ? 'API key not found'
+        : path.includes('/tunnels/')
+          ? 'Tunnel not found'
+          : 'You have no such session'
+      expectError(await attempt(eve.token, [method, path, body]), 'not_found', { message })
+    }
+    expect(await everything()).toEqual(before)
+  })
+
+  it('are in nobody else’s lists, whatever the page', async () => {
+    const pageToken = (id: string) => Buffer.from(id).toString('base64url')
+    const later = 'zzzzzzzzzzzzzzzzzzzzzzzzzz'
+    for (const [list, before] of [
+      ['/v1/tunnels', `tun_${later}`],
+      ['/v1/auth/keys', `key_${later}`],
+      ['/v1/auth/sessions', `ses_${later}`],
+    ] as const) {
+      for (const query of ['', `?page_token=${pageToken(before)}`, '?page_size=200']) {
+        const { text, body } = await get(`${list}${query}`, eve.token)
+        for (const id of [tunnel.id, key.id, session, ada.id]) expect(text).not.toContain(id)
+        expect(Object.values(body)[0]).not.toEqual([])
+      }
+    }
+  })
+
+  it('cannot be reached by a body that names them', async () => {
+    const mine = await accounts.tunnel(eve.apiKey)
+    const answer = await stack.call('PATCH', `/v1/tunnels/${mine.id}`, {
+      token: eve.token,
+      body: { id: tunnel.id, name: 'A' },
+    })
+    expectError(answer, 'validation_error', aField('id', 'differs between the body and the path or query'))
+    const query = await stack.call('PATCH', `/v1/tunnels/${mine.id}?id=${tunnel.id}`, {
+      token: eve.token,
+      body: { name: 'A' },
+    })
+    expectError(query, 'validation_error', aField('id', 'belongs in the path'))
+    expect(bodyOf(await get(`/v1/tunnels/${mine.id}`, eve.token))).toEqual(mine)
+  })
+
+  it('are read by admin:read, and by it alone; a tunnel’s token stays masked', async () => {
+    const reader = await accounts.key(root.token, { permissions: ['tunnels:*', 'keys:manage', 'admin:read'] })
+    const { token: _, ...shown } = tunnel
+    expect(bodyOf(await get(`/v1/tunnels/${tunnel.id}`, reader.key))).toEqual({
+      ...shown,
+      token: `itt_***...${tunnel.token.slice(-3)}`,
+    })
+    expect(bodyOf(await get(`/v1/auth/keys/${key.id}`, reader.key))).toMatchObject({
+      id: key.id,
+      user_id: ada.id,
+    })
+    const before = await everything()
+    for (const change of theirs().filter(
+      ([method, path]) => method !== 'GET' && !path.includes('/sessions/'),
+    )) {
+      const { status, text } = await attempt(reader.key, change)
+      expect([404, 400], text).toContain(status)
+    }
+    expect(await everything()).toEqual(before)
+  })
+
+  it('are changed by admin:write, and not read by it; sessions by nobody else at all', async () => {
+    const permissions = ['tunnels:*', 'keys:manage', 'account:write', 'admin:write']
+    const { key: writer } = await accounts.key(root.token, { permissions })
+    const other = await accounts.tunnel(ada.apiKey)
+    expect((await get(`/v1/tunnels/${other.id}`, writer)).status).toBe(404)
+    expect((await get(`/v1/auth/keys/${key.id}`, writer)).status).toBe(404)
+    const renamed = await attempt(writer, ['PATCH', `/v1/tunnels/${other.id}`, { name: 'Renamed' }])
+    expect(bodyOf(renamed)).toMatchObject({ name: 'Renamed', user_id: ada.id, token: other.token })
+    const regenerated = bodyOf(
+      await attempt(writer, ['POST', `/v1/tunnels/${other.id}/regenerate-token`, {}]),
+    )
+    expect(bodyOf(await get(`/v1/tunnels/${other.id}`, ada.token)).token).toBe(regenerated.token)
+    bodyOf(await attempt(writer, ['DELETE', `/v1/tunnels/${other.id}`]))
+    bodyOf(await attempt(writer, ['PATCH', `/v1/auth/keys/${key.id}`, { enabled: false }]))
+    expectUnauthorized(await get('/v1/tunnels', key.key))
+    bodyOf(await attempt(writer, ['PATCH', `/v1/auth/keys/${key.id}`, { enabled: true }]))
+    // Also as an admin, none gives another's key what the writer lacks itself.
+    expectScopeMissing(
+      await attempt(writer, ['PATCH', `/v1/auth/keys/${key.id}`, { permissions: ['logs:read'] }]),
+      'logs:read',
+    )
+    for (const token of [writer, root.token]) {
+      expectError(await attempt(token, ['DELETE', `/v1/auth/sessions/${session}`]), 'not_found', {
+        message: 'You have no such session',
+      })
+    }
+  })
+})
+
+describe('a key gets no more than its maker has', () => {
+  let narrow: MadeKey
+  let wide: MadeKey
+  let session: string
+
+  beforeAll(async () => {
+    narrow = await accounts.key(ada.token, { permissions: ['keys:manage', 'tunnels:read'] })
+    wide = await accounts.key(ada.token)
+    const { keys } = bodyOf(await get('/v1/auth/keys', ada.token))
+    session = keys.find(({ session_id }: { session_id?: string }) => session_id !== undefined).id
+  })
+
+  const state = async () => bodyOf(await get('/v1/auth/keys', ada.token)).keys.map(withoutUse)
+
+  it('by create, by update, by a mask: a narrower key makes and changes no wider one', async () => {
+    const before = await state()
+    const [self, other] = [`/v1/auth/keys/${narrow.id}`, `/v1/auth/keys/${wide.id}`]
+    const refused: [scope: string, ...Attempt][] = [
+      ['account:read', 'POST', '/v1/auth/keys', { name: 'A', permissions: ['*'] }],
+      ['account:read', 'POST', '/v1/auth/keys', { name: 'A', permissions: [] }],
+      ['account:read', 'POST', '/v1/auth/keys', { name: 'A' }],
+      ['account:read', 'POST', '/v1/api-keys', { name: 'A' }],
+      ['tunnels:delete', 'POST', '/v1/auth/keys', { name: 'A', permissions: ['tunnels:*'] }],
+      [
+        'tunnels:write',
+        'POST',
+        '/v1/auth/keys',
+        { name: 'A', permissions: ['tunnels:read', 'tunnels:write'] },
+      ],
+      ['admin:read', 'POST', '/v1/auth/keys', { name: 'A', permissions: ['keys:*', 'admin:*'] }],
+      ['account:read', 'PATCH', self, { permissions: ['*'] }],
+      ['tunnels:write', 'PATCH', self, { permissions: ['keys:manage', 'tunnels:read', 'tunnels:write'] }],
+      ['account:read', 'PATCH', `${self}?update_mask=permissions`, {}],
+      ['account:read', 'PATCH', `${self}?update_mask=*`, { name: 'A' }],
+      ['account:read', 'PATCH', self, { update_mask: 'permissions' }],
+      ['account:read', 'PATCH', other, { name: 'A' }],
+      ['account:read', 'PATCH', other, { enabled: false }],
+      ['account:read', 'PATCH', other, { enabled: true }],
+      ['account:read', 'PATCH', other, { expires_in: 1 }],
+      ['account:read', 'PATCH', other, { metadata: {} }],
+      ['account:read', 'PATCH', other, { permissions: ['tunnels:read'] }],
+      ['account:read', 'PATCH', other, {}],
+      ['account:read', 'DELETE', other],
+      ['account:read', 'DELETE', `/v1/auth/keys/${session}`],
+    ]
+    for (const [scope, ...call] of refused) expectScopeMissing(await attempt(narrow.key, call), scope)
+    expect(await state()).toEqual(before)
+  })
+
+  it('a user asks in vain for what admins have', async () => {
+    const before = await state()
+    for (const token of [ada.token, ada.apiKey, wide.key]) {
+      for (const [scope, permissions] of [
+        ['admin:read', ['*']],
+        ['admin:read', ['admin:*']],
+        ['admin:write', ['tunnels:read', 'admin:write']],
+        ['users:manage', ['users:manage']],
+        ['org:manage', ['org:*']],
+      ] as const) {
+        expectScopeMissing(await attempt(token, ['POST', '/v1/auth/keys', { name: 'A', permissions }]), scope)
+        expectScopeMissing(
+          await attempt(token, ['PATCH', `/v1/auth/keys/${wide.id}`, { permissions }]),
+          scope,
+        )
+      }
+    }
+    expect(await state()).toEqual(before)
+  })
+
+  it('what is no scope is refused by its place', async () => {
+    const message = 'is not a scope, nor a pattern that matches one'
+    for (const odd of [
+      'tunnels',
+      'TUNNELS:READ',
+      'tunnels:read ',
+      ' *',
+      '**',
+      '*:*',
+      ':*',
+      'tunnels:r*',
+      'tunnels:*:*',
+      '',
+      '__proto__',
+      'constructor',
+      'tunnels:read,tunnels:write',
+      'tunnels:\u0000*',
+    ]) {
+      const permissions = ['tunnels:read', odd]
+      const create = await attempt(ada.token, ['POST', '/v1/auth/keys', { name: 'A', permissions }])
+      expectError(create, 'validation_error', aField('permissions[1]', message))
+      const update = await attempt(ada.token, ['PATCH', `/v1/auth/keys/${wide.id}`, { permissions }])
+      expectError(update, 'validation_error', aField('permissions[1]', message))
+    }
+  })
+
+  it('a session’s key changes with its session only', async () => {
+    for (const body of [
+      { name: 'A' },
+      { permissions: ['tunnels:read'] },
+      { enabled: false },
+      { expires_in: 60 },
+    ]) {
+      expectError(await attempt(ada.token, ['PATCH', `/v1/auth/keys/${session}`, body]), 'conflict', {
+        message: 'This key belongs to a session and changes with it only',
+      })
+    }
+  })
+
+  it('what a body says beyond what may be chosen changes nothing', async () => {
+    const user = {
+      name: 'Ada',
+      role: 'admin',
+      plan: 'business',
+      email: 'root@example.com',
+      id: root.id,
+      created_at: '2020-01-01T00:00:00Z',
+    }
+    expect(bodyOf(await attempt(ada.token, ['PATCH', '/v1/auth/user', user]))).toMatchObject({
+      ...{ id: ada.id, email: ada.email, role: 'user', plan: 'free' },
+    })
+    const body = {
+      email: 'greedy@example.com',
+      password: 'correct horse battery',
+      role: 'admin',
+      plan: 'business',
+    }
+    expect(bodyOf(await stack.call('POST', '/v1/auth/register', { body })).user).toMatchObject({
+      role: 'user',
+      plan: 'free',
+    })
+    const key = {
+      name: 'A',
+      user_id: root.id,
+      session_id: 'ses_1',
+      id: wide.id,
+      hash: 'A',
+      enabled: false,
+      request_count: 5,
+    }
+    const made = bodyOf(await attempt(ada.token, ['POST', '/v1/auth/keys', key])).api_key
+    expect(made).toMatchObject({ user_id: ada.id, enabled: true, request_count: 0 })
+    expect(made.id).not.toBe(wide.id)
+    expect(made).not.toHaveProperty('session_id')
+    const tunnel = {
+      name: 'A',
+      local_port: 1,
+      user_id: root.id,
+      token: 'itt_00000000000000000000000000000000',
+      status: 'active',
+    }
+    const { tunnel: mine } = bodyOf(await attempt(eve.token, ['POST', '/v1/tunnels', tunnel]))
+    expect(mine).toMatchObject({ user_id: eve.id, status: 'inactive' })
+    expect(mine.token).not.toBe(tunnel.token)
+  })
+})
+
+describe('who is an admin no more', () => {
+  it('has lost what admins have at once, with every credential of that time', async () => {
+    const deputy = await accounts.register()
+    await setRole(deputy, 'admin')
+    const session = await accounts.login(deputy)
+    const { id, key } = await accounts.key(session.token, { permissions: ['*'] })
+    const tunnel = await accounts.tunnel((await accounts.register()).apiKey)
+    const credentials = [session.token, session.apiKey, key]
+    for (const token of credentials) {
+      expect((await whoami(token)).credential.scopes).toEqual(allScopes)
+      bodyOf(await get('/v1/admin/users', token))
+      bodyOf(await get(`/v1/tunnels/${tunnel.id}`, token))
+    }
+
+    await setRole(deputy, 'user')
+    for (const token of credentials) {
+      expect((await whoami(token)).credential.scopes).toEqual(
+        allScopes.filter((scope) => !adminScopes.includes(scope)),
+      )
+      expectScopeMissing(await get('/v1/admin/users', token), 'users:manage')
+      const back: Attempt = ['PATCH', `/v1/admin/users/${deputy.id}`, { role: 'admin' }]
+      expectScopeMissing(await attempt(token, back), 'users:manage')
+      for (const [method, body] of [['GET'], ['PATCH', { name: 'Mine' }], ['DELETE']] as const) {
+        expectError(await attempt(token, [method, `/v1/tunnels/${tunnel.id}`, body]), 'not_found', {
+          message: 'Tunnel not found',
+        })
+      }
+      expectScopeMissing(
+        await attempt(token, ['POST', '/v1/auth/keys', { name: 'A', permissions: ['*'] }]),
+        'admin:read',
+      )
+      // The key of the admin's time can no longer be changed, lest it be an admin's again.
+      expectScopeMissing(await attempt(token, ['PATCH', `/v1/auth/keys/${id}`, { name: 'A' }]), 'admin:read')
+    }
+    const asked = { key, permissions: ['admin:read'] }
+    expect(bodyOf(await attempt(session.token, ['POST', '/v1/auth/keys/verify', asked]))).toMatchObject({
+      valid: false,
+      code: 'INSUFFICIENT_PERMISSIONS',
+    })
+    bodyOf(await attempt(session.token, ['DELETE', `/v1/auth/keys/${id}`]))
+    expectUnauthorized(await get('/v1/auth/whoami', key))
+  })
+
+  it('who becomes one has it with the session at once, with older keys never', async () => {
+    const user = await accounts.register()
+    const { key } = await accounts.key(user.token)
+    await setRole(user, 'admin')
+    bodyOf(await get('/v1/admin/users', user.token))
+    for (const token of [key, user.apiKey])
+      expectScopeMissing(await get('/v1/admin/users', token), 'users:manage')
+    await setRole(user, 'user')
+  })
+})
+
+/** A key but for what its uses, told by events, make of it in the meantime. */
+const withoutUse = ({
+  last_used,
+  last_used_at,
+  last_request,
+  request_count,
+  ...rest
+}: Record<string, unknown>) => rest
