@@ -1,9 +1,10 @@
-import { status } from '@grpc/grpc-js'
+import { type ServiceError, status } from '@grpc/grpc-js'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import type { Foundation } from './foundation.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createIdentityVerifier } from './identity.ts'
 import { Refusal } from './refusal.ts'
+import { reasonIn } from './status.ts'
 
 /** The guard of every service but auth: auth's keys verify identities, and auth decides about bearers. */
 export function createRemoteGuard(
@@ -34,13 +35,12 @@ const authClientOf = (foundation: Foundation, target: string) =>
 /** What services ask auth. */
 export type AuthClient = ReturnType<typeof authClientOf>
 
-// auth's refusal is the answer to the caller, as it is.
+// auth's refusal is the answer to the caller, as it is; but not one of us, the service that asks.
 function refusedByAuth(error: unknown): unknown {
-  const body = (error as { metadata?: { get(name: string): unknown[] } }).metadata?.get(
-    'x-instatunnel-error-body',
-  )[0]
-  const { code } = error as { code?: number }
-  if (typeof body !== 'string' || code === status.UNAVAILABLE) return error
+  const { code, metadata } = error as Partial<ServiceError>
+  const body = metadata?.get('x-instatunnel-error-body')[0]
+  if (metadata === undefined || typeof body !== 'string' || reasonIn(metadata) === 'SERVICES_ONLY')
+    return error
   const { message, required_scope, retry_after } = JSON.parse(body)
   const details = {
     ...(required_scope === undefined ? {} : { requiredScope: required_scope }),

@@ -72,6 +72,14 @@ export function refusalFrom(error: unknown): Refusal | undefined {
   return undefined
 }
 
+/** The reason of a neighbour's refusal, from its ErrorInfo; undefined where it gave none. */
+export function reasonIn(metadata: Metadata): string | undefined {
+  const [bytes] = metadata.get('grpc-status-details-bin')
+  if (!Buffer.isBuffer(bytes)) return undefined
+  const info = Status.decode(bytes).details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.ErrorInfo'))
+  return info && ErrorInfo.decode(info.value).reason
+}
+
 /** What is said of an error that is ours: nothing that helps an attacker. */
 export const internalRefusal = () => new Refusal('INTERNAL', 'Something went wrong on our side.')
 
