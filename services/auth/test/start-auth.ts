@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
 import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { createLog } from '@instatunnel/kit/log'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
 import { createServiceSigner } from '@instatunnel/kit/service-identity'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
@@ -10,7 +11,6 @@ import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/e
 import { freshDatabase } from '@instatunnel/test/database'
 import { newKeyPair } from '@instatunnel/test/identity'
 import { type Rpc, type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
-import { pino } from 'pino'
 import { inject } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { start } from '../src/start.ts'
@@ -97,7 +97,7 @@ export async function startAuth(
     SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, keys: keys.publicKey }),
   }
   const logged: string[] = []
-  const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
+  const log = createLog('auth', 'trace', { write: (line: string) => void logged.push(line) })
   const config = readConfig(environment)
   const running = await start(config, log, overrides).catch((error) => {
     neighbours.close()

@@ -154,6 +154,27 @@ describe('Register', () => {
     expect((await auth.login({ email: address, password: secret })).user?.id).toBe(user?.id)
   })
 
+  it('answers 500 where the database refuses the row, and says nothing of the row, nor to the log', async () => {
+    await auth.sql`alter table users add constraint odd check (name <> 'odd')`
+    const [address, secret] = [newEmail(), newPassword()]
+    expect(
+      await refused(auth.rest().register({ email: address, password: secret, name: 'odd' })),
+    ).toMatchObject({
+      code: 'INTERNAL',
+      message: 'Something went wrong on our side.',
+      http: 500,
+      body: { error: 'internal', message: 'Something went wrong on our side.', code: 5000 },
+    })
+    const line = auth.logged.find((text) => text.includes('23514')) as string
+    expect(JSON.parse(line)).toMatchObject({
+      method: '/instatunnel.auth.v1.AuthService/Register',
+      msg: 'failed',
+    })
+    expect(line).not.toMatch(/argon2id/)
+    expect(line).not.toContain(secret)
+    await auth.sql`alter table users drop constraint odd`
+  })
+
   it('remembers where the session was made from', async () => {
     const address = newEmail()
     const { user } = await auth
