@@ -180,7 +180,16 @@ describe('a body', () => {
     ),
     // Too much of it.
     [`{"metadata":${deep(32)}}`, fieldBody('metadata', 'is nested too deeply')],
-    [`{"unknown":${'['.repeat(9999)}${']'.repeat(9999)}}`, fieldBody('unknown', 'is nested too deeply')],
+    [
+      `{"unknown":{"a":${'['.repeat(9999)}${']'.repeat(9999)}}}`,
+      fieldBody('unknown', 'is nested too deeply'),
+    ],
+    // What the transcoder would drop, or take the last of.
+    ['{"permissions":["a",null]}', fieldBody('permissions', 'must hold no lists and no null')],
+    ['{"permissions":[[]]}', fieldBody('permissions', 'must hold no lists and no null')],
+    ['{"name":"a","prefix":"b","name":"a"}', fieldBody('name', 'is given twice')],
+    ['{"expires_in":1,"expiresIn":2}', fieldBody('expiresIn', 'is given twice')],
+    ['{"name":"a","n\\u0061me":"b"}', fieldBody('n\\u0061me', 'is given twice')],
     ['{"expires_in":1e400}', fieldBody('body', 'holds a number that is too large')],
     // Of the wrong type.
     ['{"expires_in":"x"}', fieldBody('expires_in', int32)],

@@ -1,5 +1,6 @@
 -- On the way in: what the transcoder would let pass. A body must be application/json (415) and JSON to the letter (400,
--- RFC 8259): its own parser takes single quotes, names without quotes, trailing commas and raw control characters.
+-- RFC 8259): its own parser takes single quotes, names without quotes, trailing commas, raw control characters, names
+-- that are given twice, and null and lists in a list, as if they were not there.
 -- A query must hold names with values, and no id: that would override the path's.
 local rows = require('rows')
 local byte = string.byte
@@ -13,7 +14,7 @@ local escapes = {} -- what may follow a backslash
 for char in ('"\\/bfnrt'):gmatch('.') do escapes[byte(char)] = true end
 local literals = { [byte('t')] = 'true', [byte('f')] = 'false', [byte('n')] = 'null' } -- by their first byte
 local QUOTE, BACKSLASH, COMMA, COLON, SMALL_U = byte('"\\,:u', 1, -1)
-local MINUS, PLUS, POINT, ZERO, SMALL_E, LARGE_E = byte('-+.0eE', 1, -1)
+local MINUS, PLUS, POINT, ZERO, SMALL_E, LARGE_E, SMALL_N = byte('-+.0eEn', 1, -1)
 local OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST = byte('{}[]', 1, -1)
 
 -- Past the white space from `i` on; with it the byte that stands there.
@@ -78,11 +79,19 @@ local function past_scalar(text, i, c)
   return past
 end
 
+-- A field's name as the transcoder reads it: without escapes, "local_port" and "localPort" being one.
+local function plain(name)
+  if not name:find('[\\_]') then return name end
+  name = name:gsub('\\u00(%x%x)', function(hex) return string.char(tonumber(hex, 16)) end)
+  return (name:gsub('_(%l)', string.upper))
+end
+
 -- Reads the text to its end. nil and the names of the fields that hold lists where it is a JSON object;
 -- otherwise what is wrong with it.
 local function body_fault(text)
   local stack, depth = {}, 0 -- what is open: OPEN_OBJECT or OPEN_LIST
   local lists, name = {}, '' -- of the body's own fields
+  local seen = {}
   local i, c = skip(text, 1)
   if c ~= OPEN_OBJECT then return 'must be a JSON object' end
 
@@ -109,11 +118,19 @@ local function body_fault(text)
       if c ~= QUOTE then return wrong(i) end
       local past, at = past_string(text, i)
       if not past then return wrong(at) end
-      if depth == 1 then name = text:sub(i + 1, past - 2) end
+      if depth == 1 then
+        name = text:sub(i + 1, past - 2)
+        local known = plain(name)
+        if seen[known] then return 'is given twice', nil, name end
+        seen[known] = true
+      end
       i, c = skip(text, past)
       if c ~= COLON then return wrong(i) end
       expects = 'value'
       i = i + 1
+    elseif depth == 2 and inside == OPEN_LIST and (c == OPEN_LIST or c == SMALL_N) then
+      -- The transcoder drops these: a list of nothing but null would pass for none, which may mean all.
+      return 'must hold no lists and no null', nil, name
     elseif c == OPEN_OBJECT or c == OPEN_LIST then
       if depth == max_depth then return 'is nested too deeply', nil, name end
       if depth == 1 and c == OPEN_LIST and #lists < max_lists then lists[#lists + 1] = name end
