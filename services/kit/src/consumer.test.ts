@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startNats } from '@instatunnel/local/nats'
 import { freshDatabase } from '@instatunnel/test/database'
+import { AckPolicy } from '@nats-io/jetstream'
+import { nanos } from '@nats-io/transport-node'
 import { pino } from 'pino'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type HeardEvent, startConsumer } from './consumer.ts'
@@ -90,6 +92,24 @@ describe('startConsumer', () => {
     await nats.tell()
     await expect.poll(second.numbers, within).toEqual([1, 2])
     expect(first.numbers()).toEqual([0])
+  })
+
+  it('goes on with a consumer that an older release made otherwise', async () => {
+    const nats = await ownNats()
+    const keys = nats.open('keys')
+    const { jsm } = await keys.ready
+    await jsm.consumers.add('INSTATUNNEL', {
+      durable_name: 'keys-session-revoked',
+      filter_subject: 'instatunnel.events.session.revoked',
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(60_000),
+      max_ack_pending: 7,
+    })
+    await nats.tell()
+    const { numbers } = listen(keys)
+    await expect.poll(numbers, within).toEqual([0])
+    const { config } = await jsm.consumers.info('INSTATUNNEL', 'keys-session-revoked')
+    expect(config.max_ack_pending).toBe(1)
   })
 
   it('shares its events between replicas: each is heard by one of them', async () => {

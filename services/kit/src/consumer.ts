@@ -35,14 +35,17 @@ export function startConsumer(options: {
   const hear = async () => {
     const { js, jsm } = await options.nats.ready
     const { stream, durable } = options
-    await jsm.consumers.add(stream, {
-      durable_name: durable,
+    const config = {
       filter_subject: `instatunnel.events.${options.type}`,
       ack_policy: AckPolicy.Explicit,
       deliver_policy: DeliverPolicy.All,
       ack_wait: nanos(ACK_WAIT_MS),
       max_ack_pending: 1,
-    })
+    }
+    // One that another release made otherwise is brought up to date, and goes on where it was.
+    await jsm.consumers
+      .add(stream, { durable_name: durable, ...config })
+      .catch(() => jsm.consumers.update(stream, durable, config))
     const consumer = await js.consumers.get(stream, durable)
     // Where NATS came back without the consumer, it ends rather than to wait for ever, and is made again.
     const messages = await consumer.consume({
