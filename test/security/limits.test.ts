@@ -1,0 +1,255 @@
+import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
+import { expectError, expectUnauthorized } from '@instatunnel/test/errors'
+import type { Answer } from '@instatunnel/test/rest-client'
+import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+/** Limits, small enough to meet. One proxy stands before the gateway, so that each test has an address of its own. */
+
+const limits = { auth: 4, read: 6, write: 5, regenerate: 2 }
+
+let stack: TestStack
+let accounts: Accounts
+let root: Account
+let addresses = 0
+
+/** Somewhere that nobody called from before. */
+const newAddress = () => `198.51.100.${++addresses}`
+const from = (address: string) => ({ 'x-forwarded-for': address })
+
+beforeAll(async () => {
+  const admin = { email: 'root@example.com', password: 'a long admin password' }
+  stack = await startTestStack({
+    settings: {
+      LIMIT_AUTH_PER_MINUTE: `${limits.auth}`,
+      LIMIT_READ_PER_MINUTE: `${limits.read}`,
+      LIMIT_WRITE_PER_MINUTE: `${limits.write}`,
+      LIMIT_REGENERATE_PER_HOUR: `${limits.regenerate}`,
+      TRUSTED_HOPS: '1',
+      INSTATUNNEL_ADMIN_EMAIL: admin.email,
+      INSTATUNNEL_ADMIN_PASSWORD: admin.password,
+    },
+  })
+  // Each call comes from elsewhere, unless a test says from where.
+  accounts = accountsOf((method, path, options) =>
+    stack.call(method, path, { ...options, headers: from(newAddress()) }),
+  )
+  root = await accounts.login(admin)
+})
+afterAll(() => stack.stop())
+
+const times = (count: number) => Array.from({ length: count }, (_, i) => i)
+
+/** The three headers that every counted answer has. */
+function rateOf({ headers }: Answer) {
+  const [limit, remaining, reset] = ['limit', 'remaining', 'reset'].map((name) =>
+    Number(headers[`ratelimit-${name}`]),
+  )
+  expect(reset).toBeGreaterThan(0)
+  expect(reset).toBeLessThanOrEqual(60)
+  return { limit, remaining }
+}
+
+/** That the answer is 429 in its one shape: when to come again is told in the body and by two headers alike. */
+function expectLimited(answer: Answer, limit: number) {
+  const seconds = answer.body.retry_after
+  expectError(answer, 'rate_limited', { message: 'API rate limit exceeded', retry_after: seconds })
+  expect(Number.isInteger(seconds) && seconds > 0 && seconds <= 60, answer.text).toBe(true)
+  expect(rateOf(answer)).toEqual({ limit, remaining: 0 })
+  expect(answer.headers['ratelimit-reset']).toBe(String(seconds))
+}
+
+describe('register and login', () => {
+  const wrong = (email: string, headers: Record<string, string>) =>
+    stack.call('POST', '/v1/auth/login', { body: { email, password: 'not the password' }, headers })
+  let people = 0
+  const somebody = () => `somebody.${++people}@example.com`
+
+  it('share one limit per client address, whatever their outcome', async () => {
+    const headers = from(newAddress())
+    const body = { email: somebody(), password: 'correct horse battery' }
+    const answers = [
+      await stack.call('POST', '/v1/auth/register', { body, headers }),
+      await stack.call('POST', '/v1/auth/login', { body, headers }),
+      await wrong(somebody(), headers),
+      await stack.call('POST', '/v1/auth/register', { body: {}, headers }),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 400])
+    expect(answers.map(rateOf)).toEqual([3, 2, 1, 0].map((remaining) => ({ limit: limits.auth, remaining })))
+    expectLimited(await stack.call('POST', '/v1/auth/login', { body, headers }), limits.auth)
+    expectLimited(
+      await stack.call('POST', '/v1/auth/register', { body: { ...body, email: somebody() }, headers }),
+      limits.auth,
+    )
+    // Elsewhere it goes on.
+    expect((await stack.call('POST', '/v1/auth/login', { body, headers: from(newAddress()) })).status).toBe(
+      200,
+    )
+  })
+
+  it('are counted by the address that our proxy tells, not by what a client writes before it', async () => {
+    const address = newAddress()
+    for (const i of times(limits.auth)) {
+      const answer = await wrong(somebody(), {
+        'x-forwarded-for': `203.0.113.${i}, 10.0.0.${i}, ${address}`,
+        'x-real-ip': `203.0.113.${i}`,
+      })
+      expect(rateOf(answer).remaining).toBe(limits.auth - 1 - i)
+    }
+    expectLimited(
+      await wrong(somebody(), {
+        'x-forwarded-for': `203.0.113.99, ${address}`,
+        'x-instatunnel-client-address': '203.0.113.99',
+      }),
+      limits.auth,
+    )
+  })
+
+  it('are counted by the /64 where the address is IPv6', async () => {
+    for (const i of times(limits.auth))
+      expect((await wrong(somebody(), from(`2001:db8:1:2::${i + 1}`))).status).toBe(401)
+    expectLimited(await wrong(somebody(), from('2001:db8:1:2:ffff::1')), limits.auth)
+    expect((await wrong(somebody(), from('2001:db8:1:3::1'))).status).toBe(401)
+  })
+
+  it('admit exactly as many as the limit of what comes at once', async () => {
+    const headers = from(newAddress())
+    const answers = await Promise.all(times(20).map(() => wrong(somebody(), headers)))
+    const admitted = answers.filter(({ status }) => status === 401)
+    expect(admitted).toHaveLength(limits.auth)
+    for (const answer of answers.filter((answer) => !admitted.includes(answer)))
+      expectLimited(answer, limits.auth)
+  })
+
+  it('are limited per e-mail as well, from wherever: the right password included', async () => {
+    const user = await accounts.register()
+    const spellings = [
+      user.email,
+      user.email.toUpperCase(),
+      `${user.email[0]?.toUpperCase()}${user.email.slice(1)}`,
+      user.email,
+    ]
+    for (const email of spellings) expect((await wrong(email, from(newAddress()))).status).toBe(401)
+    const right = await stack.call('POST', '/v1/auth/login', {
+      body: { email: user.email, password: user.password },
+      headers: from(newAddress()),
+    })
+    expectError(right, 'rate_limited', {
+      message: 'API rate limit exceeded',
+      retry_after: right.body.retry_after,
+    })
+    expect(right.body.retry_after).toBeGreaterThan(0)
+  })
+})
+
+describe('calls of a user', () => {
+  it('are counted together over keys, sessions and cookies: reading and changing apart', async () => {
+    const user = await accounts.register()
+    const other = await accounts.key(user.token) // the first that changes something
+    const read = (options: object) => stack.call('GET', '/v1/tunnels', options)
+    const by = [
+      { token: user.token },
+      { token: user.apiKey },
+      { token: other.key },
+      { cookie: `session=${user.token}` },
+    ]
+    const reads: Answer[] = []
+    for (const i of times(limits.read)) reads.push(await read(by[i % by.length] ?? {}))
+    expect(reads.map(({ status }) => status)).toEqual(Array(limits.read).fill(200))
+    expect(reads.map(rateOf)).toEqual(
+      [5, 4, 3, 2, 1, 0].map((remaining) => ({ limit: limits.read, remaining })),
+    )
+    for (const options of by) expectLimited(await read(options), limits.read)
+
+    // Changing is counted apart, and refusals of the service count as well.
+    const changes = [
+      await stack.call('POST', '/v1/tunnels', { token: other.key, body: { name: 'A', local_port: 1 } }),
+      await stack.call('DELETE', '/v1/tunnels/tun_1', { token: user.apiKey }),
+      await stack.call('PATCH', '/v1/auth/user', { token: user.token, body: { username: '' } }),
+      await stack.call('POST', '/v1/auth/password', { token: user.token, body: {} }),
+    ]
+    expect(changes.map(({ status }) => status)).toEqual([200, 404, 400, 400])
+    expect(changes.map(rateOf)).toEqual([3, 2, 1, 0].map((remaining) => ({ limit: limits.write, remaining })))
+    for (const token of [user.token, user.apiKey, other.key]) {
+      expectLimited(
+        await stack.call('POST', '/v1/tunnels', { token, body: { name: 'B', local_port: 1 } }),
+        limits.write,
+      )
+    }
+    // Others have limits of their own, at the same address.
+    const neighbour = await accounts.register()
+    expect((await read({ token: neighbour.token })).status).toBe(200)
+  })
+
+  it('of a larger plan may be more, from the next one on', async () => {
+    const user = await accounts.register()
+    for (const _ of times(limits.read)) bodyOf(await stack.call('GET', '/v1/tunnels', { token: user.token }))
+    expectLimited(await stack.call('GET', '/v1/tunnels', { token: user.token }), limits.read)
+    const body = { plan: 'pro' }
+    bodyOf(await stack.call('PATCH', `/v1/admin/users/${user.id}`, { token: root.token, body }))
+    const answer = await stack.call('GET', '/v1/tunnels', { token: user.token })
+    expect(answer.status).toBe(200)
+    expect(rateOf(answer)).toEqual({ limit: limits.read * 5, remaining: limits.read * 4 - 1 })
+  })
+})
+
+describe('a tunnel’s new token', () => {
+  it('may be asked for so many times an hour, each tunnel by itself, refusals and strangers not counted', async () => {
+    const user = await accounts.register()
+    const [tunnel, another] = [await accounts.tunnel(user.apiKey), await accounts.tunnel(user.apiKey)]
+    const body = { plan: 'business' }
+    bodyOf(await stack.call('PATCH', `/v1/admin/users/${user.id}`, { token: root.token, body }))
+    const regenerate = (id: string, token = user.token) =>
+      stack.call('POST', `/v1/tunnels/${id}/regenerate-token`, { token, body: {} })
+    const stranger = await accounts.register()
+    for (const _ of times(limits.regenerate + 1))
+      expect((await regenerate(tunnel.id, stranger.token)).status).toBe(404)
+
+    const tokens = await Promise.all(times(6).map(() => regenerate(tunnel.id)))
+    const given = tokens.filter(({ status }) => status === 200)
+    expect(given).toHaveLength(limits.regenerate)
+    for (const answer of tokens.filter((answer) => !given.includes(answer))) {
+      const seconds = answer.body.retry_after
+      expectError(answer, 'rate_limited', {
+        message: "A tunnel's token can be regenerated 2 times an hour; try again later",
+        retry_after: seconds,
+      })
+      expect(seconds).toBeGreaterThan(3500)
+      expect(seconds).toBeLessThanOrEqual(3600)
+    }
+    // The last one given is the one that is good.
+    const shown = bodyOf(await stack.call('GET', `/v1/tunnels/${tunnel.id}`, { token: user.token })).token
+    expect(given.map(({ body }) => body.token)).toContain(shown)
+    expect((await regenerate(another.id)).status).toBe(200)
+  })
+})
+
+describe('invalid credentials', () => {
+  it('are limited per client address to ten times as many, and keep no valid one out', async () => {
+    const headers = from(newAddress())
+    const user = await accounts.register()
+    const guess = (i: number) => {
+      const guesses = [
+        `it_${String(i).padStart(16, '0')}`,
+        `itt_${String(i).padStart(32, '0')}`,
+        `eyJ.${i}.x`,
+        `acme_${'0'.repeat(32)}`,
+        '?',
+      ]
+      return stack.call('GET', '/v1/tunnels', { token: guesses[i % guesses.length], headers })
+    }
+    for (const i of times(limits.auth * 10)) expectUnauthorized(await guess(i))
+    for (const i of times(5)) expectLimited(await guess(i), limits.auth * 10)
+    expectLimited(
+      await stack.call('GET', '/v1/auth/whoami', { cookie: 'session=guess', headers }),
+      limits.auth * 10,
+    )
+    // None at all is no guess, and a good one is none either.
+    expectUnauthorized(await stack.call('GET', '/v1/tunnels', { headers }))
+    expect((await stack.call('GET', '/v1/tunnels', { token: user.apiKey, headers })).status).toBe(200)
+    // Elsewhere one may guess on.
+    expectUnauthorized(
+      await stack.call('GET', '/v1/tunnels', { token: 'it_0000000000000000', headers: from(newAddress()) }),
+    )
+  })
+})
