@@ -114,6 +114,39 @@ describe('connectPostgres', () => {
     expect(await sql`select thing_id, some_data from things`).toEqual([{ thingId: 'a', someData: data }])
   })
 
+  it('takes and gives arrays, whatever characters are in them', async () => {
+    const texts = [
+      '',
+      'a',
+      'a b',
+      '"',
+      '\\',
+      '\\"',
+      '{}',
+      ',',
+      'null',
+      'NULL',
+      "it's",
+      'ä🦦',
+      ' x ',
+      'line\nbreak',
+    ]
+    const times = ['2026-11-22T03:38:00.123Z', '1999-12-31T23:59:59.999Z']
+    const [row] = await connect('public')`
+      select ${texts}::text[] as texts, ${[]}::text[] as none, ${[1.5, -2e21]}::float8[] as floats,
+        ${['9007199254740993']}::bigint[] as whole, ${times}::timestamptz[] as times,
+        array_length(${texts}::text[], 1) as count, '' = any(${texts}::text[]) as holds_empty`
+    expect(row).toEqual({
+      texts,
+      none: [],
+      floats: [1.5, -2e21],
+      whole: ['9007199254740993'],
+      times: times.map((time) => new Date(time)),
+      count: texts.length,
+      holdsEmpty: true,
+    })
+  })
+
   it('names itself to Postgres and bounds its statements', async () => {
     const [settings] = await connect('public')`
       select current_setting('application_name') as name, current_setting('statement_timeout') as timeout`

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres, { type ISql, type Sql } from 'postgres'
+import { arrayTypes } from './postgres-arrays.ts'
 import { createBegin } from './transaction.ts'
 
 export type { ISql, Sql, TransactionSql } from 'postgres'
@@ -16,6 +17,8 @@ export function connectPostgres(options: { url: string; schema: string; connecti
     backoff: () => 0.2,
     // Columns only: postgres.camel would rewrite the keys inside JSON values as well.
     transform: { column: { from: postgres.toCamel, to: postgres.fromCamel } },
+    fetch_types: false,
+    types: arrayTypes,
     onnotice: () => {},
     connection: {
       application_name: `instatunnel-${options.schema}`,
