@@ -146,12 +146,7 @@ describe('startPublisher', () => {
   })
 
   it('goes on after Postgres was killed and came back', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-publisher-'))
-    const postgres = await startPostgres({ dataDir, port: 0 })
-    onTestFinished(async () => {
-      await postgres.stop()
-      await rm(dataDir, { recursive: true })
-    })
+    const postgres = await ownPostgres()
     const [{ sql }, observer] = [await openOutbox(postgres.url), await server.observe()]
     publish(sql, openNats())
     const [before, after] = [eventOf('key_1'), eventOf('key_1')]
@@ -162,7 +157,29 @@ describe('startPublisher', () => {
     await expect.poll(() => append(sql, after).then(() => 'kept', String), { timeout: 10_000 }).toBe('kept')
     await observer.event(({ id }) => id === after.id)
   })
+
+  it('closes while Postgres is away', async () => {
+    const postgres = await ownPostgres()
+    const { sql } = await openOutbox(postgres.url)
+    const publisher = publish(sql, openNats())
+    await append(sql, eventOf('key_1'))
+    await told(sql)
+    await postgres.kill()
+    await publisher.close()
+    await sql.end({ timeout: 1 })
+  })
 })
+
+/** A PostgreSQL server that the test may kill. */
+async function ownPostgres() {
+  const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-publisher-'))
+  const postgres = await startPostgres({ dataDir, port: 0 })
+  onTestFinished(async () => {
+    await postgres.stop()
+    await rm(dataDir, { recursive: true })
+  })
+  return postgres
+}
 
 describe('while NATS is away', () => {
   /** A NATS server that the test may stop, and rob of its streams. */
