@@ -325,32 +325,52 @@ describe('an event that its service could not tell at once', () => {
 
   it('while NATS is away, changes are accepted, reads are fine, and all is told in order when it is back', async () => {
     const user = await accounts.register()
-    const kept = await accounts.tunnel(user.apiKey, { name: '0' })
+    const one = await accounts.tunnel(user.apiKey, { subdomain: 'one-0' })
     await outboxesEmpty()
     await stack.nats.kill()
-    const paths = [
-      `/v1/tunnels/${kept.id}`,
-      `/v1/tunnels/${(await accounts.tunnel(user.apiKey, { name: '0' })).id}`,
-    ]
-    for (let name = 1; name <= 8; name++) {
-      for (const path of paths) await patch(path, user.apiKey, { name: `${name}`, local_port: 4000 + name })
+    const two = await accounts.tunnel(user.apiKey, { subdomain: 'two-0' })
+    const paths = { one: `/v1/tunnels/${one.id}`, two: `/v1/tunnels/${two.id}` }
+    for (let i = 1; i <= 8; i++) {
+      for (const [name, path] of Object.entries(paths))
+        await patch(path, user.apiKey, { subdomain: `${name}-${i}` })
     }
     const login = await accounts.login(user)
     await post('/v1/auth/logout', login.token)
     expect((await stack.call('GET', '/v1/tunnels', { token: login.token })).status).toBe(401)
     expect((await stack.call('GET', '/v1/tunnels', { token: login.apiKey })).status).toBe(401)
-    for (const path of paths) bodyOf(await stack.call('GET', path, { token: user.token }))
-    for (const path of paths) await remove(path, user.apiKey)
+    for (const path of Object.values(paths)) {
+      bodyOf(await stack.call('GET', path, { token: user.token }))
+      await remove(path, user.apiKey)
+    }
     await stack.nats.start()
 
     const kinds = ['tunnel.created', ...Array(8).fill('tunnel.updated'), 'tunnel.deleted']
-    for (const path of paths) {
-      const told = await toldOf(path.slice('/v1/tunnels/'.length), kinds)
-      const times = told.map(({ headers }) => headers['ce-time'])
-      expect(times).toEqual([...times].sort())
+    for (const { id, name } of [
+      { ...one, name: 'one' },
+      { ...two, name: 'two' },
+    ]) {
+      const subdomains = [0, 1, 2, 3, 4, 5, 6, 7, 8, 8].map((i) => `${name}-${i}`)
+      expect((await toldOf(id, kinds)).map(({ data }) => data.subdomain)).toEqual(subdomains)
     }
     await observer.event(({ data }) => data.reason === 'logout' && data.user_id === user.id)
     await observer.event(({ data }) => data.reason === 'session_ended' && data.user_id === user.id)
+  })
+
+  it('killed amid changes, NATS has each of them once and in order', async () => {
+    const user = await accounts.register()
+    const { id } = await accounts.tunnel(user.apiKey, { subdomain: 'order-0' })
+    const subdomains = Array.from({ length: 150 }, (_, i) => `order-${i}`)
+    const change = async () => {
+      for (const subdomain of subdomains.slice(1))
+        await patch(`/v1/tunnels/${id}`, user.apiKey, { subdomain })
+    }
+    const changing = change()
+    await observer.event(({ data }) => data.subdomain === 'order-20')
+    await stack.nats.kill()
+    await stack.nats.start()
+    await changing
+    await observer.event(({ data }) => data.subdomain === subdomains.at(-1))
+    expect(ofSubject(id).map(({ data }) => data.subdomain)).toEqual(subdomains)
   })
 })
 
