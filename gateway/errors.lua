@@ -1,5 +1,6 @@
 -- On the way out: every failure becomes the one error shape, and nothing of gRPC or Envoy reaches a client.
 local rows = require('rows')
+local shown_path = require('shown_path')
 
 -- Headers that no client gets.
 local of_the_inside = {
@@ -74,6 +75,11 @@ local function answer_by_grpc_status(handle, code)
   local name = rows.by_grpc[tonumber(code)] or 'internal'
   if name == 'unauthorized' then handle:headers():replace('www-authenticate', 'Bearer realm="instatunnel"') end
   answer(handle, rows[name].http, rows.json(name))
+end
+
+-- The first filter also sees what a route refuses: it notes what the access log may tell of the path.
+function envoy_on_request(handle)
+  handle:streamInfo():dynamicMetadata():set('log', 'path', shown_path(handle:headers():get(':path') or ''))
 end
 
 function envoy_on_response(handle)

@@ -33,8 +33,8 @@ export interface Place {
   downstreamTls?: TlsFiles
 }
 
-/** The files that are the same everywhere, beside the contract's descriptors.binpb. */
-const constantFiles = ['envoy.yaml', 'request.lua', 'errors.lua', 'rows.lua']
+/** The files that are the same everywhere, beside the contract's descriptors.binpb; http.yaml is, but for a number. */
+const constantFiles = ['envoy.yaml', 'request.lua', 'errors.lua', 'rows.lua', 'shown_path.lua']
 
 /** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
 export function gatewayFiles(place: Place): Record<string, string> {
