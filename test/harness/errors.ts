@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { Answer } from './rest-client.ts'
-import { expectJsonHeaders } from './shapes.ts'
+import { expectJsonHeaders, expectRate } from './shapes.ts'
 
 /** The documented table of errors: what a body's `error` says → HTTP status and `code`. */
 const table = {
@@ -40,6 +40,12 @@ export function expectError(answer: Answer, error: keyof typeof table, rest: Err
   ])
   if (status === 401) expect(answer.headers['www-authenticate']).toBe('Bearer realm="instatunnel"')
   if (answer.body.retry_after !== undefined) expect(retryAfter).toBe(String(answer.body.retry_after))
+}
+
+/** The same where the call was admitted and so counted: what refuses is the service that it was for. */
+export function expectCountedError(...refused: Parameters<typeof expectError>): void {
+  expectError(...refused)
+  expectRate(refused[0])
 }
 
 /** The refusal of a field, whose message is told twice. */

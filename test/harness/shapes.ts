@@ -16,6 +16,8 @@ export const aToken = expect.stringMatching(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/)
 /** Matches a tunnel's token. */
 export const aTunnelToken = expect.stringMatching(/^itt_[0-9A-Za-z]{32}$/)
 
+const aRequestId = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+
 /**
  * What every JSON answer's headers are, beside those named: nothing of gRPC, of Envoy or of the platform's inside is
  * among them.
@@ -28,6 +30,16 @@ export function expectJsonHeaders(answer: Answer, others: readonly string[] = []
     (name) => ![...usual, ...rate, ...others].includes(name),
   )
   expect(unexpected).toEqual([])
+}
+
+/**
+ * A success, whole: 200, this body, the headers that every counted answer has and those named here, and no others.
+ */
+export function expectAnswer(answer: Answer, body: unknown, headers: Record<string, unknown> = {}): void {
+  expect({ status: answer.status, body: answer.body }).toEqual({ status: 200, body })
+  expectJsonHeaders(answer, Object.keys(headers))
+  expect(answer.headers).toMatchObject({ 'x-request-id': aRequestId, ...headers })
+  expectRate(answer)
 }
 
 /** That an answer is counted by a limit: the three headers are whole numbers, and fewer remain than the limit. */

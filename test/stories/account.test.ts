@@ -1,10 +1,12 @@
-import { aKey, anId, aTime, aToken, expectJsonHeaders, expectRate } from '@instatunnel/test/shapes'
+import { aField, expectCountedError, expectScopeMissing, expectUnauthorized } from '@instatunnel/test/errors'
+import { aKey, anId, aTime, aToken, expectAnswer } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 /** The calls that InstaTunnel, Expose and InTunnel document for accounts, through the front door. */
 
 const password = 'correct horse battery'
+const cleared = 'session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
 let stack: TestStack
 
 beforeAll(async () => {
@@ -33,6 +35,17 @@ const user = (email: string) => ({
   created_at: aTime,
 })
 
+const profile = (email: string, tunnels: number) => ({
+  ...user(email),
+  tunnels_count: tunnels,
+  usage: {
+    tunnels_created: tunnels,
+    data_transferred: '0 B',
+    data_transferred_bytes: 0,
+    requests_served: 0,
+  },
+})
+
 const USER_SCOPES = [
   'account:read',
   'account:write',
@@ -54,10 +67,7 @@ describe('POST /v1/auth/register', () => {
     const answer = await stack.call('POST', '/v1/auth/register', {
       body: { email, password, name: 'John Doe' },
     })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer)
-    expectRate(answer)
-    expect(answer.body).toEqual({ user: user(email), token: aToken, expires_at: aTime, api_key: aKey })
+    expectAnswer(answer, { user: user(email), token: aToken, expires_at: aTime, api_key: aKey })
   })
 
   it('refuses an e-mail that has an account, whatever its case', async () => {
@@ -65,12 +75,8 @@ describe('POST /v1/auth/register', () => {
     const answer = await stack.call('POST', '/v1/auth/register', {
       body: { email: email.toUpperCase(), password },
     })
-    expect(answer.status).toBe(409)
-    expectJsonHeaders(answer)
-    expect(answer.body).toEqual({
-      error: 'conflict',
+    expectCountedError(answer, 'conflict', {
       message: 'There is an account with this e-mail; log in instead',
-      code: 4010,
       fields: [{ field: 'email', message: 'has an account' }],
     })
   })
@@ -79,11 +85,8 @@ describe('POST /v1/auth/register', () => {
     const answer = await stack.call('POST', '/v1/auth/register', {
       body: { email: 'john', password: 'short' },
     })
-    expect(answer.status).toBe(400)
-    expect(answer.body).toEqual({
-      error: 'validation_error',
+    expectCountedError(answer, 'validation_error', {
       message: 'email: must be an e-mail address; password: must be 10 to 128 characters',
-      code: 4000,
       fields: [
         { field: 'email', message: 'must be an e-mail address' },
         { field: 'password', message: 'must be 10 to 128 characters' },
@@ -98,25 +101,43 @@ describe('POST /v1/auth/login', () => {
     const answer = await stack.call('POST', '/v1/auth/login', {
       body: { email: email.toUpperCase(), password },
     })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer, ['set-cookie'])
-    expect(answer.body).toEqual({ user: user(email), token: aToken, expires_at: aTime, api_key: aKey })
-    expect(answer.headers['set-cookie']).toEqual([
-      `session=${answer.body.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
-    ])
+    expectAnswer(
+      answer,
+      { user: user(email), token: aToken, expires_at: aTime, api_key: aKey },
+      {
+        'set-cookie': [
+          `session=${answer.body.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
+        ],
+      },
+    )
   })
 
   it('gives a key that belongs to the session and never expires by itself', async () => {
-    const { api_key, token } = await registered()
-    const keys = await stack.call('GET', '/v1/auth/keys', { token })
-    expect(keys.body.keys).toHaveLength(1)
-    expect(keys.body.keys[0]).toMatchObject({
-      key: `it_***...${api_key.slice(-3)}`,
-      permissions: USER_SCOPES,
+    const { api_key, token, user } = await registered()
+    const start = api_key.slice(0, 5)
+    expectAnswer(await stack.call('GET', '/v1/auth/keys', { token }), {
+      keys: [
+        {
+          id: anId('key_'),
+          name: 'Session key',
+          key: `it_***...${api_key.slice(-3)}`,
+          prefix: 'it_',
+          start,
+          key_prefix: start,
+          user_id: user.id,
+          session_id: anId('ses_'),
+          permissions: USER_SCOPES,
+          enabled: true,
+          metadata: {},
+          created_at: aTime,
+          updated_at: aTime,
+          request_count: 0,
+        },
+      ],
+      next_page_token: '',
     })
-    expect(keys.body.keys[0]).not.toHaveProperty('expires_at')
     await stack.call('POST', '/v1/auth/logout', { token })
-    expect((await stack.call('GET', '/v1/auth/user', { token: api_key })).status).toBe(401)
+    expectUnauthorized(await stack.call('GET', '/v1/auth/user', { token: api_key }))
   })
 
   it('answers a wrong password and an unknown e-mail alike', async () => {
@@ -126,14 +147,7 @@ describe('POST /v1/auth/login', () => {
     })
     const unknown = await stack.call('POST', '/v1/auth/login', { body: { email: newEmail(), password } })
     for (const answer of [wrong, unknown]) {
-      expect(answer.status).toBe(401)
-      expectJsonHeaders(answer, ['www-authenticate'])
-      expect(answer.headers['www-authenticate']).toBe('Bearer realm="instatunnel"')
-      expect(answer.body).toEqual({
-        error: 'unauthorized',
-        message: 'The e-mail or the password is not right',
-        code: 4001,
-      })
+      expectCountedError(answer, 'unauthorized', { message: 'The e-mail or the password is not right' })
     }
   })
 })
@@ -142,29 +156,29 @@ describe('POST /v1/auth/logout', () => {
   it('ends the session that it is called with, and its key', async () => {
     const { token, api_key } = await registered()
     const answer = await stack.call('POST', '/v1/auth/logout', { token })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer, ['set-cookie'])
-    expect(answer.headers['set-cookie']).toEqual([
-      'session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure',
-    ])
-    expect(answer.body).toEqual({ success: true })
-    for (const ended of [token, api_key]) {
-      const refused = await stack.call('GET', '/v1/auth/user', { token: ended })
-      expect(refused.status).toBe(401)
-      expect(refused.body).toEqual({
-        error: 'unauthorized',
-        message: 'Invalid or missing API key',
-        code: 4001,
-      })
-    }
+    expectAnswer(answer, { success: true }, { 'set-cookie': [cleared] })
+    for (const ended of [token, api_key])
+      expectUnauthorized(await stack.call('GET', '/v1/auth/user', { token: ended }))
   })
 
   it('revokes the key that it is called with, and no other', async () => {
     const { token } = await registered()
     const { key } = (await stack.call('POST', '/v1/auth/keys', { token, body: { name: 'CI' } })).body
-    expect((await stack.call('POST', '/v1/auth/logout', { token: key })).status).toBe(200)
-    expect((await stack.call('GET', '/v1/auth/user', { token: key })).status).toBe(401)
+    const answer = await stack.call('POST', '/v1/auth/logout', { token: key })
+    expectAnswer(answer, { success: true }, { 'set-cookie': [cleared] })
+    expectUnauthorized(await stack.call('GET', '/v1/auth/user', { token: key }))
     expect((await stack.call('GET', '/v1/auth/user', { token })).status).toBe(200)
+  })
+
+  it('ends the session whose cookie it is called with', async () => {
+    const { token } = await registered()
+    const answer = await stack.call('POST', '/v1/auth/logout', { cookie: `session=${token}` })
+    expectAnswer(answer, { success: true }, { 'set-cookie': [cleared] })
+    expectUnauthorized(await stack.call('GET', '/v1/auth/user', { cookie: `session=${token}` }))
+  })
+
+  it('refuses a call without a credential', async () => {
+    expectUnauthorized(await stack.call('POST', '/v1/auth/logout'))
   })
 })
 
@@ -173,45 +187,28 @@ describe('GET /v1/auth/user and GET /v1/user/profile', () => {
     const { email, api_key: token } = await registered()
     await stack.call('POST', '/v1/tunnels', { token, body: { name: 'One', local_port: 3000 } })
     for (const path of ['/v1/auth/user', '/v1/user/profile']) {
-      const answer = await stack.call('GET', path, { token })
-      expect(answer.status).toBe(200)
-      expectJsonHeaders(answer)
-      expectRate(answer)
-      expect(answer.body).toEqual({
-        ...user(email),
-        tunnels_count: 1,
-        usage: { tunnels_created: 1, data_transferred: '0 B', data_transferred_bytes: 0, requests_served: 0 },
-      })
+      expectAnswer(await stack.call('GET', path, { token }), profile(email, 1))
     }
   })
 
   it('accept the session cookie, as InTunnel documents', async () => {
     const { email, token } = await registered()
-    const answer = await stack.call('GET', '/v1/user/profile', { cookie: `theme=dark; session=${token}` })
-    expect(answer.status).toBe(200)
-    expect(answer.body).toMatchObject(user(email))
+    const cookie = `theme=dark; session=${token}`
+    for (const path of ['/v1/auth/user', '/v1/user/profile'])
+      expectAnswer(await stack.call('GET', path, { cookie }), profile(email, 0))
   })
 
   it('refuse a call without a credential', async () => {
-    const answer = await stack.call('GET', '/v1/auth/user')
-    expect(answer.status).toBe(401)
-    expectJsonHeaders(answer, ['www-authenticate'])
-    expect(answer.body).toEqual({ error: 'unauthorized', message: 'Invalid or missing API key', code: 4001 })
+    for (const path of ['/v1/auth/user', '/v1/user/profile'])
+      expectUnauthorized(await stack.call('GET', path))
   })
 
   it('refuse a key without the scope and name it', async () => {
     const { token } = await registered()
     const body = { name: 'CI', permissions: ['tunnels:read'] }
     const { key } = (await stack.call('POST', '/v1/auth/keys', { token, body })).body
-    const answer = await stack.call('GET', '/v1/auth/user', { token: key })
-    expect(answer.status).toBe(403)
-    expectJsonHeaders(answer)
-    expect(answer.body).toEqual({
-      error: 'forbidden',
-      message: 'Insufficient permissions for this operation',
-      code: 4003,
-      required_scope: 'account:read',
-    })
+    for (const path of ['/v1/auth/user', '/v1/user/profile'])
+      expectScopeMissing(await stack.call('GET', path, { token: key }), 'account:read')
   })
 })
 
@@ -222,9 +219,7 @@ describe('PATCH /v1/auth/user', () => {
       token,
       body: { username: 'jd', name: 'J. Döe' },
     })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer)
-    expect(answer.body).toEqual({ ...user(email), username: 'jd', name: 'J. Döe' })
+    expectAnswer(answer, { ...user(email), username: 'jd', name: 'J. Döe' })
   })
 
   it('sets exactly what update_mask names, absent ones cleared', async () => {
@@ -233,15 +228,10 @@ describe('PATCH /v1/auth/user', () => {
       token,
       body: { username: 'jd' },
     })
-    expect(masked.body).toEqual({ ...user(email), name: '' })
+    expectAnswer(masked, { ...user(email), name: '' })
     const wrong = await stack.call('PATCH', '/v1/auth/user', { token, body: { update_mask: 'plan' } })
-    expect(wrong.status).toBe(400)
-    expect(wrong.body).toEqual({
-      error: 'validation_error',
-      message: 'update_mask: "plan" cannot be updated; name some of name, username',
-      code: 4000,
-      fields: [{ field: 'update_mask', message: '"plan" cannot be updated; name some of name, username' }],
-    })
+    const fault = aField('update_mask', '"plan" cannot be updated; name some of name, username')
+    expectCountedError(wrong, 'validation_error', fault)
   })
 })
 
@@ -251,8 +241,7 @@ describe('POST /v1/auth/password', () => {
     const other = (await stack.call('POST', '/v1/auth/login', { body: { email, password } })).body
     const body = { current_password: password, new_password: 'staple battery horse' }
     const answer = await stack.call('POST', '/v1/auth/password', { token, body })
-    expect(answer.status).toBe(200)
-    expect(answer.body).toEqual({ success: true, sessions_ended: 1 })
+    expectAnswer(answer, { success: true, sessions_ended: 1 })
     for (const [credential, status] of [
       [token, 200],
       [api_key, 200],
@@ -261,7 +250,8 @@ describe('POST /v1/auth/password', () => {
     ] as const) {
       expect((await stack.call('GET', '/v1/auth/user', { token: credential })).status).toBe(status)
     }
-    expect((await stack.call('POST', '/v1/auth/login', { body: { email, password } })).status).toBe(401)
+    const old = await stack.call('POST', '/v1/auth/login', { body: { email, password } })
+    expectCountedError(old, 'unauthorized', { message: 'The e-mail or the password is not right' })
     const again = await stack.call('POST', '/v1/auth/login', {
       body: { email, password: 'staple battery horse' },
     })
@@ -272,13 +262,15 @@ describe('POST /v1/auth/password', () => {
     const { token } = await registered()
     const body = { current_password: 'not the password', new_password: 'staple battery horse' }
     const answer = await stack.call('POST', '/v1/auth/password', { token, body })
-    expect(answer.status).toBe(403)
-    expect(answer.body).toEqual({
-      error: 'forbidden',
-      message: "current_password: is not the account's password",
-      code: 4003,
-      fields: [{ field: 'current_password', message: "is not the account's password" }],
-    })
+    const fault = aField('current_password', "is not the account's password")
+    expectCountedError(answer, 'forbidden', fault)
+  })
+
+  it('refuses a new password that is too short, before it looks at the current one', async () => {
+    const { token } = await registered()
+    const body = { current_password: 'not the password', new_password: 'short' }
+    const answer = await stack.call('POST', '/v1/auth/password', { token, body })
+    expectCountedError(answer, 'validation_error', aField('new_password', 'must be 10 to 128 characters'))
   })
 })
 
@@ -288,9 +280,7 @@ describe('GET /v1/auth/whoami', () => {
     const body = { name: 'CI', permissions: ['tunnels:*', 'analytics:read'], expires_in: 3600 }
     const made = (await stack.call('POST', '/v1/auth/keys', { token, body })).body
     const answer = await stack.call('GET', '/v1/auth/whoami', { token: made.key })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer)
-    expect(answer.body).toEqual({
+    expectAnswer(answer, {
       user: user(email),
       plan: 'free',
       credential: {
@@ -304,15 +294,15 @@ describe('GET /v1/auth/whoami', () => {
   })
 
   it('tells what a session is', async () => {
-    const { token } = await registered()
-    const answer = await stack.call('GET', '/v1/auth/whoami', { token })
-    expect(answer.body.credential).toEqual({
-      type: 'session',
-      id: anId('ses_'),
-      key: '',
-      scopes: USER_SCOPES,
-      expires_at: aTime,
-    })
+    const { email, token } = await registered()
+    const credential = { type: 'session', id: anId('ses_'), key: '', scopes: USER_SCOPES, expires_at: aTime }
+    const whoAmI = { user: user(email), plan: 'free', credential }
+    expectAnswer(await stack.call('GET', '/v1/auth/whoami', { token }), whoAmI)
+    expectAnswer(await stack.call('GET', '/v1/auth/whoami', { cookie: `session=${token}` }), whoAmI)
+  })
+
+  it('refuses what is no credential', async () => {
+    expectUnauthorized(await stack.call('GET', '/v1/auth/whoami', { token: 'it_1234567890abcdef' }))
   })
 })
 
@@ -322,10 +312,8 @@ describe('GET and DELETE /v1/auth/sessions', () => {
     const headers = { 'user-agent': 'curl/8.0' }
     const other = (await stack.call('POST', '/v1/auth/login', { body: { email, password }, headers })).body
     const listed = await stack.call('GET', '/v1/auth/sessions', { token })
-    expect(listed.status).toBe(200)
-    expectJsonHeaders(listed)
     const session = { id: anId('ses_'), created_at: aTime, expires_at: aTime, address: '127.0.0.1' }
-    expect(listed.body).toEqual({
+    expectAnswer(listed, {
       sessions: [
         { ...session, user_agent: 'curl/8.0', current: false },
         { ...session, user_agent: '', current: true },
@@ -334,11 +322,10 @@ describe('GET and DELETE /v1/auth/sessions', () => {
     })
     const [{ id }] = listed.body.sessions
     const ended = await stack.call('DELETE', `/v1/auth/sessions/${id}`, { token })
-    expect(ended.status).toBe(200)
-    expect(ended.body).toEqual({ success: true })
-    expect((await stack.call('GET', '/v1/auth/user', { token: other.token })).status).toBe(401)
+    expectAnswer(ended, { success: true })
+    expectUnauthorized(await stack.call('GET', '/v1/auth/user', { token: other.token }))
+    expectUnauthorized(await stack.call('GET', '/v1/auth/user', { token: other.api_key }))
     const again = await stack.call('DELETE', `/v1/auth/sessions/${id}`, { token })
-    expect(again.status).toBe(404)
-    expect(again.body).toEqual({ error: 'not_found', message: 'You have no such session', code: 4004 })
+    expectCountedError(again, 'not_found', { message: 'You have no such session' })
   })
 })
