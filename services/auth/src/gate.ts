@@ -1,28 +1,16 @@
-import { status } from '@grpc/grpc-js'
-import type { ServiceClient } from '@instatunnel/kit/client'
 import { scopeMissing } from '@instatunnel/kit/guard'
-import type { IdentityClaims, PresentedCredential } from '@instatunnel/kit/identity'
 import type { Plans } from '@instatunnel/kit/plans'
-import type { Sql } from '@instatunnel/kit/postgres'
+import { type Rate, rateLimited } from '@instatunnel/kit/rate'
 import { invalidFields, Refusal } from '@instatunnel/kit/refusal'
 import type { Rule, Rules } from '@instatunnel/kit/rules'
-import { scopesOfRole } from '@instatunnel/kit/scope'
-import { digestOf } from '@instatunnel/kit/secret'
-import type {
-  KeyDirectoryServiceService,
-  KeyRecord,
-} from '@instatunnel/proto/keys/internal/v1/key_directory_service'
-import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
-import { LRUCache } from 'lru-cache'
+import { type CredentialsOptions, createCredentials } from './credentials.ts'
 import { addressSubject } from './domain/client-address.ts'
 import type { SessionCookie } from './domain/cookie.ts'
 import { judgeKey, type KeyCode } from './domain/key-verdict.ts'
-import { type Presented, presentedBy } from './domain/presented.ts'
-import type { Rate, SlidingWindows } from './domain/sliding-window.ts'
-import { kidOf, type SessionClaims, signIdentityToken, verifySessionToken } from './domain/token.ts'
+import { presentedBy } from './domain/presented.ts'
+import type { SlidingWindows } from './domain/sliding-window.ts'
 import type { KeyUsageTeller } from './events/key-usage.ts'
-import type { SigningKeys } from './signing-keys.ts'
-import { findSessionUser, findStanding, type Standing } from './store/session-store.ts'
+import { createIdentityTokens } from './identity-tokens.ts'
 
 /** What a decision may depend on: nothing else of a call is looked at. */
 export interface Attempt {
@@ -42,28 +30,25 @@ export interface Decision {
   readonly refusal?: Refusal
   /** An identity token for the call; undefined where the rpc is public. */
   readonly identity?: string
-  /** The limit that counted the call, where one did. */
+  /** The window that counted the call, where it is admitted. */
   readonly rate?: Rate
 }
 
 /** The one place where calls are admitted: Check, Authenticate and VerifyKey all ask it. */
 export interface Gate {
   /** Decides about a call. Throws only where it cannot decide: the database or a neighbour is away. */
-  decide(attempt: Attempt): Promise<Decision>
+  decide(attempt: Attempt, signal?: AbortSignal): Promise<Decision>
   /** Decides about a bearer that reached a service directly: gives an identity token, or throws the refusal. */
-  authenticate(bearer: string, method: string): Promise<string>
+  authenticate(bearer: string, method: string, signal?: AbortSignal): Promise<string>
   /** Decides whether a key may be used now with these scopes, and counts the use where it may. */
-  verifyKey(digest: Uint8Array, asked: readonly string[]): Promise<KeyCode>
+  verifyKey(digest: Buffer, asked: readonly string[], signal?: AbortSignal): Promise<KeyCode>
 }
 
 /** What the gate stands on. */
-export interface GateOptions {
-  readonly sql: Sql
+export interface GateOptions extends CredentialsOptions {
   readonly rules: Rules
-  readonly keys: Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'lookUpKey'>
-  readonly tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'lookUpToken'>
-  readonly signingKeys: SigningKeys
   readonly usage: KeyUsageTeller
+  /** The windows of a minute that limits are counted in. */
   readonly windows: SlidingWindows
   readonly cookie: SessionCookie
   readonly limits: {
@@ -72,168 +57,75 @@ export interface GateOptions {
     readonly write: number
     readonly plans: Plans
   }
-  readonly now: () => Date
 }
+
+// Wrong credentials per address, as a multiple of the auth limit: a misconfigured client behind a shared address is
+// slowed down, and a right credential from there is not.
+const INVALID_FACTOR = 10
 
 /** Creates the gate. */
 export function createGate(options: GateOptions): Gate {
-  const { sql, rules, windows, limits, now } = options
+  const { rules, windows, limits, cookie, now } = options
   const identityTokenOf = createIdentityTokens(options)
   const credentials = createCredentials(options)
 
-  const invalid = (attempt: Attempt): Decision => {
-    if (attempt.address === undefined) return { refusal: credentialInvalid() }
-    const rate = windows.take(`invalid:${addressSubject(attempt.address)}`, limits.auth * 10, now())
-    return rate.admitted ? { refusal: credentialInvalid() } : { refusal: rateLimited(rate), rate }
+  const invalid = ({ address }: Attempt): Decision => {
+    if (address === undefined) return { refusal: credentialInvalid() }
+    const taken = windows.take(`invalid:${addressSubject(address)}`, limits.auth * INVALID_FACTOR, now())
+    return { refusal: taken.admitted ? credentialInvalid() : rateLimited(taken) }
   }
 
-  const admitPublic = (rule: Rule & { kind: 'public' }, attempt: Attempt): Decision => {
-    if (attempt.address === undefined) return {}
-    const limit = limits[rule.limit]
-    const rate = windows.take(`${rule.limit}:${addressSubject(attempt.address)}`, limit, now())
-    return rate.admitted ? { rate } : { refusal: rateLimited(rate), rate }
+  const admitPublic = ({ limit }: Rule & { kind: 'public' }, { address = '' }: Attempt): Decision => {
+    const rate = windows.take(`${limit}:${addressSubject(address)}`, limits[limit], now())
+    return rate.admitted ? { rate } : { refusal: rateLimited(rate) }
   }
 
-  const admitUser = async (rule: Rule & { kind: 'scope' }, attempt: Attempt): Promise<Decision> => {
-    const presented = presentedBy(attempt, options.cookie)
+  const admitUser = async (
+    rule: Rule & { kind: 'scope' },
+    attempt: Attempt,
+    signal?: AbortSignal,
+  ): Promise<Decision> => {
+    const presented = presentedBy(attempt, cookie)
     if (presented === undefined) return { refusal: credentialMissing() }
     if (presented === 'unreadable') return invalid(attempt)
-    const holder = await credentials.holderOf(presented)
+    const holder = await credentials.holderOf(presented, signal)
     if (holder === undefined) return invalid(attempt)
     if (holder === 'tunnel') return { refusal: connectsOnly() }
-    if (
-      presented.kind === 'session' &&
-      presented.fromCookie &&
-      !rule.safe &&
-      !options.cookie.isOurs(attempt)
-    ) {
-      return { refusal: crossSite() }
-    }
+    const fromCookie = presented.kind === 'session' && presented.fromCookie
+    if (fromCookie && !rule.safe && !cookie.isOurs(attempt)) return { refusal: crossSite() }
     if (rule.scope !== 'any' && !holder.scopes.has(rule.scope)) return { refusal: scopeMissing(rule.scope) }
     const { userId, plan } = holder.user
     const { readFactor, writeFactor } = limits.plans[plan]
-    const limit =
-      rule.limit === 'auth'
-        ? limits.auth
-        : limits[rule.limit] * (rule.limit === 'read' ? readFactor : writeFactor)
-    const rate = windows.take(`${rule.limit}:${userId}`, Math.floor(limit), now())
-    if (!rate.admitted) return { refusal: rateLimited(rate), rate }
+    const limit = Math.floor(limits[rule.limit] * (rule.limit === 'read' ? readFactor : writeFactor))
+    const rate = windows.take(`${rule.limit}:${userId}`, limit, now())
+    if (!rate.admitted) return { refusal: rateLimited(rate) }
     if (holder.credential.type === 'api_key') options.usage.used(holder.credential.id, now())
     return { identity: await identityTokenOf(holder), rate }
   }
 
-  const decide = async (attempt: Attempt): Promise<Decision> => {
+  const decide: Gate['decide'] = async (attempt, signal) => {
     const rule = rules.get(attempt.method)
     if (!rule || rule.kind === 'internal') return { refusal: unknownMethod() }
-    return rule.kind === 'public' ? admitPublic(rule, attempt) : admitUser(rule, attempt)
+    return rule.kind === 'public' ? admitPublic(rule, attempt) : admitUser(rule, attempt, signal)
   }
 
   return {
     decide,
-    async authenticate(bearer, method) {
+    async authenticate(bearer, method, signal) {
       if (rules.get(method)?.kind !== 'scope') throw notForUsers()
-      const { refusal, identity = '' } = await decide({ method, authorization: `Bearer ${bearer}` })
+      const attempt = { method, authorization: `Bearer ${bearer}` }
+      const { refusal, identity = '' } = await decide(attempt, signal)
       if (refusal) throw refusal
       return identity
     },
-    async verifyKey(digest, asked) {
-      const key = await credentials.findKey(digest)
-      const owner = key && (await ownerOf(sql, key, now()))
-      if (!key || !owner) return 'NOT_FOUND'
-      const { code } = judgeKey(key, owner, asked, now())
-      if (code === 'VALID') options.usage.used(key.id, now())
+    async verifyKey(digest, asked, signal) {
+      const found = await credentials.findKey(digest, signal)
+      if (!found) return 'NOT_FOUND'
+      const { code } = judgeKey(found.key, found.owner, asked, now())
+      if (code === 'VALID') options.usage.used(found.key.id, now())
       return code
     },
   }
-}
-
-/** Whoever holds a valid credential, and what it may do now. */
-interface Holder {
-  readonly user: Standing
-  readonly credential: PresentedCredential
-  readonly scopes: ReadonlySet<string>
-}
-
-const REMEMBERED = 10_000
-
-function createCredentials({ sql, keys, tunnels, signingKeys, now }: GateOptions) {
-  // A signature does not change: each session token is verified once. Whether its session lives is asked every time.
-  const verified = new LRUCache<string, SessionClaims>({ max: REMEMBERED })
-
-  const findKey = (digest: Uint8Array): Promise<KeyRecord | undefined> =>
-    keys.lookUpKey({ digest: Buffer.from(digest) }).catch(undefinedWhereNotFound)
-
-  const holderOfKey = async (secret: string): Promise<Holder | undefined> => {
-    const key = await findKey(digestOf(secret))
-    const user = key && (await ownerOf(sql, key, now()))
-    if (!key || !user) return undefined
-    const { code, scopes } = judgeKey(key, user, [], now())
-    if (code !== 'VALID') return undefined
-    const expires = key.expiresAt ? { expiresAt: Math.floor(key.expiresAt.getTime() / 1000) } : {}
-    const session = key.sessionId === undefined ? {} : { sessionId: key.sessionId }
-    return {
-      user,
-      scopes,
-      credential: { type: 'api_key', id: key.id, masked: key.masked, ...session, ...expires },
-    }
-  }
-
-  const claimsOf = async (token: string): Promise<SessionClaims | undefined> => {
-    const known = verified.get(token)
-    if (known) return known.expiresAt * 1000 > now().getTime() ? known : undefined
-    const key = await signingKeys.verifying('session', kidOf(token) ?? '')
-    const claims = key && (await verifySessionToken(token, key, now()))
-    if (claims) verified.set(token, claims)
-    return claims
-  }
-
-  const holderOfSession = async (token: string): Promise<Holder | undefined> => {
-    const claims = await claimsOf(token)
-    const user = claims && (await findSessionUser(sql, claims.sessionId, now()))
-    if (!claims || !user) return undefined
-    const { sessionId, expiresAt } = claims
-    return {
-      user,
-      scopes: new Set(scopesOfRole(user.role)),
-      credential: { type: 'session', id: sessionId, sessionId, expiresAt },
-    }
-  }
-
-  return {
-    findKey,
-    /** Who holds a credential, "tunnel" for a tunnel's own token; undefined where it is not, or no longer, valid. */
-    async holderOf(presented: Presented): Promise<Holder | 'tunnel' | undefined> {
-      if (presented.kind === 'api_key') return holderOfKey(presented.secret)
-      if (presented.kind === 'session') return holderOfSession(presented.token)
-      const token = await tunnels
-        .lookUpToken({ digest: digestOf(presented.secret) })
-        .catch(undefinedWhereNotFound)
-      return token && 'tunnel'
-    },
-  }
-}
-
-/** The standing of a key's owner; undefined where the key's session has ended. */
-const ownerOf = (sql: Sql, key: KeyRecord, now: Date) =>
-  key.sessionId === undefined ? findStanding(sql, key.userId) : findSessionUser(sql, key.sessionId, now)
-
-/** Identity tokens, each used again for half its life where nothing that it says has changed. */
-function createIdentityTokens({ signingKeys, now }: GateOptions) {
-  const signed = new LRUCache<string, { token: Promise<string>; until: number }>({ max: REMEMBERED })
-  return ({ user, credential, scopes }: Holder): Promise<string> => {
-    const claims: IdentityClaims = { scopes: [...scopes], plan: user.plan, role: user.role, credential }
-    const fingerprint = JSON.stringify([user.userId, claims])
-    const known = signed.get(fingerprint)
-    if (known && known.until > now().getTime()) return known.token
-    const token = signIdentityToken(user.userId, claims, signingKeys.signing('identity'), now())
-    signed.set(fingerprint, { token, until: now().getTime() + 30_000 })
-    return token
-  }
-}
-
-function undefinedWhereNotFound(error: { code?: unknown }): undefined {
-  if (error.code === status.NOT_FOUND) return undefined
-  throw error
 }
 
 const credentialMissing = () => new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key')
@@ -247,7 +139,3 @@ const crossSite = () =>
     'CROSS_SITE',
     'The session cookie admits no changes from another site; send the token as a bearer',
   )
-
-/** The refusal of a call past a limit. */
-export const rateLimited = (rate: Rate) =>
-  new Refusal('RATE_LIMITED', 'API rate limit exceeded', { retryAfterSeconds: rate.resetSeconds })

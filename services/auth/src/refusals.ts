@@ -10,6 +10,5 @@ export const refusals = {
   LAST_ADMIN: { error: 'conflict', grpc: 'ABORTED' },
   SESSION_KEY_UNAVAILABLE: 'unavailable',
   UNKNOWN_METHOD: 'not_found',
-  TUNNEL_TOKEN_CONNECTS_ONLY: 'forbidden',
   CROSS_SITE: 'forbidden',
 } as const satisfies Refusals

@@ -7,7 +7,7 @@ const DEADLINE_MS = 5000
 /** A neighbour's rpcs as async functions. */
 export type ServiceClient<Definition> = {
   [Name in keyof Definition]: Definition[Name] extends MethodDefinition<infer Request, infer Response>
-    ? (request: Request, options?: { signal?: AbortSignal }) => Promise<Response>
+    ? (request: Request, options?: { signal?: AbortSignal | undefined }) => Promise<Response>
     : never
 } & { close(): void }
 
@@ -33,7 +33,7 @@ export function createServiceClient<Definition extends Record<string, object>>(o
   })
   const methods = Object.entries(options.definition).map(([name, definition]) => {
     const method = definition as MethodDefinition<unknown, unknown>
-    const call = async (request: unknown, { signal }: { signal?: AbortSignal } = {}) => {
+    const call = async (request: unknown, { signal }: { signal?: AbortSignal | undefined } = {}) => {
       const metadata = new Metadata()
       metadata.set(SERVICE_METADATA, await options.sign(options.audience))
       return callUnary(channel, method, request, metadata, signal)

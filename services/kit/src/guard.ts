@@ -19,7 +19,9 @@ export type Guard = (call: {
   metadata: Metadata
   method: string
   rule: Rule
-  peer?: string
+  peer?: string | undefined
+  /** Aborts when the caller goes away. */
+  signal?: AbortSignal
 }) => Promise<Caller>
 
 /**
@@ -30,9 +32,9 @@ export function createGuard(options: {
   verifyIdentity: VerifyIdentity
   verifyService: VerifyServiceToken
   /** Asks auth to decide about a bearer; gives an identity token. */
-  authenticate: (bearer: string, method: string) => Promise<string>
+  authenticate: (bearer: string, method: string, signal?: AbortSignal) => Promise<string>
 }): Guard {
-  return async ({ metadata, method, rule, peer }) => {
+  return async ({ metadata, method, rule, peer, signal }) => {
     if (rule.kind === 'public') return { kind: 'anyone' }
     if (rule.kind === 'internal') {
       if (peer !== undefined) return { kind: 'service', service: peer }
@@ -42,7 +44,7 @@ export function createGuard(options: {
       }
     }
     const token =
-      first(metadata, IDENTITY_METADATA) ?? (await options.authenticate(bearerOf(metadata), method))
+      first(metadata, IDENTITY_METADATA) ?? (await options.authenticate(bearerOf(metadata), method, signal))
     const identity = await options.verifyIdentity(token)
     if (rule.scope !== 'any' && !identity.scopes.has(rule.scope)) throw scopeMissing(rule.scope)
     return { kind: 'user', identity }

@@ -1,4 +1,5 @@
 import type { ErrorName, GrpcCode } from './errors.ts'
+import type { Rate } from './rate.ts'
 
 /** One field that was refused, by its name on the wire ("local_port"), and why. */
 export interface FieldViolation {
@@ -13,6 +14,8 @@ export interface RefusalDetails {
   readonly requiredScope?: string
   /** After how many seconds the same call may succeed. */
   readonly retryAfterSeconds?: number
+  /** The window that does not admit the call. */
+  readonly rate?: Rate
 }
 
 /**
@@ -44,6 +47,7 @@ export const commonRefusals = {
   CREDENTIAL_MISSING: 'unauthorized',
   CREDENTIAL_INVALID: 'unauthorized',
   SCOPE_MISSING: 'forbidden',
+  TUNNEL_TOKEN_CONNECTS_ONLY: 'forbidden',
   SERVICES_ONLY: 'unauthorized',
   RATE_LIMITED: 'rate_limited',
   UNAVAILABLE: 'unavailable',

@@ -1,9 +1,9 @@
-import { type ServiceError, status } from '@grpc/grpc-js'
+import type { ServiceError } from '@grpc/grpc-js'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import type { Foundation } from './foundation.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createIdentityVerifier } from './identity.ts'
-import { Refusal } from './refusal.ts'
+import { type commonRefusals, Refusal } from './refusal.ts'
 import { reasonIn } from './status.ts'
 
 /** The guard of every service but auth: auth's keys verify identities, and auth decides about bearers. */
@@ -17,9 +17,9 @@ export function createRemoteGuard(
     listKeys: async () => (await auth.listIdentityKeys({})).keys,
     now,
   })
-  const authenticate = async (bearer: string, method: string) => {
+  const authenticate = async (bearer: string, method: string, signal?: AbortSignal) => {
     const answer = await auth
-      .authenticate({ bearer, method })
+      .authenticate({ bearer, method }, { signal })
       .catch((error) => Promise.reject(refusedByAuth(error)))
     return answer.identity
   }
@@ -35,19 +35,22 @@ const authClientOf = (foundation: Foundation, target: string) =>
 /** What services ask auth. */
 export type AuthClient = ReturnType<typeof authClientOf>
 
-// auth's refusal is the answer to the caller, as it is; but not one of us, the service that asks.
+// auth's refusal is the answer to the caller, reason and all; but not one of us, the service that asks.
 function refusedByAuth(error: unknown): unknown {
-  const { code, metadata } = error as Partial<ServiceError>
+  const { metadata } = error as Partial<ServiceError>
+  const reason = metadata && reasonIn(metadata)
   const body = metadata?.get('x-instatunnel-error-body')[0]
-  if (metadata === undefined || typeof body !== 'string' || reasonIn(metadata) === 'SERVICES_ONLY')
-    return error
+  if (reason === undefined || typeof body !== 'string' || !PASSED_ON.has(reason)) return error
   const { message, required_scope, retry_after } = JSON.parse(body)
-  const details = {
+  return new Refusal(reason, message, {
     ...(required_scope === undefined ? {} : { requiredScope: required_scope }),
     ...(retry_after === undefined ? {} : { retryAfterSeconds: retry_after }),
-  }
-  if (code === status.UNAUTHENTICATED) return new Refusal('CREDENTIAL_INVALID', message, details)
-  if (code === status.PERMISSION_DENIED) return new Refusal('SCOPE_MISSING', message, details)
-  if (code === status.RESOURCE_EXHAUSTED) return new Refusal('RATE_LIMITED', message, details)
-  return error
+  })
 }
+
+const PASSED_ON: ReadonlySet<string> = new Set([
+  'CREDENTIAL_INVALID',
+  'SCOPE_MISSING',
+  'TUNNEL_TOKEN_CONNECTS_ONLY',
+  'RATE_LIMITED',
+] satisfies (keyof typeof commonRefusals)[])

@@ -8,7 +8,12 @@ import { isScope, type Scope } from './scope.ts'
 export type Rule =
   | { readonly kind: 'public'; readonly limit: Limit; readonly safe: boolean }
   | { readonly kind: 'internal' }
-  | { readonly kind: 'scope'; readonly scope: Scope | 'any'; readonly limit: Limit; readonly safe: boolean }
+  | {
+      readonly kind: 'scope'
+      readonly scope: Scope | 'any'
+      readonly limit: 'read' | 'write'
+      readonly safe: boolean
+    }
 
 /** Which limit counts a call. */
 export type Limit = 'auth' | 'read' | 'write'
@@ -54,5 +59,7 @@ function ruleOf(path: string, { scope, limit, public: isPublic, internal, safe }
   const counted = (limit || (safe ? 'read' : 'write')) as Limit
   if (isPublic) return { kind: 'public', limit: counted, safe }
   if (scope !== 'any' && !isScope(scope)) throw new Error(`${path}: "${scope}" is no scope`)
+  if (counted === 'auth')
+    throw new Error(`${path}: "auth" counts addresses, and a scope's calls are counted by user`)
   return { kind: 'scope', scope, limit: counted, safe }
 }

@@ -18,6 +18,11 @@ export function randomAlphanumeric(length: number, random: Random): string {
 /** SHA-256 of a secret: what services say to one another instead of the secret itself. */
 export const digestOf = (secret: string): Buffer => createHash('sha256').update(secret).digest()
 
+/** A field that holds a digest. */
+export const digestField = z
+  .instanceof(Buffer)
+  .refine((bytes) => bytes.length === 32, 'must be 32 bytes, a SHA-256')
+
 /** `it_***...def`: a secret's prefix and its last three characters. */
 export const masked = (prefix: string, secret: string) => `${prefix}***...${secret.slice(-3)}`
 

@@ -3,6 +3,7 @@ import type { Any } from '@instatunnel/proto/google/protobuf/any'
 import { BadRequest, ErrorInfo, RetryInfo } from '@instatunnel/proto/google/rpc/error_details'
 import { Status } from '@instatunnel/proto/google/rpc/status'
 import { type ErrorName, type ErrorRow, errors, type GrpcCode } from './errors.ts'
+import { rateHeaders } from './rate.ts'
 import { commonRefusals, Refusal, type Refusals } from './refusal.ts'
 
 const DOMAIN = 'instatunnel'
@@ -25,8 +26,8 @@ export function rowOf(refusal: Refusal, refusals: Refusals): { error: ErrorName;
 /** The one error shape of REST. */
 export function restErrorOf(refusal: Refusal, error: ErrorName): RestError {
   const row = errors[error]
-  const { fields, requiredScope, retryAfterSeconds } = refusal.details
-  const headers: Record<string, string> = {}
+  const { fields, requiredScope, retryAfterSeconds, rate } = refusal.details
+  const headers: Record<string, string> = rate === undefined ? {} : { ...rateHeaders(rate) }
   if (row.http === 401) headers['www-authenticate'] = 'Bearer realm="instatunnel"'
   if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
   const body = {

@@ -87,8 +87,10 @@ function serveUnary(
     const run = async () => {
       if (call.request instanceof Unreadable) throw call.request.refusal
       const { metadata } = call
-      const caller = await edge.guard({ metadata, method: method.path, rule, peer: edge.peerOf(call) })
-      return handler(call.request, { caller, metadata, signal: gone.signal, setHeader })
+      const { signal } = gone
+      const peer = edge.peerOf(call)
+      const caller = await edge.guard({ metadata, method: method.path, rule, peer, signal })
+      return handler(call.request, { caller, metadata, signal, setHeader })
     }
     run().then(
       (response) => {

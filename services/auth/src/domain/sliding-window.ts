@@ -1,18 +1,15 @@
+import type { Rate } from '@instatunnel/kit/rate'
 import { LRUCache } from 'lru-cache'
 
-/** How much a window still admits. */
-export interface Rate {
+/** A window's answer to one call. */
+export interface Taken extends Rate {
   readonly admitted: boolean
-  readonly limit: number
-  readonly remaining: number
-  /** Seconds until a place is free where none is, otherwise until the oldest counted call leaves the window. */
-  readonly resetSeconds: number
 }
 
 /** Counts calls per subject in sliding windows. */
 export interface SlidingWindows {
   /** Counts a call of the subject where the window admits it; a refusal counts nothing. */
-  take(subject: string, limit: number, now: Date): Rate
+  take(subject: string, limit: number, now: Date): Taken
 }
 
 // Past so many subjects, the one not seen for longest is forgotten: memory stays bounded under any traffic.

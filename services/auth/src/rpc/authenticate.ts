@@ -8,4 +8,4 @@ import type { Deps } from './deps.ts'
 /** Decides about a bearer that reached a service directly. */
 export const authenticate =
   ({ gate }: Deps): Unary<AuthenticateRequest, AuthenticateResponse> =>
-  async ({ bearer, method }) => ({ identity: await gate.authenticate(bearer, method) })
+  async ({ bearer, method }, { signal }) => ({ identity: await gate.authenticate(bearer, method, signal) })

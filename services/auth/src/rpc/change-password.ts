@@ -1,3 +1,4 @@
+import { rateLimited } from '@instatunnel/kit/rate'
 import { Refusal } from '@instatunnel/kit/refusal'
 import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
@@ -5,7 +6,6 @@ import type { ChangePasswordRequest, ChangePasswordResponse } from '@instatunnel
 import { z } from 'zod'
 import { passwordField } from '../domain/account.ts'
 import { hashPassword, isPassword } from '../domain/password.ts'
-import { rateLimited } from '../gate.ts'
 import { tellRevoked, tellUpdated } from '../store/outbox.ts'
 import { endOtherSessions } from '../store/session-store.ts'
 import { lockUser, updateUser } from '../store/user-store.ts'

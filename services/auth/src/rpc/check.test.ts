@@ -22,10 +22,10 @@ const LIST_KEYS = '/instatunnel.keys.v1.ApiKeyService/ListKeys'
 const REGISTER = '/instatunnel.auth.v1.AuthService/Register'
 
 /** A header that replaces what the client may have sent under its name. */
-const header = (key: string, value: unknown) => ({
+const header = (key: string, value: unknown, appendAction = 2) => ({
   header: { key, value, rawValue: Buffer.alloc(0) },
   append: undefined,
-  appendAction: 2,
+  appendAction,
   keepEmptyValue: false,
 })
 
@@ -42,9 +42,9 @@ describe('Check', () => {
           headersToRemove: ['authorization', 'cookie'],
           dynamicMetadata: undefined,
           responseHeadersToAdd: [
-            header('ratelimit-limit', '7'),
-            header('ratelimit-remaining', '6'),
-            header('ratelimit-reset', '60'),
+            header('ratelimit-limit', '7', 1),
+            header('ratelimit-remaining', '6', 1),
+            header('ratelimit-reset', '60', 1),
           ],
           queryParametersToSet: [],
           queryParametersToRemove: [],
@@ -62,9 +62,9 @@ describe('Check', () => {
         headers: [header('x-instatunnel-client-address', '198.51.100.9')],
         headersToRemove: ['authorization', 'cookie'],
         responseHeadersToAdd: [
-          header('ratelimit-limit', '2'),
-          header('ratelimit-remaining', '1'),
-          header('ratelimit-reset', '60'),
+          header('ratelimit-limit', '2', 1),
+          header('ratelimit-remaining', '1', 1),
+          header('ratelimit-reset', '60', 1),
         ],
       },
     })
@@ -101,10 +101,10 @@ describe('Check', () => {
           status: { code: 429 },
           headers: [
             header('content-type', 'application/json'),
-            header('retry-after', '60'),
             header('ratelimit-limit', '2'),
             header('ratelimit-remaining', '0'),
             header('ratelimit-reset', '60'),
+            header('retry-after', '60'),
           ],
           body: '{"error":"rate_limited","message":"API rate limit exceeded","code":4029,"retry_after":60}',
         },

@@ -1,15 +1,22 @@
 import { type handleUnaryCall, status } from '@grpc/grpc-js'
 import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import type { Logger } from '@instatunnel/kit/log'
+import { type Rate, rateHeaders } from '@instatunnel/kit/rate'
 import type { Refusal } from '@instatunnel/kit/refusal'
 import { refusalFrom, restErrorOf, rowOf } from '@instatunnel/kit/status'
-import type { HeaderValueOption } from '@instatunnel/proto/envoy/config/core/v3/base'
+import {
+  HeaderValueOption_HeaderAppendAction as HeaderAppendAction,
+  type HeaderValueOption,
+} from '@instatunnel/proto/envoy/config/core/v3/base'
 import type { CheckRequest, CheckResponse } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import type { StatusCode } from '@instatunnel/proto/envoy/type/v3/http_status'
-import type { Rate } from '../domain/sliding-window.ts'
 import type { Attempt, Gate } from '../gate.ts'
 import { CLIENT_ADDRESS_METADATA } from '../open-session.ts'
 import { refusals } from '../refusals.ts'
+
+const { OVERWRITE_IF_EXISTS_OR_ADD: OVERWRITE, ADD_IF_ABSENT } = HeaderAppendAction
+
+type Action = typeof OVERWRITE | typeof ADD_IF_ABSENT
 
 /**
  * Envoy's ext_authz: decides about a call that the gateway has transcoded already, so that its path is the method
@@ -20,9 +27,11 @@ export const check =
   ({ gate, log }: { gate: Gate; log: Logger }): handleUnaryCall<CheckRequest, CheckResponse> =>
   (call, answer) => {
     const attempt = attemptOf(call.request)
-    gate.decide(attempt).then(
+    const gone = new AbortController()
+    call.on('cancelled', () => gone.abort())
+    gate.decide(attempt, gone.signal).then(
       ({ refusal, identity, rate }) =>
-        answer(null, refusal ? denied(refusal, rate) : admitted(identity, attempt.address, rate)),
+        answer(null, refusal ? denied(refusal) : admitted(identity, attempt.address ?? '', rate)),
       (error: unknown) => {
         if (refusalFrom(error)) log.warn({ method: attempt.method, cause: String(error) }, 'cannot decide')
         else log.error({ method: attempt.method, err: error }, 'cannot decide')
@@ -45,23 +54,20 @@ function attemptOf({ attributes }: CheckRequest): Attempt {
   }
 }
 
-function admitted(
-  identity: string | undefined,
-  address: string | undefined,
-  rate: Rate | undefined,
-): CheckResponse {
+function admitted(identity: string | undefined, address: string, rate: Rate | undefined): CheckResponse {
   // A public rpc has no identity, but the address that its caller is known by.
   const told =
     identity === undefined
-      ? header(CLIENT_ADDRESS_METADATA, address ?? '')
-      : header(IDENTITY_METADATA, identity)
+      ? header(CLIENT_ADDRESS_METADATA, address, OVERWRITE)
+      : header(IDENTITY_METADATA, identity, OVERWRITE)
   const httpResponse = {
     $case: 'okResponse' as const,
     value: {
       headers: [told],
       headersToRemove: ['authorization', 'cookie'],
       dynamicMetadata: undefined,
-      responseHeadersToAdd: rateHeaders(rate),
+      // A service that refuses by a limit of its own tells that one.
+      responseHeadersToAdd: headersOf(rate ? rateHeaders(rate) : {}, ADD_IF_ABSENT),
       queryParametersToSet: [],
       queryParametersToRemove: [],
     },
@@ -69,15 +75,13 @@ function admitted(
   return { status: { code: status.OK, message: '', details: [] }, httpResponse, dynamicMetadata: undefined }
 }
 
-function denied(refusal: Refusal, rate: Rate | undefined): CheckResponse {
+function denied(refusal: Refusal): CheckResponse {
   const { error, grpc } = rowOf(refusal, refusals)
-  const { status: httpStatus, headers, body } = restErrorOf(refusal, error)
-  const named = Object.entries({ 'content-type': 'application/json', ...headers }).map(([name, value]) =>
-    header(name, value),
-  )
+  const rest = restErrorOf(refusal, error)
+  const headers = headersOf({ 'content-type': 'application/json', ...rest.headers }, OVERWRITE)
   const httpResponse = {
     $case: 'deniedResponse' as const,
-    value: { status: { code: httpStatus as StatusCode }, headers: [...named, ...rateHeaders(rate)], body },
+    value: { status: { code: rest.status as StatusCode }, headers, body: rest.body },
   }
   return {
     status: { code: status[grpc], message: refusal.message, details: [] },
@@ -86,18 +90,12 @@ function denied(refusal: Refusal, rate: Rate | undefined): CheckResponse {
   }
 }
 
-const rateHeaders = (rate: Rate | undefined): HeaderValueOption[] =>
-  rate === undefined
-    ? []
-    : [
-        header('ratelimit-limit', String(rate.limit)),
-        header('ratelimit-remaining', String(rate.remaining)),
-        header('ratelimit-reset', String(rate.resetSeconds)),
-      ]
+const headersOf = (headers: Readonly<Record<string, string>>, action: Action): HeaderValueOption[] =>
+  Object.entries(headers).map(([name, value]) => header(name, value, action))
 
-const header = (key: string, value: string): HeaderValueOption => ({
+const header = (key: string, value: string, appendAction: Action): HeaderValueOption => ({
   header: { key, value, rawValue: Buffer.alloc(0) },
   append: undefined,
-  appendAction: 2, // OVERWRITE_IF_EXISTS_OR_ADD
+  appendAction,
   keepEmptyValue: false,
 })

@@ -5,10 +5,10 @@ import type { LoginRequest, LoginResponse } from '@instatunnel/proto/auth/v1/aut
 import { z } from 'zod'
 import { emailField, emailKey } from '../domain/account.ts'
 import { isNobodysPassword, isPassword } from '../domain/password.ts'
-import { rateLimited } from '../gate.ts'
 import { clientAddressOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
 import { tellLoginFailed } from '../store/outbox.ts'
 import { findUserByEmail, lockUser } from '../store/user-store.ts'
+import { countEmail } from './count-email.ts'
 import type { Deps } from './deps.ts'
 
 // Any password may be tried, of whatever length was allowed once; the bound is against the work of hashing it.
@@ -24,8 +24,7 @@ export const login =
   (deps: Deps): Unary<LoginRequest, LoginResponse> =>
   async (input, call) => {
     const { email, password } = validate(request, input)
-    const rate = deps.windows.take(`login:${emailKey(email)}`, deps.authLimit, deps.now())
-    if (!rate.admitted) throw rateLimited(rate)
+    countEmail(deps, email)
     const found = await findUserByEmail(deps.sql, email)
     const matches = found ? await isPassword(password, found.passwordHash) : await isNobodysPassword(password)
     if (!found || !matches) {

@@ -10,6 +10,7 @@ import { hashPassword } from '../domain/password.ts'
 import { completeSession, sessionFor, writeSession } from '../open-session.ts'
 import { tellRegistered } from '../store/outbox.ts'
 import { insertUser } from '../store/user-store.ts'
+import { countEmail } from './count-email.ts'
 import type { Deps } from './deps.ts'
 
 const request = z.object({ email: emailField, password: passwordField, name: nameField })
@@ -22,6 +23,7 @@ export const register =
   (deps: Deps): Unary<RegisterRequest, RegisterResponse> =>
   async (input, call) => {
     const { email, password, name } = validate(request, input)
+    countEmail(deps, email)
     const passwordHash = await hashPassword(password)
     const now = deps.now()
     const username = usernameFrom(email)

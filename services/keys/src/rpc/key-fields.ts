@@ -1,5 +1,6 @@
 import { isId } from '@instatunnel/kit/id'
 import { nameField } from '@instatunnel/kit/name'
+import { digestField } from '@instatunnel/kit/secret'
 import { hasControls } from '@instatunnel/kit/validate'
 import { z } from 'zod'
 import { metadataFault } from '../domain/metadata.ts'
@@ -79,5 +80,5 @@ export const sessionKeyFields = z.object({
 
 /** The SHA-256 of a secret. */
 export const digestFields = z.object({
-  digest: z.instanceof(Uint8Array).refine((bytes) => bytes.length === 32, 'must be 32 bytes, a SHA-256'),
+  digest: digestField,
 })

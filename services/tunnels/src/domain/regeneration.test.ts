@@ -14,7 +14,7 @@ describe('regenerationsWith', () => {
       expect.objectContaining({
         reason: 'RATE_LIMITED',
         message: "A tunnel's token can be regenerated 3 times an hour; try again later",
-        details: { retryAfterSeconds: 30 * 60 },
+        details: { retryAfterSeconds: 1800, rate: { limit: 3, remaining: 0, resetSeconds: 1800 } },
       }),
     )
     expect(regenerationsWith(at(60), earlier, 3)).toHaveLength(3)
@@ -24,7 +24,7 @@ describe('regenerationsWith', () => {
     expect(() => regenerationsWith(at(30), [at(0), at(10), at(20)], 1)).toThrow(
       expect.objectContaining({
         message: "A tunnel's token can be regenerated once an hour; try again later",
-        details: { retryAfterSeconds: 50 * 60 },
+        details: { retryAfterSeconds: 3000, rate: { limit: 1, remaining: 0, resetSeconds: 3000 } },
       }),
     )
   })

@@ -1,4 +1,4 @@
-import { Refusal } from '@instatunnel/kit/refusal'
+import { rateLimited } from '@instatunnel/kit/rate'
 
 const WINDOW_MS = 60 * 60 * 1000
 
@@ -11,9 +11,8 @@ export function regenerationsWith(now: Date, earlier: readonly Date[], limit: nu
   // Counted from the end: there are more than `limit` where the limit has just been lowered.
   const inTheWay = recent.at(-limit)
   if (recent.length < limit || !inTheWay) return [...recent, now]
-  const retryAfterSeconds = Math.ceil((inTheWay.getTime() + WINDOW_MS - now.getTime()) / 1000)
+  const resetSeconds = Math.ceil((inTheWay.getTime() + WINDOW_MS - now.getTime()) / 1000)
   const times = limit === 1 ? 'once' : `${limit} times`
-  throw new Refusal('RATE_LIMITED', `A tunnel's token can be regenerated ${times} an hour; try again later`, {
-    retryAfterSeconds,
-  })
+  const message = `A tunnel's token can be regenerated ${times} an hour; try again later`
+  throw rateLimited({ limit, remaining: 0, resetSeconds }, message)
 }
