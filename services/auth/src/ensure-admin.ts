@@ -1,9 +1,9 @@
 import { newId } from '@instatunnel/kit/id'
 import { type Sql, violates } from '@instatunnel/kit/postgres'
 import { z } from 'zod'
+import { changeUser } from './change-user.ts'
 import { type Account, emailField, passwordField, usernameFrom } from './domain/account.ts'
 import { hashPassword } from './domain/password.ts'
-import { changeUser } from './store/change-user.ts'
 import { tellRegistered } from './store/outbox.ts'
 import { findUserByEmail, insertUser } from './store/user-store.ts'
 

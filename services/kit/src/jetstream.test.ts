@@ -1,7 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { type Nats, startNats } from '@instatunnel/local/nats'
+import { portOrFree } from '@instatunnel/local/ports'
+import { startProcess } from '@instatunnel/local/process'
+import { serverBinary } from '@instatunnel/local/server-binary'
 import { nanos } from '@nats-io/transport-node'
 import { pino } from 'pino'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -25,7 +30,24 @@ async function ownNats() {
   return { ...(started[0] as Nats), restartOn }
 }
 
-function open(server: { url: string }, seed: string) {
+/** A NATS as others run it: with these lines in its configuration. Resolves with its port. */
+async function foreignNats(configuration: string): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'instatunnel-jetstream-'))
+  const port = await portOrFree(0)
+  const file = join(folder, 'nats.conf')
+  const storage = `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(folder)} }\n`
+  await writeFile(file, storage + configuration)
+  const command = await serverBinary('nats-server')
+  const server = await startProcess({ name: 'nats', command, args: ['--config', file], cwd: folder })
+  onTestFinished(async () => {
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  await expect.poll(() => server.lines().join(), { timeout: 10_000 }).toContain('Server is ready')
+  return port
+}
+
+function open(server: { url: string }, seed?: string) {
   const logged: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
   const nats = connectNats({ url: server.url, seed, name: 'keys', log })
@@ -71,9 +93,23 @@ describe('connectNats', () => {
   it('brings streams of an older configuration up to date', async () => {
     const server = await ownNats()
     const { jsm } = await open(server, server.seeds.keys).ready
-    await jsm.streams.update('INSTATUNNEL', { max_age: nanos(DAY_MS) })
-    await open(server, server.seeds.auth).ready
+    const asAuth = open(server, server.seeds.auth)
+    await (await asAuth.ready).jsm.streams.update('INSTATUNNEL', { max_age: nanos(DAY_MS) })
+    await asAuth.ensureStreams()
     expect((await jsm.streams.info('INSTATUNNEL')).config.max_age).toBe(nanos(7 * DAY_MS))
+    expect(asAuth.logged).toEqual([])
+  })
+
+  it('leaves a stream as it is that it may not change, and says so once', async () => {
+    const server = await ownNats()
+    const { jsm } = await open(server, server.seeds.auth).ready
+    await jsm.streams.update('INSTATUNNEL', { max_age: nanos(DAY_MS) })
+    const asKeys = open(server, server.seeds.keys)
+    await asKeys.ready
+    await asKeys.ensureStreams()
+    expect((await jsm.streams.info('INSTATUNNEL')).config.max_age).toBe(nanos(DAY_MS))
+    expect(asKeys.logged).toHaveLength(1)
+    expect(JSON.parse(asKeys.logged[0] ?? '')).toMatchObject({ level: 40, stream: 'INSTATUNNEL' })
   })
 
   it('connects when NATS comes, however late', async () => {
@@ -123,5 +159,78 @@ describe('connectNats', () => {
     await nats.close()
     await server.start()
     await expect(nats.ready).rejects.toMatchObject({ name: 'AbortError' })
+  })
+
+  describe('a NATS of one’s own', () => {
+    const password = 'p@ss:w/rd#%?'
+    const user = `authorization { user: "me@work", password: ${JSON.stringify(password)} }`
+    const mine = `${encodeURIComponent('me@work')}:${encodeURIComponent(password)}@`
+
+    it('takes the user and password of the URL, and makes the streams', async () => {
+      const nats = open({ url: `nats://${mine}127.0.0.1:${await foreignNats(user)}` })
+      expect((await (await nats.ready).jsm.streams.info('INSTATUNNEL')).config.name).toBe('INSTATUNNEL')
+      expect(nats.logged).toEqual([])
+    })
+
+    it('takes the token of the URL', async () => {
+      const port = await foreignNats('authorization { token: "t0ken" }')
+      expect(await open({ url: `nats://t0ken@127.0.0.1:${port}` }).ready).toHaveProperty('jsm')
+    })
+
+    it('says that a password is wrong, without showing it', async () => {
+      const port = await foreignNats(user)
+      const nats = open({ url: `nats://me%40work:hunter2@127.0.0.1:${port}` })
+      await expect.poll(() => nats.logged.join(''), { timeout: 10_000 }).toMatch(/authorization/i)
+      expect(nats.logged.join('')).not.toContain('hunter2')
+    })
+
+    it('takes the seed where there is one', async () => {
+      const server = await ownNats()
+      const url = server.url.replace('//', '//nobody:hunter2@')
+      expect(await open({ url }, server.seeds.keys).ready).toHaveProperty('jsm')
+    })
+
+    it('speaks TLS to tls://, with those alone whose certificate is vouched for', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'instatunnel-jetstream-'))
+      onTestFinished(() => rm(folder, { recursive: true, force: true }))
+      const [cert, key] = [join(folder, 'nats.crt'), join(folder, 'nats.key')]
+      execFileSync(
+        'openssl',
+        [
+          ...['req', '-x509', '-newkey', 'ed25519', '-nodes', '-days', '1', '-subj', '/CN=nats'],
+          ...['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
+        ],
+        { stdio: 'pipe' },
+      )
+      const tls = `tls { cert_file: ${JSON.stringify(cert)}, key_file: ${JSON.stringify(key)} }`
+      const port = await foreignNats(`${user}\n${tls}`)
+      const nats = open({ url: `tls://${mine}127.0.0.1:${port}` })
+      await expect.poll(() => nats.logged.join(''), { timeout: 10_000 }).toMatch(/self-signed/i)
+      const known = getCACertificates('default')
+      onTestFinished(() => setDefaultCACertificates(known))
+      setDefaultCACertificates([...known, await readFile(cert, 'utf8')])
+      expect((await nats.ready).connection.info?.tls_required).toBe(true)
+    })
+
+    it('sends nothing to a server that asks for no TLS when the URL does', async () => {
+      const nats = open({ url: `tls://${mine}127.0.0.1:${await foreignNats(user)}` })
+      await expect.poll(() => nats.logged.join(''), { timeout: 10_000 }).toMatch(/does not support 'tls'/)
+      await nats.close()
+      await expect(nats.ready).rejects.toThrow()
+    })
+
+    for (const url of ['nats://me:hunter2@:4222', 'https://me:hunter2@host', 'nats://me:hunter2%@host', '']) {
+      it(`refuses ${url.replace('hunter2', '…') || 'nothing'} as a URL, without showing it`, () => {
+        const refusal = (() => {
+          try {
+            open({ url })
+          } catch (error) {
+            return error
+          }
+        })()
+        expect(refusal).toMatchObject({ message: expect.stringContaining('NATS_URL') })
+        expect(JSON.stringify({ ...(refusal as Error) }) + (refusal as Error).stack).not.toContain('hunter2')
+      })
+    }
   })
 })

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import {
   DiscardPolicy,
+  JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
   jetstream,
@@ -8,13 +9,23 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream'
-import { connect, type NatsConnection, nanos, nkeyAuthenticator } from '@nats-io/transport-node'
+import {
+  type ConnectionOptions,
+  connect,
+  type NatsConnection,
+  nanos,
+  nkeyAuthenticator,
+  PermissionViolationError,
+} from '@nats-io/transport-node'
 import type { Logger } from './log.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const MIB = 1024 * 1024
 const REQUEST_MS = 2000
 const RETRY_MS = 250
+
+/** "stream name already in use with a different configuration" */
+const STREAM_IS_OTHERWISE = 10058
 
 /** The streams that events are kept in. No two streams may share a subject, so usage is not under the first's. */
 const STREAMS = [
@@ -37,16 +48,30 @@ export interface Nats {
 
 /** Connects in the background: a service starts and accepts writes while NATS is away. */
 export function connectNats(options: {
+  /** nats://host:port, or tls://host:port, where TLS is a must; with user:password@ or token@ where NATS asks. */
   url: string
+  /** The seed of an nkey; it goes before what the URL says of a user. */
   seed?: string | undefined
   name: string
   log: Logger
 }): Nats {
-  const { log } = options
+  const { url, seed, name, log } = options
+  const server: ConnectionOptions = {
+    ...serverAt(url),
+    ...(seed ? { authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)) } : {}),
+    name,
+  }
+  const leftAsTheyAre = new Set<string>()
+  const ensure = (jsm: JetStreamManager) =>
+    ensureStreams(jsm, (stream) => {
+      if (leftAsTheyAre.has(stream)) return
+      leftAsTheyAre.add(stream)
+      log.warn({ stream }, 'a stream is not as this release makes it, and is left so: another must change it')
+    })
   const closing = new AbortController()
   const { signal } = closing
   const open = async () => {
-    const connection = await untilDone(() => connectOnce(options), {
+    const connection = await untilDone(() => connectOnce(server), {
       signal,
       log,
       told: 'NATS cannot be reached yet',
@@ -54,14 +79,14 @@ export function connectNats(options: {
     if (signal.aborted) await connection.close()
     const js = jetstream(connection, { timeout: REQUEST_MS })
     const jsm = await jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_MS })
-    await untilDone(() => ensureStreams(jsm), { signal, log, told: 'streams are not in place yet' })
+    await untilDone(() => ensure(jsm), { signal, log, told: 'streams are not in place yet' })
     return { connection, js, jsm }
   }
   const ready = open()
   ready.catch(() => {}) // it was closed before it was ready; who waits for it hears so
   return {
     ready,
-    ensureStreams: async () => ensureStreams((await ready).jsm),
+    ensureStreams: async () => ensure((await ready).jsm),
     async close() {
       closing.abort()
       const opened = await Promise.race([ready.catch(() => undefined), setTimeout(100, undefined)])
@@ -70,18 +95,33 @@ export function connectNats(options: {
   }
 }
 
-const connectOnce = ({ url, seed, name }: { url: string; seed?: string | undefined; name: string }) =>
+const connectOnce = (server: ConnectionOptions) =>
   connect({
-    servers: url,
-    name,
+    ...server,
     maxReconnectAttempts: -1,
     reconnectTimeWait: RETRY_MS,
     // A server that does not know us may be told of us; until then it is as good as away.
     ignoreAuthErrorAbort: true,
-    ...(seed ? { authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)) } : {}),
   })
 
-async function ensureStreams(jsm: JetStreamManager): Promise<void> {
+/** What a URL says of a server; the client itself would take no more of it than host and port. Never shows it. */
+function serverAt(url: string): ConnectionOptions {
+  try {
+    const { protocol, host, username, password } = new URL(url)
+    if (!host || !['nats:', 'tls:'].includes(protocol)) throw new Error('of another kind')
+    const [name, secret] = [username, password].map(decodeURIComponent) as [string, string]
+    return {
+      servers: host,
+      ...(secret ? { user: name, pass: secret } : name ? { token: name } : {}),
+      ...(protocol === 'tls:' ? { tls: {} } : {}),
+    }
+  } catch {
+    throw new Error('NATS_URL: must be a nats:// or tls:// URL')
+  }
+}
+
+/** Makes both streams, or brings them up to date; tells of one that NATS does not let us change. */
+async function ensureStreams(jsm: JetStreamManager, told: (stream: string) => void): Promise<void> {
   for (const { name, subjects, days } of STREAMS) {
     const config = {
       subjects,
@@ -93,7 +133,15 @@ async function ensureStreams(jsm: JetStreamManager): Promise<void> {
       // A publisher that was killed between publishing and remembering publishes again: within this, it counts once.
       duplicate_window: nanos(DAY_MS),
     }
-    await jsm.streams.add({ name, ...config }).catch(() => jsm.streams.update(name, config))
+    try {
+      await jsm.streams.add({ name, ...config })
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== STREAM_IS_OTHERWISE) throw error
+      await jsm.streams.update(name, config).catch((refusal) => {
+        if (!(refusal instanceof PermissionViolationError)) throw refusal
+        told(name)
+      })
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isPlan, plansSetting } from './plans.ts'
+import { plansSetting } from './plans.ts'
 
 const standard = {
   free: { tunnels: 3, readFactor: 1, writeFactor: 1 },
@@ -43,11 +43,4 @@ describe('plansSetting', () => {
     expect(success).toBe(false)
     expect(error?.issues[0]?.message).toMatch(/^must be JSON like \{"free":\{"tunnels":5\}\}: ./)
   })
-})
-
-describe('isPlan', () => {
-  it.each(['free', 'pro', 'business'])('knows %s', (text) => expect(isPlan(text)).toBe(true))
-  it.each(['', 'Free', 'gold', 'toString', 'free '])('knows no %j', (text) =>
-    expect(isPlan(text)).toBe(false),
-  )
 })

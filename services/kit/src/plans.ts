@@ -56,9 +56,6 @@ export const plansSetting = z
     return Object.fromEntries(changed) as Plans
   })
 
-/** True for one of the plans. */
-export const isPlan = (text: string): text is Plan => (PLANS as readonly string[]).includes(text)
-
 function jsonOrUndefined(text: string): unknown {
   try {
     return JSON.parse(text)

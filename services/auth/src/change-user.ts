@@ -1,7 +1,7 @@
 import type { ISql, Sql } from '@instatunnel/kit/postgres'
-import type { Account } from '../domain/account.ts'
-import { tellUpdated } from './outbox.ts'
-import { lockUser, type UserChange, updateUser } from './user-store.ts'
+import type { Account } from './domain/account.ts'
+import { tellUpdated } from './store/outbox.ts'
+import { lockUser, type UserChange, updateUser } from './store/user-store.ts'
 
 /**
  * Changes an account under its lock and tells what changed, in one transaction; nothing is written or told where
