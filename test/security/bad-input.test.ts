@@ -240,6 +240,7 @@ async function written() {
         (
           await sql`select id from auth.outbox union all select id from keys.outbox union all select id from tunnels.outbox`
         ).length,
+      { timeout: 5000 },
     )
     .toBe(0)
   const [rows] = await sql`
@@ -571,8 +572,12 @@ describe('the logs', () => {
       await stack.call('GET', '/v1/tunnels', { token: `${secret}0` })
     }
     await stack.call('GET', '/v1/the-last-of-all')
-    await expect.poll(() => logs.some((line) => line.includes('/v1/the-last-of-all'))).toBe(true)
-    await expect.poll(() => logs.some((line) => line.includes('"service":"auth"'))).toBe(true)
+    await expect
+      .poll(() => logs.some((line) => line.includes('/v1/the-last-of-all')), { timeout: 5000 })
+      .toBe(true)
+    await expect
+      .poll(() => logs.some((line) => line.includes('"service":"auth"')), { timeout: 5000 })
+      .toBe(true)
 
     const platform = [
       ...[stack.secrets.authSecret, stack.secrets.tokenSecret],
