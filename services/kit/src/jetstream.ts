@@ -16,6 +16,7 @@ import {
   nanos,
   nkeyAuthenticator,
   PermissionViolationError,
+  type TlsOptions,
 } from '@nats-io/transport-node'
 import type { Logger } from './log.ts'
 
@@ -107,13 +108,14 @@ const connectOnce = (server: ConnectionOptions) =>
 /** What a URL says of a server; the client itself would take no more of it than host and port. Never shows it. */
 function serverAt(url: string): ConnectionOptions {
   try {
-    const { protocol, host, username, password } = new URL(url)
+    const { protocol, host, hostname, username, password } = new URL(url)
     if (!host || !['nats:', 'tls:'].includes(protocol)) throw new Error('of another kind')
     const [name, secret] = [username, password].map(decodeURIComponent) as [string, string]
     return {
       servers: host,
       ...(secret ? { user: name, pass: secret } : name ? { token: name } : {}),
-      ...(protocol === 'tls:' ? { tls: {} } : {}),
+      // The host stands here as well, or the certificate of an address would be compared with "localhost".
+      ...(protocol === 'tls:' ? { tls: { host: hostname.replace(/^\[|\]$/g, '') } as TlsOptions } : {}),
     }
   } catch {
     throw new Error('NATS_URL: must be a nats:// or tls:// URL')
@@ -138,7 +140,7 @@ async function ensureStreams(jsm: JetStreamManager, told: (stream: string) => vo
     } catch (error) {
       if (!(error instanceof JetStreamApiError) || error.code !== STREAM_IS_OTHERWISE) throw error
       await jsm.streams.update(name, config).catch((refusal) => {
-        if (!(refusal instanceof PermissionViolationError)) throw refusal
+        if (!(refusal.cause instanceof PermissionViolationError)) throw refusal
         told(name)
       })
     }
