@@ -28,11 +28,14 @@ const reading = streams.flatMap((stream) => [
   `$JS.FC.${stream}.>`,
 ])
 
-/** Any service may be the first up, so each may make the streams; none may empty or delete one. */
-const making = streams.flatMap((stream) => [
-  `$JS.API.STREAM.CREATE.${stream}`,
-  `$JS.API.STREAM.UPDATE.${stream}`,
-])
+/** Any service may be the first up, so each may make the streams; one that is there, this leaves as it is. */
+const making = streams.map((stream) => `$JS.API.STREAM.CREATE.${stream}`)
+
+/**
+ * Auth alone brings the streams up to date after an upgrade. Whoever may do that can also empty one by its bounds, and
+ * auth is trusted with every account as it is. No one may purge or delete a stream, or a message in it.
+ */
+const changing = streams.map((stream) => `$JS.API.STREAM.UPDATE.${stream}`)
 
 const lookingUp = ['$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.LIST']
 
@@ -51,5 +54,6 @@ export function permissionsOf(user: NatsUser): Permissions {
     const removing = streams.map((stream) => `$JS.API.CONSUMER.DELETE.${stream}.>`)
     return { publish: [...lookingUp, ...reading, ...removing], subscribe }
   }
-  return { publish: [...telling[user], ...lookingUp, ...making, ...reading], subscribe }
+  const managing = user === 'auth' ? [...making, ...changing] : making
+  return { publish: [...telling[user], ...lookingUp, ...managing, ...reading], subscribe }
 }

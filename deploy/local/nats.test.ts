@@ -53,6 +53,7 @@ describe('startNats', () => {
     for (const [user, subject] of [
       ['auth', '$JS.API.STREAM.DELETE.INSTATUNNEL'],
       ['auth', '$JS.API.STREAM.PURGE.INSTATUNNEL'],
+      ['auth', '$JS.API.STREAM.MSG.DELETE.INSTATUNNEL'],
       ['observer', 'instatunnel.events.key.created'],
     ] as const) {
       const connection = await as(user)
@@ -60,6 +61,22 @@ describe('startNats', () => {
       connection.publish(subject)
       expect(await refused).toContain(subject)
     }
+  })
+
+  it('lets keys and tunnels make a stream, but not empty one by its bounds', async () => {
+    const subjects = ['instatunnel.events.usage.>']
+    const asTunnels = await jetstreamManager(await as('tunnels'), { checkAPI: false })
+    await asTunnels.streams.add({ name: 'INSTATUNNEL_USAGE', subjects })
+    const auth = await as('auth')
+    for (let i = 0; i < 3; i++) await jetstream(auth).publish('instatunnel.events.usage.key')
+    for (const user of ['tunnels', 'keys', 'observer'] as const) {
+      const { streams } = await jetstreamManager(await as(user), { checkAPI: false })
+      await expect(streams.update('INSTATUNNEL_USAGE', { max_msgs: 1 })).rejects.toThrow(/permissions/i)
+      await expect(streams.add({ name: 'INSTATUNNEL_USAGE', subjects, max_msgs: 1 })).rejects.toThrow()
+    }
+    const { streams } = await jetstreamManager(auth, { checkAPI: false })
+    expect((await streams.info('INSTATUNNEL_USAGE')).state.messages).toBe(3)
+    await streams.update('INSTATUNNEL_USAGE', { subjects, max_msgs: 100 })
   })
 
   it('keeps streams over a SIGKILL, and seeds where only their owner can read them', async () => {
