@@ -320,11 +320,8 @@ describe('the limits', () => {
     const { email, password } = await started.register()
     const login = (n: number, secret: string, spelled = email) =>
       started.rest({ address: `198.51.100.${n}` }).login({ email: spelled, password: secret })
-    for (
-      let n = 0;
-      n < 2;
-      n++ // its register was the first of three
-    )
+    // Its register was the first of three.
+    for (let n = 0; n < 2; n++)
       expect(await refused(login(n, 'a wrong guess', n % 2 ? email.toUpperCase() : email))).toMatchObject({
         reason: 'LOGIN_FAILED',
       })

@@ -86,6 +86,7 @@ describe('createRemoteGuard', () => {
   it.each([
     [new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key'), 'CREDENTIAL_INVALID'],
     [new Refusal('SCOPE_MISSING', 'Insufficient', { requiredScope: 'keys:manage' }), 'SCOPE_MISSING'],
+    [new Refusal('TUNNEL_TOKEN_CONNECTS_ONLY', 'good for connecting only'), 'TUNNEL_TOKEN_CONNECTS_ONLY'],
     [new Refusal('RATE_LIMITED', 'API rate limit exceeded', { retryAfterSeconds: 7 }), 'RATE_LIMITED'],
   ])("answers with auth's refusal, its words and its details: %s", async (refusal, reason) => {
     const { call } = await guardBefore(() => Promise.reject(refusal))

@@ -53,6 +53,7 @@ describe('readRules', () => {
     ['a scope and internal', { scope: 'any', internal: true }, 'must set one of scope, public and internal'],
     ['an unknown scope', { scope: 'keys:manag' }, `${LIST_KEYS}: "keys:manag" is no scope`],
     ['a pattern of scopes', { scope: 'keys:*' }, `${LIST_KEYS}: "keys:*" is no scope`],
+    ['a scope, and the limit of addresses', { scope: 'any', limit: 'auth' }, '"auth" counts addresses'],
     ['an unknown limit', { scope: 'any', limit: 'connect' }, `${LIST_KEYS}: "connect" is no limit`],
   ])('throws for an rpc with %s, naming the rpc', async (_, rule, message) => {
     const file = await descriptorsWith({ [LIST_KEYS]: rule })

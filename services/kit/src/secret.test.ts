@@ -1,6 +1,6 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { digestOf, masked, peppersSetting, randomAlphanumeric } from './secret.ts'
+import { digestField, digestOf, masked, peppersSetting, randomAlphanumeric } from './secret.ts'
 
 /** Gives the bytes 0 to 255 in turn, for ever. */
 const counter =
@@ -36,6 +36,14 @@ describe('randomAlphanumeric', () => {
 describe('digestOf', () => {
   it('is SHA-256', () => {
     expect(digestOf('it_abc')).toEqual(createHash('sha256').update('it_abc').digest())
+  })
+})
+
+describe('digestField', () => {
+  it('takes 32 bytes, and nothing else', () => {
+    expect(digestField.parse(digestOf('it_abc'))).toEqual(digestOf('it_abc'))
+    for (const wrong of [Buffer.alloc(0), Buffer.alloc(31), Buffer.alloc(33), 'x'.repeat(32), undefined])
+      expect(digestField.safeParse(wrong).success).toBe(false)
   })
 })
 

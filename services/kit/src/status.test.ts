@@ -1,6 +1,7 @@
 import { status as grpc } from '@grpc/grpc-js'
 import { refusedOf } from '@instatunnel/test/refused'
 import { describe, expect, it } from 'vitest'
+import { rateLimited } from './rate.ts'
 import { invalidFields, Refusal, type Refusals } from './refusal.ts'
 import { internalRefusal, refusalFrom, restErrorOf, rowOf, statusOf } from './status.ts'
 
@@ -73,6 +74,25 @@ describe('statusOf', () => {
         retry_after: 7,
         fields,
       },
+    })
+  })
+
+  it('tells the window that did not admit the call, as headers', () => {
+    const refusal = rateLimited({ limit: 10, remaining: 0, resetSeconds: 42 })
+    const { metadata } = statusOf(refusal, refusals)
+    const headers = {
+      'ratelimit-limit': '10',
+      'ratelimit-remaining': '0',
+      'ratelimit-reset': '42',
+      'retry-after': '42',
+    }
+    expect(metadata?.getMap()).toMatchObject(headers)
+    expect(restErrorOf(refusal, 'rate_limited').headers).toEqual(headers)
+    expect(refusedAs(refusal)).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      reason: 'RATE_LIMITED',
+      retryAfterSeconds: 42,
+      body: { error: 'rate_limited', message: 'API rate limit exceeded', code: 4029, retry_after: 42 },
     })
   })
 

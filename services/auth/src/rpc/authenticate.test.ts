@@ -40,6 +40,16 @@ describe('Authenticate', () => {
     })
   })
 
+  it("refuses a tunnel's token, saying what it is good for", async () => {
+    const { id } = await auth.register()
+    const bearer = auth.neighbours.addTunnelToken({ tunnelId: 'tun_1', userId: id })
+    expect(await refused(auth.internal.authenticate({ bearer, method: LIST_KEYS }))).toMatchObject({
+      code: 'PERMISSION_DENIED',
+      reason: 'TUNNEL_TOKEN_CONNECTS_ONLY',
+      message: "A tunnel's token is good for connecting that tunnel only",
+    })
+  })
+
   it('counts against the same limit as calls through the gateway', async () => {
     const { apiKey } = await auth.register()
     const direct = () => auth.internal.authenticate({ bearer: apiKey, method: LIST_KEYS })

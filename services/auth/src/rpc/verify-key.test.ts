@@ -1,6 +1,7 @@
 import { digestOf } from '@instatunnel/kit/secret'
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
+import { invalid } from '../../test/refusals.ts'
 import { startAuth } from '../../test/start-auth.ts'
 
 const auth = await startAuth()
@@ -34,6 +35,18 @@ describe('VerifyKey', () => {
     key.expiresAt = undefined
     expect(await verify(secret, ['tunnels:write'])).toBe('INSUFFICIENT_PERMISSIONS')
     expect(await verify(secret, ['tunnels:read'])).toBe('VALID')
+  })
+
+  it.each([
+    [{ digest: Buffer.alloc(0) }, { field: 'digest', message: 'must be 32 bytes, a SHA-256' }],
+    [{ digest: Buffer.alloc(33) }, { field: 'digest', message: 'must be 32 bytes, a SHA-256' }],
+    [
+      { permissions: Array(33).fill('tunnels:read') },
+      { field: 'permissions', message: 'must be at most 32' },
+    ],
+  ])('refuses %j', async (fields, fault) => {
+    const request = { digest: digestOf('it_0123456789abcdef'), permissions: [], ...fields }
+    expect(await refused(auth.internal.verifyKey(request))).toEqual(invalid(fault))
   })
 
   it.each([
