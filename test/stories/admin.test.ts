@@ -1,4 +1,5 @@
-import { anId, aTime, expectJsonHeaders } from '@instatunnel/test/shapes'
+import { aField, expectCountedError, expectScopeMissing, expectUnauthorized } from '@instatunnel/test/errors'
+import { anId, aTime, expectAnswer } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -18,24 +19,36 @@ afterAll(() => stack.stop())
 const register = async (email: string) =>
   (await stack.call('POST', '/v1/auth/register', { body: { email, password: 'correct horse battery' } })).body
 
+const list = (query = '') => stack.call('GET', `/v1/admin/users${query}`, { token })
+const patch = (id: string, body: object) => stack.call('PATCH', `/v1/admin/users/${id}`, { token, body })
+
+const shownAdmin = {
+  id: anId('user_'),
+  email: admin.email,
+  name: '',
+  username: 'root',
+  plan: 'business',
+  role: 'admin',
+  created_at: aTime,
+}
+
 describe('administration', () => {
   it('lists accounts, newest first, or the one with an e-mail', async () => {
-    const { user } = await register('Linus@Example.com')
-    const listed = await stack.call('GET', '/v1/admin/users', { token })
-    expect(listed.status).toBe(200)
-    expectJsonHeaders(listed)
-    expect(listed.body.users[0]).toEqual(user)
-    expect(listed.body.users.at(-1)).toEqual({
-      id: anId('user_'),
-      email: admin.email,
-      name: '',
-      username: 'root',
-      plan: 'business',
-      role: 'admin',
-      created_at: aTime,
-    })
-    const found = await stack.call('GET', '/v1/admin/users?email=linus@example.com', { token })
-    expect(found.body).toEqual({ users: [user], next_page_token: '' })
+    const { user: first } = await register('ada@example.com')
+    const { user: last } = await register('Linus@Example.com')
+    const shown = { ...shownAdmin, email: 'Linus@Example.com', username: 'linus', plan: 'free', role: 'user' }
+    expect(last).toEqual(shown)
+    expectAnswer(await list(), { users: [last, first, shownAdmin], next_page_token: '' })
+    expectAnswer(await list('?email=linus@example.com'), { users: [last], next_page_token: '' })
+    expectAnswer(await list('?email=nobody@example.com'), { users: [], next_page_token: '' })
+
+    const page = await list('?page_size=2')
+    const pageToken = page.body.next_page_token
+    expectAnswer(page, { users: [last, first], next_page_token: expect.stringMatching(/^[\w-]+$/) })
+    const rest = await list(`?page_size=2&page_token=${pageToken}`)
+    expectAnswer(rest, { users: [shownAdmin], next_page_token: '' })
+    const fault = aField('page_token', 'must be the next_page_token of the page before')
+    expectCountedError(await list('?page_token=x'), 'validation_error', fault)
   })
 
   it('sets a plan, in force with the next call', async () => {
@@ -43,48 +56,57 @@ describe('administration', () => {
     const create = () => stack.call('POST', '/v1/tunnels', { token: key, body: { name: 'T', local_port: 1 } })
     for (let i = 0; i < 3; i++) await create()
     expect((await create()).status).toBe(403)
-    const answer = await stack.call('PATCH', `/v1/admin/users/${user.id}`, { token, body: { plan: 'pro' } })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer)
-    expect(answer.body).toEqual({ ...user, plan: 'pro' })
+    expectAnswer(await patch(user.id, { plan: 'pro' }), { ...user, plan: 'pro' })
     expect((await create()).status).toBe(200)
+  })
+
+  it('sets exactly what update_mask names, absent ones back to free and user', async () => {
+    const { user } = await register('masked@example.com')
+    expectAnswer(await patch(user.id, { plan: 'pro', role: 'admin' }), {
+      ...user,
+      plan: 'pro',
+      role: 'admin',
+    })
+    expectAnswer(await patch(user.id, { plan: 'business', update_mask: 'role' }), { ...user, plan: 'pro' })
+    const fault = aField('update_mask', '"email" cannot be updated; name some of plan, role')
+    expectCountedError(await patch(user.id, { update_mask: 'email' }), 'validation_error', fault)
   })
 
   it('sets a role: what an admin could make, one who is no admin any more cannot use', async () => {
     const { user, token: session } = await register('deputy@example.com')
-    await stack.call('PATCH', `/v1/admin/users/${user.id}`, { token, body: { role: 'admin' } })
+    expectAnswer(await patch(user.id, { role: 'admin' }), { ...user, role: 'admin' })
     const body = { name: 'Root', permissions: ['users:manage'] }
     const { key } = (await stack.call('POST', '/v1/auth/keys', { token: session, body })).body
     expect((await stack.call('GET', '/v1/admin/users', { token: key })).status).toBe(200)
-    await stack.call('PATCH', `/v1/admin/users/${user.id}`, { token, body: { role: 'user' } })
-    const refused = await stack.call('GET', '/v1/admin/users', { token: key })
-    expect(refused.status).toBe(403)
-    expect(refused.body).toMatchObject({ error: 'forbidden', required_scope: 'users:manage' })
+    expectAnswer(await patch(user.id, { role: 'user' }), user)
+    expectScopeMissing(await stack.call('GET', '/v1/admin/users', { token: key }), 'users:manage')
   })
 
-  it('refuses users, unknown accounts, unknown plans and the last admin’s demotion', async () => {
-    const { token: session } = await register('nobody@example.com')
-    expect((await stack.call('GET', '/v1/admin/users', { token: session })).status).toBe(403)
-    const unknown = await stack.call('PATCH', '/v1/admin/users/user_x', { token, body: { plan: 'pro' } })
-    expect(unknown.status).toBe(404)
-    expect(unknown.body).toEqual({ error: 'not_found', message: 'There is no such account', code: 4004 })
-    const { users } = (await stack.call('GET', `/v1/admin/users?email=${admin.email}`, { token })).body
-    const path = `/v1/admin/users/${users[0].id}`
-    const plan = await stack.call('PATCH', path, { token, body: { plan: 'gold' } })
-    expect(plan.status).toBe(400)
-    expect(plan.body).toEqual({
-      error: 'validation_error',
-      message: 'plan: must be free, pro or business',
-      code: 4000,
-      fields: [{ field: 'plan', message: 'must be free, pro or business' }],
-    })
-    const last = await stack.call('PATCH', path, { token, body: { role: 'user' } })
-    expect(last.status).toBe(409)
-    expect(last.body).toEqual({
-      error: 'conflict',
+  it('is nothing for users, nor for those without a credential', async () => {
+    const { user, token: session } = await register('nobody@example.com')
+    const calls = [
+      ['GET', '/v1/admin/users'],
+      ['PATCH', `/v1/admin/users/${user.id}`],
+    ] as const
+    for (const [method, path] of calls) {
+      expectScopeMissing(await stack.call(method, path, { token: session }), 'users:manage')
+      expectUnauthorized(await stack.call(method, path))
+    }
+  })
+
+  it('refuses unknown accounts, unknown plans and roles, and the last admin’s demotion', async () => {
+    const unknown = await patch('user_x', { plan: 'pro' })
+    expectCountedError(unknown, 'not_found', { message: 'There is no such account' })
+    const { users } = (await list(`?email=${admin.email}`)).body
+    const [{ id }] = users
+    const plan = aField('plan', 'must be free, pro or business')
+    expectCountedError(await patch(id, { plan: 'gold' }), 'validation_error', plan)
+    const role = aField('role', 'must be user or admin')
+    expectCountedError(await patch(id, { role: 'root' }), 'validation_error', role)
+    expectCountedError(await patch(id, { role: 'user' }), 'conflict', {
       message: 'This is the last admin; make another one first',
-      code: 4010,
       fields: [{ field: 'role', message: 'is the last admin' }],
     })
+    expectAnswer(await list(`?email=${admin.email}`), { users, next_page_token: '' })
   })
 })

@@ -1,4 +1,5 @@
-import { aKey, anId, aTime, expectJsonHeaders, expectRate } from '@instatunnel/test/shapes'
+import { aField, expectCountedError, expectScopeMissing, expectUnauthorized } from '@instatunnel/test/errors'
+import { aKey, anId, aTime, expectAnswer, expectRate } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -19,6 +20,30 @@ afterAll(() => stack.stop())
 
 const create = async (body: object) => (await stack.call('POST', '/v1/auth/keys', { token, body })).body
 
+/** Somebody with no keys but their session's. */
+async function newcomer() {
+  const body = { email: `newcomer.${++people}@example.com`, password: 'correct horse battery' }
+  return (await stack.call('POST', '/v1/auth/register', { body })).body
+}
+let people = 0
+
+const USER_SCOPES = [
+  'account:read',
+  'account:write',
+  'alerts:read',
+  'alerts:write',
+  'analytics:read',
+  'billing:read',
+  'keys:manage',
+  'logs:read',
+  'tunnels:delete',
+  'tunnels:read',
+  'tunnels:stats',
+  'tunnels:write',
+]
+
+const aTimeOrNone = expect.toBeOneOf([aTime, undefined])
+
 const shownKey = (secret: string, fields: object) => ({
   id: anId('key_'),
   key: `it_***...${secret.slice(-3)}`,
@@ -38,25 +63,13 @@ describe('POST /v1/auth/keys', () => {
   it('makes a key with the permissions asked for and shows its secret once', async () => {
     const body = { name: 'CI/CD Key', permissions: ['tunnels:read'] }
     const answer = await stack.call('POST', '/v1/auth/keys', { token, body })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer)
-    expectRate(answer)
-    const { key } = answer.body
-    expect(answer.body).toEqual({
-      api_key: shownKey(key, { name: 'CI/CD Key', permissions: ['tunnels:read'] }),
-      key: aKey,
-    })
+    expectAnswer(answer, { api_key: shownKey(answer.body.key, body), key: aKey })
   })
 
   it('answers at /v1/api-keys too, as Expose documents, with all of the owner’s permissions', async () => {
     const answer = await stack.call('POST', '/v1/api-keys', { token, body: { name: 'MacBook Pro' } })
-    expect(answer.status).toBe(200)
-    expect(answer.body.key).toEqual(aKey)
-    expect(answer.body.api_key).toMatchObject({
-      name: 'MacBook Pro',
-      key_prefix: answer.body.key.slice(0, 5),
-    })
-    expect(answer.body.api_key.permissions).toHaveLength(12)
+    const fields = { name: 'MacBook Pro', permissions: USER_SCOPES }
+    expectAnswer(answer, { api_key: shownKey(answer.body.key, fields), key: aKey })
   })
 
   it('takes better-auth’s fields, camelCase too', async () => {
@@ -64,19 +77,19 @@ describe('POST /v1/auth/keys', () => {
     const body = { name: 'Deploy', prefix: 'acme_', expiresIn: 3600, metadata }
     const answer = await stack.call('POST', '/v1/auth/keys', { token, body })
     const { key, api_key } = answer.body
-    expect(key).toMatch(/^acme_[0-9A-Za-z]{32}$/)
-    expect(api_key).toEqual(
-      shownKey(key, {
+    expectAnswer(answer, {
+      api_key: shownKey(key, {
         name: 'Deploy',
         key: `acme_***...${key.slice(-3)}`,
         prefix: 'acme_',
         start: key.slice(0, 6),
         key_prefix: key.slice(0, 6),
-        permissions: expect.any(Array),
+        permissions: USER_SCOPES,
         metadata,
         expires_at: aTime,
       }),
-    )
+      key: expect.stringMatching(/^acme_[0-9A-Za-z]{32}$/),
+    })
     expect(new Date(api_key.expires_at).getTime() - new Date(api_key.created_at).getTime()).toBe(3_600_000)
     expect((await stack.call('GET', '/v1/tunnels', { token: key })).status).toBe(200)
   })
@@ -84,67 +97,114 @@ describe('POST /v1/auth/keys', () => {
   it('refuses a permission that the creator lacks, and makes nothing', async () => {
     const body = { name: 'Root', permissions: ['tunnels:read', 'admin:read'] }
     const answer = await stack.call('POST', '/v1/auth/keys', { token, body })
-    expect(answer.status).toBe(403)
-    expect(answer.body).toEqual({
-      error: 'forbidden',
-      message: 'Insufficient permissions for this operation',
-      code: 4003,
-      required_scope: 'admin:read',
-    })
+    expectScopeMissing(answer, 'admin:read')
+    expectRate(answer)
     const listed = await stack.call('GET', '/v1/auth/keys', { token })
     expect(listed.body.keys.map(({ name }: { name: string }) => name)).not.toContain('Root')
+  })
+
+  it('names the field that is not acceptable', async () => {
+    const [lifetime, prefix] = [
+      'must be from 1 to 315360000 seconds (ten years)',
+      "must be 1 to 32 of A-Z, a-z, 0-9, '_' and '-'",
+    ]
+    const answers: [object, string, string][] = [
+      [{ name: '' }, 'name', 'must be 1 to 100 characters'],
+      [{ name: 'A', expires_in: 0 }, 'expires_in', lifetime],
+      [{ name: 'A', prefix: 'a b' }, 'prefix', prefix],
+      [
+        { name: 'A', permissions: ['everything'] },
+        'permissions[0]',
+        'is not a scope, nor a pattern that matches one',
+      ],
+    ]
+    for (const [body, field, message] of answers) {
+      const answer = await stack.call('POST', '/v1/auth/keys', { token, body })
+      expectCountedError(answer, 'validation_error', aField(field, message))
+    }
+  })
+
+  it('refuses a call without a credential, at either path', async () => {
+    for (const path of ['/v1/auth/keys', '/v1/api-keys'])
+      expectUnauthorized(await stack.call('POST', path, { body: { name: 'Nobody’s' } }))
+  })
+
+  it('refuses a key that may not make keys', async () => {
+    const { key } = await create({ name: 'Reader', permissions: ['tunnels:read'] })
+    for (const path of ['/v1/auth/keys', '/v1/api-keys']) {
+      const answer = await stack.call('POST', path, { token: key, body: { name: 'More' } })
+      expectScopeMissing(answer, 'keys:manage')
+    }
   })
 })
 
 describe('GET /v1/auth/keys and GET /v1/auth/keys/{id}', () => {
   it('show keys masked, with when they were last used', async () => {
     const observer = await stack.observe()
-    const { key, api_key } = await create({
-      name: 'Production Key',
-      permissions: ['tunnels:read', 'tunnels:write'],
-    })
+    const { token, user, api_key: secret } = await newcomer()
+    const body = { name: 'Production Key', permissions: ['tunnels:read', 'tunnels:write'] }
+    const { key, api_key } = (await stack.call('POST', '/v1/auth/keys', { token, body })).body
     await stack.call('GET', '/v1/tunnels', { token: key })
     await observer.event(
       ({ subject, data }) => subject.endsWith('usage.key') && JSON.stringify(data).includes(api_key.id),
     )
     const used = await eventually(async () => {
-      const { body } = await stack.call('GET', `/v1/auth/keys/${api_key.id}`, { token })
-      return body.last_used ? body : undefined
+      const answer = await stack.call('GET', `/v1/auth/keys/${api_key.id}`, { token })
+      return answer.body.last_used ? answer : undefined
     })
-    expect(used).toEqual({
-      ...api_key,
-      last_used: aTime,
-      last_used_at: used.last_used,
-      last_request: used.last_used,
-      request_count: 1,
-    })
+    const { last_used } = used.body
+    const last = { last_used: aTime, last_used_at: last_used, last_request: last_used }
+    expectAnswer(used, { ...api_key, ...last, request_count: 1 })
+    const session = { session_id: anId('ses_'), name: 'Session key', permissions: USER_SCOPES }
     const listed = await stack.call('GET', '/v1/auth/keys', { token })
-    expect(listed.status).toBe(200)
-    expectJsonHeaders(listed)
-    expect(listed.body.keys).toContainEqual(used)
-    expect(listed.body.next_page_token).toBe('')
+    expectAnswer(listed, {
+      keys: [used.body, shownKey(secret, { ...session, user_id: user.id })],
+      next_page_token: '',
+    })
     expect(listed.text).not.toContain(key)
   })
 
+  it('do not know a key that is not there, or another user’s', async () => {
+    const { api_key } = await create({ name: 'Mine' })
+    const { token: other } = await newcomer()
+    for (const id of ['key_1', api_key.id]) {
+      const answer = await stack.call('GET', `/v1/auth/keys/${id}`, { token: other })
+      expectCountedError(answer, 'not_found', { message: 'API key not found' })
+    }
+  })
+
+  it('refuse a call without a credential, and a key that may not', async () => {
+    const { key, api_key } = await create({ name: 'Reader', permissions: ['tunnels:read'] })
+    for (const path of ['/v1/auth/keys', `/v1/auth/keys/${api_key.id}`]) {
+      expectUnauthorized(await stack.call('GET', path))
+      expectScopeMissing(await stack.call('GET', path, { token: key }), 'keys:manage')
+    }
+  })
+
+  it('refuse a page_token that is none of ours', async () => {
+    const answer = await stack.call('GET', '/v1/auth/keys?page_token=x', { token })
+    const fault = aField('page_token', 'must be the next_page_token of the page before')
+    expectCountedError(answer, 'validation_error', fault)
+  })
+
   it('page through keys, newest first', async () => {
-    const { token: own } = (
-      await stack.call('POST', '/v1/auth/register', {
-        body: { email: 'pages@example.com', password: 'correct horse battery' },
-      })
-    ).body
+    const { token: own } = await newcomer()
+    const made = []
     for (const name of ['a', 'b', 'c', 'd'])
-      await stack.call('POST', '/v1/auth/keys', { token: own, body: { name } })
-    const names: string[] = []
-    let pageToken = ''
-    do {
-      const page = await stack.call('GET', `/v1/auth/keys?page_size=2&page_token=${pageToken}`, {
-        token: own,
-      })
-      names.push(...page.body.keys.map(({ name }: { name: string }) => name))
-      pageToken = page.body.next_page_token
-    } while (pageToken !== '')
-    expect(names.slice(0, 4)).toEqual(['d', 'c', 'b', 'a'])
-    expect(names).toHaveLength(5) // the session's own key is the oldest
+      made.unshift((await stack.call('POST', '/v1/auth/keys', { token: own, body: { name } })).body.api_key)
+    const whole = await stack.call('GET', '/v1/auth/keys', { token: own })
+    const { keys } = whole.body
+    expectAnswer(whole, { keys: [...made, keys[4]], next_page_token: '' }) // the session's own is the oldest
+    expect(keys[4].name).toBe('Session key')
+
+    const page = (query: string) => stack.call('GET', `/v1/auth/keys?page_size=2${query}`, { token: own })
+    const next = ({ body }: { body: { next_page_token: string } }) => `&page_token=${body.next_page_token}`
+    const aPageToken = expect.stringMatching(/^[\w-]+$/)
+    const first = await page('')
+    expectAnswer(first, { keys: keys.slice(0, 2), next_page_token: aPageToken })
+    const second = await page(next(first))
+    expectAnswer(second, { keys: keys.slice(2, 4), next_page_token: aPageToken })
+    expectAnswer(await page(next(second)), { keys: keys.slice(4), next_page_token: '' })
   })
 })
 
@@ -153,11 +213,10 @@ describe('PATCH /v1/auth/keys/{id}', () => {
     const { key, api_key } = await create({ name: 'Old', permissions: ['tunnels:read'], metadata: { a: 1 } })
     const path = `/v1/auth/keys/${api_key.id}`
     const disabled = await stack.call('PATCH', path, { token, body: { name: 'New', enabled: false } })
-    expect(disabled.status).toBe(200)
-    expectJsonHeaders(disabled)
-    expect(disabled.body).toEqual({ ...api_key, name: 'New', enabled: false, updated_at: aTime })
-    expect((await stack.call('GET', '/v1/tunnels', { token: key })).status).toBe(401)
-    await stack.call('PATCH', path, { token, body: { enabled: true } })
+    const changed = { ...api_key, name: 'New', updated_at: aTime }
+    expectAnswer(disabled, { ...changed, enabled: false })
+    expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
+    expectAnswer(await stack.call('PATCH', path, { token, body: { enabled: true } }), changed)
     expect((await stack.call('GET', '/v1/tunnels', { token: key })).status).toBe(200)
   })
 
@@ -170,9 +229,8 @@ describe('PATCH /v1/auth/keys/{id}', () => {
     })
     const path = `/v1/auth/keys/${api_key.id}?update_mask=metadata,expires_in`
     const answer = await stack.call('PATCH', path, { token, body: { name: 'Ignored' } })
-    expect(answer.status).toBe(200)
     const { expires_at: _, ...rest } = api_key
-    expect(answer.body).toEqual({ ...rest, metadata: {}, updated_at: aTime })
+    expectAnswer(answer, { ...rest, metadata: {}, updated_at: aTime })
   })
 
   it('refuses permissions that the caller lacks', async () => {
@@ -182,8 +240,31 @@ describe('PATCH /v1/auth/keys/{id}', () => {
       token: narrow,
       body: { name: 'Mine now' },
     })
-    expect(answer.status).toBe(403)
-    expect(answer.body).toMatchObject({ error: 'forbidden', required_scope: 'account:read' })
+    expectScopeMissing(answer, 'account:read')
+    expectRate(answer)
+  })
+
+  it('changes a session’s key with its session only', async () => {
+    const { token: own } = await newcomer()
+    const [{ id }] = (await stack.call('GET', '/v1/auth/keys', { token: own })).body.keys
+    const answer = await stack.call('PATCH', `/v1/auth/keys/${id}`, { token: own, body: { name: 'Mine' } })
+    const message = 'This key belongs to a session and changes with it only'
+    expectCountedError(answer, 'conflict', { message })
+  })
+
+  it('refuses a field that is not acceptable, a mask that names no field, and a key that is not there', async () => {
+    const { api_key } = await create({ name: 'Kept' })
+    const patch = (body: object, id = api_key.id) =>
+      stack.call('PATCH', `/v1/auth/keys/${id}`, { token, body })
+    const lifetime = aField('expires_in', 'must be from 1 to 315360000 seconds (ten years)')
+    expectCountedError(await patch({ expires_in: -1 }), 'validation_error', lifetime)
+    const mask = aField(
+      'update_mask',
+      '"prefix" cannot be updated; name some of name, permissions, enabled, metadata, expires_in',
+    )
+    expectCountedError(await patch({ update_mask: 'prefix' }), 'validation_error', mask)
+    expectCountedError(await patch({}, 'key_1'), 'not_found', { message: 'API key not found' })
+    expect((await stack.call('GET', `/v1/auth/keys/${api_key.id}`, { token })).body).toEqual(api_key)
   })
 })
 
@@ -191,13 +272,25 @@ describe('DELETE /v1/auth/keys/{id}', () => {
   it('revokes the key at once, for ever', async () => {
     const { key, api_key } = await create({ name: 'Leaked' })
     const answer = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}?reason=leaked`, { token })
-    expect(answer.status).toBe(200)
-    expectJsonHeaders(answer)
-    expect(answer.body).toEqual({ success: true })
-    expect((await stack.call('GET', '/v1/tunnels', { token: key })).status).toBe(401)
+    expectAnswer(answer, { success: true })
+    expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
     const again = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}`, { token })
-    expect(again.status).toBe(404)
-    expect(again.body).toMatchObject({ error: 'not_found', code: 4004 })
+    expectCountedError(again, 'not_found', { message: 'API key not found' })
+  })
+
+  it('refuses a key that may do more than the caller', async () => {
+    const { api_key } = await create({ name: 'Wide' })
+    const { key: narrow } = await create({ name: 'Narrow', permissions: ['keys:manage'] })
+    const answer = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}`, { token: narrow })
+    expectScopeMissing(answer, 'account:read')
+    expectRate(answer)
+  })
+
+  it('refuses a reason that is too long', async () => {
+    const { api_key } = await create({ name: 'Kept' })
+    const path = `/v1/auth/keys/${api_key.id}?reason=${'x'.repeat(201)}`
+    const answer = await stack.call('DELETE', path, { token })
+    expectCountedError(answer, 'validation_error', aField('reason', 'must be at most 200 characters'))
   })
 })
 
@@ -207,44 +300,60 @@ describe('POST /v1/auth/keys/verify', () => {
 
   it('tells whether a key works, and why not', async () => {
     const { key, api_key } = await create({ name: 'Checked', permissions: ['tunnels:read'] })
-    const valid = await verify(key, ['tunnels:read'])
-    expect(valid.status).toBe(200)
-    expectJsonHeaders(valid)
-    expect(valid.body).toEqual({ valid: true, code: 'VALID', api_key })
+    const path = `/v1/auth/keys/${api_key.id}`
+    const lacking = await verify(key, ['tunnels:read', 'tunnels:write'])
+    expectAnswer(lacking, { valid: false, code: 'INSUFFICIENT_PERMISSIONS', api_key })
 
-    const { body: lacking } = await verify(key, ['tunnels:read', 'tunnels:write'])
-    expect(lacking).toMatchObject({
-      valid: false,
-      code: 'INSUFFICIENT_PERMISSIONS',
-      api_key: { id: api_key.id },
+    const disabled = { ...api_key, enabled: false, updated_at: aTime }
+    await stack.call('PATCH', path, { token, body: { enabled: false } })
+    expectAnswer(await verify(key), { valid: false, code: 'DISABLED', api_key: disabled })
+
+    const enabled = { ...disabled, enabled: true }
+    await stack.call('PATCH', path, { token, body: { enabled: true } })
+    expectAnswer(await verify(key, ['tunnels:read']), { valid: true, code: 'VALID', api_key: enabled })
+
+    await stack.call('DELETE', path, { token })
+    expectAnswer(await verify(key), { valid: false, code: 'NOT_FOUND' })
+  })
+
+  it('counts as a use where the key works', async () => {
+    const { key, api_key } = await create({ name: 'Used' })
+    await verify(key)
+    const used = await eventually(async () => {
+      const { body } = await stack.call('GET', `/v1/auth/keys/${api_key.id}`, { token })
+      return body.request_count === 0 ? undefined : body
     })
+    const { last_used } = used
+    const last = { last_used: aTime, last_used_at: last_used, last_request: last_used }
+    expect(used).toEqual({ ...api_key, ...last, request_count: 1 })
+  })
 
-    await stack.call('PATCH', `/v1/auth/keys/${api_key.id}`, { token, body: { enabled: false } })
-    expect((await verify(key)).body).toMatchObject({
-      valid: false,
-      code: 'DISABLED',
-      api_key: { enabled: false },
-    })
-
-    await stack.call('DELETE', `/v1/auth/keys/${api_key.id}`, { token })
-    expect((await verify(key)).body).toEqual({ valid: false, code: 'NOT_FOUND' })
+  it('refuses what is no scope, a call without a credential, and a key that may not', async () => {
+    const { key } = await create({ name: 'Reader', permissions: ['tunnels:read'] })
+    const fault = aField('permissions[0]', 'is not a scope, nor a pattern that matches one')
+    expectCountedError(await verify(key, ['everything']), 'validation_error', fault)
+    expectUnauthorized(await stack.call('POST', '/v1/auth/keys/verify', { body: { key } }))
+    const answer = await stack.call('POST', '/v1/auth/keys/verify', { token: key, body: { key } })
+    expectScopeMissing(answer, 'keys:manage')
   })
 
   it('answers EXPIRED once the key has expired, to the second', async () => {
     const { key, api_key } = await create({ name: 'Brief', expires_in: 1 })
-    const code = await eventually(async () => {
-      const { body } = await verify(key)
-      return body.code === 'VALID' ? undefined : body.code
+    const answer = await eventually(async () => {
+      const answer = await verify(key)
+      return answer.body.code === 'VALID' ? undefined : answer
     })
-    expect(code).toBe('EXPIRED')
     expect(Date.now()).toBeGreaterThanOrEqual(new Date(api_key.expires_at).getTime())
-    expect((await stack.call('GET', '/v1/tunnels', { token: key })).status).toBe(401)
+    // How often it was used before, and when, is told a moment later.
+    const used = ['last_used', 'last_used_at', 'last_request'].map((name) => [name, aTimeOrNone])
+    const shown = { ...api_key, ...Object.fromEntries(used), request_count: expect.any(Number) }
+    expectAnswer(answer, { valid: false, code: 'EXPIRED', api_key: shown })
+    expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
   })
 
   it('knows nothing of another user’s key', async () => {
-    const body = { email: 'eve@example.com', password: 'correct horse battery' }
-    const eve = (await stack.call('POST', '/v1/auth/register', { body })).body
-    expect((await verify(eve.api_key)).body).toEqual({ valid: false, code: 'NOT_FOUND' })
+    const eve = await newcomer()
+    expectAnswer(await verify(eve.api_key), { valid: false, code: 'NOT_FOUND' })
   })
 })
 
