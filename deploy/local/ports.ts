@@ -15,6 +15,7 @@ export async function portOrFree(port: number): Promise<number> {
     handedOut.add(candidate)
     if (await isFree(candidate)) return candidate
   }
+  handedOut.add(port)
   return port
 }
 

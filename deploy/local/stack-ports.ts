@@ -11,25 +11,43 @@ export interface StackPorts {
   services: Record<ServiceName, number[]>
 }
 
-/** Chooses the ports before anything is started; stops with the settings whose ports are taken. */
+/** Chooses the ports before anything is started; stops with the settings whose ports are taken, or are one. */
 export async function choosePorts(config: Config): Promise<StackPorts> {
-  const taken: string[] = []
-  const choose = async (setting: string, port: number, wanted = true) => {
-    if (wanted && port !== 0 && !(await isFree(port))) taken.push(`${setting} (${port})`)
-    return portOrFree(port)
-  }
-  const ports: StackPorts = {
-    gateway: await choose('INSTATUNNEL_PORT', config.gatewayPort),
-    nats: await choose('INSTATUNNEL_NATS_PORT', config.natsPort, !config.natsUrl),
-    postgres: await choose('INSTATUNNEL_POSTGRES_PORT', config.postgresPort, !config.databaseUrl),
-    services: { auth: [], keys: [], tunnels: [] },
-  }
+  const wanted: [setting: string, port: number][] = [
+    ['INSTATUNNEL_PORT', config.gatewayPort],
+    ...serviceNames.map((name): [string, number] => [
+      `INSTATUNNEL_${name.toUpperCase()}_PORT`,
+      config.servicePorts[name],
+    ]),
+    ['INSTATUNNEL_NATS_PORT', config.natsUrl ? 0 : config.natsPort],
+    ['INSTATUNNEL_POSTGRES_PORT', config.databaseUrl ? 0 : config.postgresPort],
+  ]
+  await refuseUnusable(wanted.filter(([, port]) => port !== 0))
+
+  const chosen = new Map<string, number>()
+  for (const [setting, port] of wanted) chosen.set(setting, await portOrFree(port))
+  const portOf = (setting: string) => chosen.get(setting) as number
+  const services: StackPorts['services'] = { auth: [], keys: [], tunnels: [] }
   for (const name of serviceNames) {
-    ports.services[name].push(
-      await choose(`INSTATUNNEL_${name.toUpperCase()}_PORT`, config.servicePorts[name]),
-    )
-    while (ports.services[name].length < config.replicas) ports.services[name].push(await portOrFree(0))
+    services[name].push(portOf(`INSTATUNNEL_${name.toUpperCase()}_PORT`))
+    while (services[name].length < config.replicas) services[name].push(await portOrFree(0))
   }
-  if (taken.length === 0) return ports
-  throw new Error(`Already in use: ${taken.join(', ')}. Name other ports, or 0 for any free one.`)
+  return {
+    gateway: portOf('INSTATUNNEL_PORT'),
+    nats: portOf('INSTATUNNEL_NATS_PORT'),
+    postgres: portOf('INSTATUNNEL_POSTGRES_PORT'),
+    services,
+  }
+}
+
+async function refuseUnusable(named: [setting: string, port: number][]): Promise<void> {
+  const other = 'Name other ports, or 0 for any free one.'
+  for (const [port, settings] of Map.groupBy(named, ([, port]) => port)) {
+    if (settings.length > 1) {
+      throw new Error(`${settings.map(([setting]) => setting).join(' and ')} are one port, ${port}. ${other}`)
+    }
+  }
+  const taken: string[] = []
+  for (const [setting, port] of named) if (!(await isFree(port))) taken.push(`${setting} (${port})`)
+  if (taken.length > 0) throw new Error(`Already in use: ${taken.join(', ')}. ${other}`)
 }
