@@ -23,15 +23,14 @@ export function serviceEnvironment(name: ServiceName, around: ServiceSurrounding
   const own: Record<ServiceName, Record<string, string | undefined>> = {
     auth: {
       AUTH_SECRET: secrets.authSecret,
-      TRUSTED_HOPS: String(config.trustedHops),
       ...passedOn('LIMIT_AUTH_PER_MINUTE', 'LIMIT_READ_PER_MINUTE', 'LIMIT_WRITE_PER_MINUTE'),
-      ...passedOn('INSTATUNNEL_ADMIN_EMAIL', 'INSTATUNNEL_ADMIN_PASSWORD'),
+      ...passedOn('INSTATUNNEL_ADMIN_EMAIL', 'INSTATUNNEL_ADMIN_PASSWORD', 'PLANS'),
     },
     keys: { KEY_PEPPERS: secrets.keyPeppers },
     tunnels: {
       TOKEN_PEPPERS: secrets.tokenPeppers,
       TOKEN_SECRET: secrets.tokenSecret,
-      ...passedOn('LIMIT_REGENERATE_PER_HOUR'),
+      ...passedOn('LIMIT_REGENERATE_PER_HOUR', 'PLANS'),
     },
   }
   const settings: Record<string, string | undefined> = {
@@ -46,7 +45,7 @@ export function serviceEnvironment(name: ServiceName, around: ServiceSurrounding
     TUNNELS_ADDRESS: grpcTarget(around.addresses.tunnels),
     PUBLIC_URL: around.publicUrl,
     DOMAIN: config.domain,
-    ...passedOn('PLANS', 'LOG_LEVEL'),
+    ...passedOn('LOG_LEVEL'),
     ...own[name],
   }
   return Object.fromEntries(
