@@ -6,6 +6,7 @@ import { natsConfig } from './nats-config.ts'
 import { type NatsUser, natsUsers } from './nats-users.ts'
 import { portOrFree } from './ports.ts'
 import { describeExit, type RunningProcess, startProcess } from './process.ts'
+import { recordOf } from './record-of.ts'
 import { serverBinary } from './server-binary.ts'
 
 /** A store of a few gigabytes is read at start. */
@@ -35,7 +36,9 @@ export async function startNats(options: { dataDir: string; port: number }): Pro
   const command = await serverBinary('nats-server')
   const config = join(folder, 'nats.conf')
   const logFile = join(options.dataDir, 'logs/nats.log')
-  const publicKeys = byUser((user) => fromSeed(new TextEncoder().encode(seeds[user])).getPublicKey())
+  const publicKeys = recordOf(natsUsers, (user) =>
+    fromSeed(new TextEncoder().encode(seeds[user])).getPublicKey(),
+  )
   await writeFile(config, natsConfig({ port, storeDir: join(folder, 'jetstream'), publicKeys }), {
     mode: 0o600,
   })
@@ -69,14 +72,7 @@ async function seedsOf(dataDir: string): Promise<Record<NatsUser, string>> {
       keptSecret(dataDir, `nats-${user}.seed`, () => new TextDecoder().decode(createUser().getSeed())),
     ),
   )
-  return byUser((_, index) => seeds[index] as string)
-}
-
-function byUser(value: (user: NatsUser, index: number) => string): Record<NatsUser, string> {
-  return Object.fromEntries(natsUsers.map((user, index) => [user, value(user, index)])) as Record<
-    NatsUser,
-    string
-  >
+  return recordOf(natsUsers, (_, index) => seeds[index] as string)
 }
 
 function ready(server: RunningProcess): Promise<void> {

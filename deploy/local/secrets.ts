@@ -1,5 +1,6 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { keptSecret } from './kept-secret.ts'
+import { recordOf } from './record-of.ts'
 import { type ServiceName, serviceNames } from './service-names.ts'
 
 /** Everything secret that the services are given. */
@@ -26,16 +27,9 @@ export async function openSecrets(dataDir: string): Promise<Secrets> {
     keep('token-secret', random32),
     ...serviceNames.map((name) => keep(`${name}.pem`, ed25519Pem)),
   ])
-  const serviceKeys = byService((_, index) => keys[index] as string)
-  const servicePublicKeys = byService((name) => publicPem(serviceKeys[name]))
+  const serviceKeys = recordOf(serviceNames, (_, index) => keys[index] as string)
+  const servicePublicKeys = recordOf(serviceNames, (name) => publicPem(serviceKeys[name]))
   return { authSecret, keyPeppers, tokenPeppers, tokenSecret, serviceKeys, servicePublicKeys }
-}
-
-function byService(value: (name: ServiceName, index: number) => string): Record<ServiceName, string> {
-  return Object.fromEntries(serviceNames.map((name, index) => [name, value(name, index)])) as Record<
-    ServiceName,
-    string
-  >
 }
 
 function random32(): string {
