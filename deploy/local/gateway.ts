@@ -51,9 +51,9 @@ export async function startGateway(
       for (;;) {
         const status = await healthStatus({ port, domain })
         if (status === 200) return
-        signal?.throwIfAborted()
+        signal?.throwIfAborted() // with its reason
         if (Date.now() > deadline) throw new Error(`GET /healthz answers ${status}, not 200`)
-        await delay(healthPollMs, undefined, { signal })
+        await delay(healthPollMs)
       }
     },
   }

@@ -34,12 +34,14 @@ export async function startService(options: {
   port: number
   env: Record<string, string>
   logDir: string
+  /** Ends the start. */
+  signal?: AbortSignal
 }): Promise<Service> {
   const { name, replica } = options
   const port = await portOrFree(options.port)
   const address = `127.0.0.1:${port}`
   let env: Record<string, string> = { ...options.env, LISTEN: address }
-  const launch = async () => {
+  const launch = async (signal?: AbortSignal) => {
     const running = await startProcess({
       name: replica === 0 ? name : `${name} ${replica + 1}`,
       command: process.execPath,
@@ -48,11 +50,11 @@ export async function startService(options: {
       env,
       logFile: join(options.logDir, `${name}-${replica + 1}.log`),
     })
-    await serving(running)
+    await serving(running, signal)
     return running
   }
 
-  let running = await launch()
+  let running = await launch(options.signal)
   const start = async (more: Record<string, string> = {}) => {
     env = { ...env, ...more }
     running = await launch()
@@ -73,21 +75,28 @@ export async function startService(options: {
   }
 }
 
-/** Resolves at the log line that says that it serves. */
-async function serving(running: RunningProcess): Promise<void> {
+/** Resolves at the log line that says that it serves; one that does not is killed first. */
+async function serving(running: RunningProcess, signal?: AbortSignal): Promise<void> {
   const { name } = running
   await new Promise<void>((resolve, reject) => {
     const fail = (why: string) => {
-      clearTimeout(timer)
+      settled()
       reject(new Error(`${name} ${why}:\n${running.lines().join('\n')}`))
     }
     const timer = setTimeout(() => running.kill().then(() => fail('did not serve in time')), startTimeoutMs)
+    const giveUp = () => running.kill().then(() => fail('was given up'))
     const end = running.onLine((line) => {
       if (!line.startsWith('{') || !line.includes('"msg":"serving"')) return
-      clearTimeout(timer)
-      end()
+      settled()
       resolve()
     })
+    const settled = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', giveUp)
+      end()
+    }
+    if (signal?.aborted) giveUp()
+    else signal?.addEventListener('abort', giveUp, { once: true })
     running.exited.then((exit) => fail(`${describeExit(exit)} before it served`))
   })
 }

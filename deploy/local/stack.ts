@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
@@ -5,7 +6,8 @@ import { openDatabases } from './databases.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { type Nats, startNats } from './nats.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
-import type { RunningProcess } from './process.ts'
+import { describeExit, type RunningProcess } from './process.ts'
+import { recordOf } from './record-of.ts'
 import { openSecrets, type Secrets } from './secrets.ts'
 import { type Service, startService } from './service.ts'
 import { serviceEnvironment } from './service-environment.ts'
@@ -54,12 +56,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 async function open(options: StackOptions, closing: AsyncDisposableStack): Promise<Stack> {
-  const { config, signal, durable } = options
+  const { config, durable } = options
   const { dataDir } = config
-  const stoppable = <T extends { stop(): Promise<unknown> }>(part: T) => {
+  const broken = new AbortController()
+  const signal = AbortSignal.any([broken.signal, ...(options.signal ? [options.signal] : [])])
+  setMaxListeners(0, signal) // each replica that starts
+  /** Stops the part when all is stopped; where it dies before all is up, the start ends with its last words. */
+  const stoppable = <T extends Part>(part: T) => {
     closing.defer(async () => {
       await part.stop()
     })
+    const running = part.process()
+    running.exited.then((exit) =>
+      broken.abort(new Error(`${running.name} ${describeExit(exit)}:\n${running.lines().join('\n')}`)),
+    )
     return part
   }
 
@@ -72,12 +82,12 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
       : startPostgres({ dataDir, port: ports.postgres, durable }).then(stoppable),
     config.natsUrl ? undefined : startNats({ dataDir, port: ports.nats }).then(stoppable),
   ])
-  signal?.throwIfAborted()
+  signal.throwIfAborted()
   const databaseUrls = postgres
     ? await openDatabases({ dataDir, adminUrl: postgres.url })
-    : byService(() => config.databaseUrl as string)
+    : recordOf(serviceNames, () => config.databaseUrl as string)
 
-  const addresses = byService((name) => ports.services[name].map((port) => `127.0.0.1:${port}`))
+  const addresses = recordOf(serviceNames, (name) => ports.services[name].map((port) => `127.0.0.1:${port}`))
   const surroundings = {
     config,
     secrets,
@@ -88,16 +98,20 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     publicUrl: `http://${config.domain}:${ports.gateway}`,
   }
   const logDir = join(dataDir, 'logs')
-  // All at once: they wait for one another where they must.
+  const failed = (error: Error): never => {
+    broken.abort(error)
+    throw signal.reason // the first: the others were given up for it
+  }
+  // All at once: they wait for one another where they must. One that fails ends the wait for the others.
   const services = await all(
     serviceNames.flatMap((name) => {
       const env = { ...serviceEnvironment(name, surroundings), ...options.env?.[name] }
       return ports.services[name].map((port, replica) =>
-        startService({ name, replica, port, env, logDir }).then(stoppable),
+        startService({ name, replica, port, env, logDir, signal }).then(stoppable, failed),
       )
     }),
   )
-  signal?.throwIfAborted()
+  signal.throwIfAborted()
 
   const gateway = stoppable(
     await startGateway({
@@ -109,6 +123,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     }),
   )
   await gateway.healthy(signal)
+  signal.throwIfAborted()
 
   return {
     gateway,
@@ -128,14 +143,15 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
   }
 }
 
+interface Part {
+  process(): RunningProcess
+  stop(): Promise<unknown>
+}
+
 /** Promise.all that waits for every one even when one fails: what came up must be known before it is stopped. */
 async function all<T extends readonly unknown[]>(
   parts: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(parts)
   return Promise.all(parts)
-}
-
-function byService<T>(value: (name: ServiceName) => T): Record<ServiceName, T> {
-  return Object.fromEntries(serviceNames.map((name) => [name, value(name)])) as Record<ServiceName, T>
 }
