@@ -12,6 +12,8 @@ const descriptors = join(repository, 'proto/gen/descriptors.binpb')
 /** Envoy listens once it has asked every replica for its health: a second for each that hangs. */
 const startTimeoutMs = 30_000
 const pollMs = 20
+/** Envoy's main thread answers at once, or hangs. */
+const adminTimeoutMs = 5000
 
 /** What differs by place, and how Envoy is run here. */
 export interface EnvoyOptions extends Omit<Place, 'address'> {
@@ -130,6 +132,7 @@ function get(socket: string, path: string): Promise<string> {
       incoming.on('error', reject)
       incoming.on('end', () => resolve(Buffer.concat(chunks).toString()))
     })
+    outgoing.setTimeout(adminTimeoutMs, () => outgoing.destroy(new Error(`Envoy does not answer ${path}`)))
     outgoing.on('error', reject)
     outgoing.end()
   })
