@@ -11,7 +11,7 @@ import { MAX_SESSIONS, newSession, type Session } from './domain/session.ts'
 import { signSessionToken } from './domain/token.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { tellLoggedIn, tellRevoked } from './store/outbox.ts'
-import { endOldestSessions, endSession, insertSession } from './store/session-store.ts'
+import { deleteExpiredSessions, endOldestSessions, endSession, insertSession } from './store/session-store.ts'
 
 /** Where Check leaves the client's address for the public rpcs; nothing that a client sends arrives under this name. */
 export const CLIENT_ADDRESS_METADATA = 'x-instatunnel-client-address'
@@ -41,6 +41,7 @@ export const sessionFor = (user: Account, call: Call, now: Date): Session =>
 
 /** Writes a session, ending the oldest past the 50 that a user may have. The user's row must be locked or new. */
 export async function writeSession(tx: ISql, session: Session, now: Date): Promise<void> {
+  await deleteExpiredSessions(tx, session.userId, now)
   await insertSession(tx, session)
   const ended = await endOldestSessions(tx, { userId: session.userId, keep: MAX_SESSIONS }, now)
   await tellRevoked(tx, ended, { userId: session.userId, reason: 'too_many' }, now)

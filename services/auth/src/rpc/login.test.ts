@@ -119,6 +119,16 @@ describe('Login', () => {
     expect((await auth.rest({ bearer: token }).whoAmI()).user?.id).toBe(person.id)
   })
 
+  it('forgets the sessions whose time is over', async () => {
+    const { id, email, password } = await auth.register()
+    const [old] = await sessionsOf(id)
+    await auth.sql`update sessions set expires_at = now() - interval '1 second' where id = ${old?.id}`
+    await auth.rest().login({ email, password })
+    const left = await sessionsOf(id)
+    expect(left).toHaveLength(1)
+    expect(left[0]?.id).not.toBe(old?.id)
+  })
+
   it('keeps to 50 where many log in at once', async () => {
     const person = await auth.register()
     await Promise.all(Array.from({ length: 60 }, () => auth.login(person)))

@@ -13,6 +13,10 @@ export async function insertSession(sql: ISql, session: Session): Promise<void> 
     values (${id}, ${userId}, ${createdAt}, ${expiresAt}, ${userAgent}, ${address})`
 }
 
+/** Forgets a user's sessions whose time is over. */
+export const deleteExpiredSessions = (sql: ISql, userId: string, now: Date) =>
+  sql`delete from sessions where user_id = ${userId} and expires_at <= ${now}`
+
 /** What a decision knows of a user: the account's plan and role. */
 export type Standing = Pick<Account, 'plan' | 'role'> & { readonly userId: string }
 

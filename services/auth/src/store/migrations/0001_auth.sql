@@ -22,7 +22,7 @@ create table sessions (
   user_agent text not null,
   address text not null
 );
-create index sessions_live on sessions (user_id, id) where ended_at is null;
+create index sessions_by_user on sessions (user_id, id);
 
 create table signing_keys (
   kid text primary key,
