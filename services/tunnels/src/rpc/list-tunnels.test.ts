@@ -2,17 +2,16 @@ import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { startTunnels } from '../../test/start-tunnels.ts'
 
-const tunnels = await startTunnels()
+// Ids order by the millisecond: here no two tunnels are made in one.
+let time = Date.now()
+const tunnels = await startTunnels({}, { now: () => new Date(time++) })
 afterAll(() => tunnels.close())
 
 describe('ListTunnels', () => {
   it("lists the caller's tunnels alone, newest first, page by page", async () => {
     const user = tunnels.user()
     await tunnels.user().createTunnel({ name: "another's", localPort: 1 })
-    for (const name of ['first', 'second', 'third']) {
-      await user.createTunnel({ name, localPort: 1 })
-      await new Promise((resolve) => setTimeout(resolve, 2)) // ids order by the millisecond
-    }
+    for (const name of ['first', 'second', 'third']) await user.createTunnel({ name, localPort: 1 })
     const first = await user.listTunnels({ pageSize: 2 })
     expect(first.tunnels.map(({ name }) => name)).toEqual(['third', 'second'])
     const second = await user.listTunnels({ pageSize: 2, pageToken: first.nextPageToken })
