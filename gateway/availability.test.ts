@@ -83,9 +83,7 @@ describe('a service that is away', () => {
     expectAnswer(await list(gateway), answers.unavailable)
 
     await backendOn(port)
-    const since = performance.now()
     await until(200, () => list(gateway))
-    expect(performance.now() - since).toBeLessThan(2_500) // one health check and a slow machine
     await until(200, () => health(gateway))
   })
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { status as grpc } from '@grpc/grpc-js'
-import { errors } from '@instatunnel/kit/errors'
+import { type ErrorName, errors } from '@instatunnel/kit/errors'
 import { Status } from '@instatunnel/proto/google/rpc/status'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { failure } from './test/backend.ts'
@@ -21,24 +21,71 @@ beforeEach(() => {
 })
 
 describe('the rows', () => {
-  const files = ['http.yaml', 'rows.lua', 'place/routes.yaml'].map((file) =>
-    readFileSync(join(import.meta.dirname, file), 'utf8'),
-  )
-  const found = files.flatMap((text) => [
-    ...text.matchAll(/"error":"(?<error>\w+)".*?"code":(?<code>\d+)/g),
-    ...text.matchAll(/(?<error>\w+) = \{ http = (?<http>\d+), code = (?<code>\d+)/g),
-    ...text.matchAll(
-      /(?:status_code_filter: .*default_value: |status: )(?<http>4\d\d|500|501|503|504),? ?.*\n\s+body:(?: &\w+)?\n\s+inline_string: '\{"error":"(?<error>\w+)"/g,
-    ),
-  ])
+  const read = (file: string) => readFileSync(join(import.meta.dirname, file), 'utf8')
+  const names = Object.keys(errors) as ErrorName[]
+  const inTable = (error: ErrorName) => ({ error, http: errors[error].http, code: errors[error].code })
 
-  it('are those of the services', () => {
-    expect(found.length).toBeGreaterThan(30)
-    for (const { groups: { error = '', http, code } = {} } of found) {
-      const row = errors[error as keyof typeof errors]
-      expect(row, error).toBeDefined()
-      if (code) expect(Number(code), error).toBe(row.code)
-      if (http && http !== '426') expect(Number(http), error).toBe(row.http)
+  it('that Envoy answers with are those of the services, and there is no other', () => {
+    // The list as it is indented in the file: what comes after it stands further left.
+    const [list = ''] =
+      read('http.yaml')
+        .split('        mappers:\n')[1]
+        ?.split(/^ {0,8}\S/m) ?? []
+    const anchors = Object.fromEntries(
+      [...list.matchAll(/body: &(\w+)\s+inline_string: '(.+)'/g)].map(([, name, text]) => [name, text]),
+    )
+    const found = list
+      .split(/^ {10}- filter:/m)
+      .slice(1)
+      .map((mapper) => {
+        const [, inline, anchor] = /body:.*?(?:inline_string: '(.+)'|\*(\w+))/s.exec(mapper) ?? []
+        const body = inline ?? anchors[anchor ?? '']
+        if (body === undefined) return 'as it is'
+        const on = Number(/default_value: (\d+)/.exec(mapper)?.[1])
+        const http = Number(/^ +status_code: (\d+)/m.exec(mapper)?.[1] ?? on)
+        const { error, code } = JSON.parse(body)
+        return { on, http, error, code }
+      })
+    const row = (on: number, error: ErrorName) => ({ on, ...inTable(error) })
+    expect(found).toEqual([
+      'as it is', // auth's refusals,
+      'as it is', // those of the routes and of request.lua,
+      'as it is', // and the transcoder's, which errors.lua reads
+      { on: 200, http: 200 },
+      row(400, 'validation_error'),
+      row(426, 'validation_error'),
+      row(403, 'forbidden'),
+      row(404, 'not_found'),
+      row(413, 'payload_too_large'),
+      row(415, 'unsupported_media_type'),
+      row(431, 'headers_too_large'),
+      row(501, 'unimplemented'),
+      row(503, 'unavailable'),
+      row(502, 'unavailable'),
+      row(504, 'timeout'),
+      row(408, 'timeout'),
+      row(0, 'internal'), // whatever else
+    ])
+  })
+
+  it('of rows.lua are those of the services', () => {
+    const [table = ''] = read('rows.lua').split('local rows = {\n')[1]?.split('\n}') ?? []
+    const found = table.split('\n').map((line) => {
+      const [, error, http, code] =
+        /^ {2}(\w+) = \{ http = (\d+), code = (\d+), message = '.+' \},$/.exec(line) ?? []
+      return { error, http: Number(http), code: Number(code) }
+    })
+    expect(found).toEqual(names.filter((name) => found.some(({ error }) => error === name)).map(inTable))
+    expect(found.length).toBeGreaterThan(0)
+  })
+
+  it('of the routes are those of the services', () => {
+    const routes = read('place/routes.yaml')
+    const answered = [...routes.matchAll(/status: (\d+)\s+body:\s+inline_string: '(.+)'/g)]
+    expect(answered).toHaveLength(routes.split('inline_string').length - 1)
+    for (const [, http, body = ''] of answered) {
+      const { error, code } = JSON.parse(body)
+      expect({ error, http: Number(http), code }).toEqual(inTable(error))
     }
   })
 })
