@@ -147,7 +147,7 @@ describe('with one replica less', () => {
     const calls = await calling.stop()
     await stack.service('tunnels').start()
     await stack.gateway.healthy()
-    expect(calls.filter(({ answer }) => answer.status !== 200)).toEqual([])
+    expect(calls.filter(({ status }) => status !== 200)).toEqual([])
   })
 })
 
