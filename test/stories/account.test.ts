@@ -329,3 +329,18 @@ describe('GET and DELETE /v1/auth/sessions', () => {
     expectCountedError(again, 'not_found', { message: 'You have no such session' })
   })
 })
+
+describe('without a credential, or without its scope', () => {
+  it.each([
+    ['PATCH', '/v1/auth/user', 'account:write'],
+    ['POST', '/v1/auth/password', 'account:write'],
+    ['GET', '/v1/auth/sessions', 'account:read'],
+    ['DELETE', '/v1/auth/sessions/ses_1', 'account:write'],
+  ])('%s %s is refused', async (method, path, scope) => {
+    const { token } = await registered()
+    const body = { name: 'CI', permissions: ['tunnels:read'] }
+    const { key } = (await stack.call('POST', '/v1/auth/keys', { token, body })).body
+    expectUnauthorized(await stack.call(method, path))
+    expectScopeMissing(await stack.call(method, path, { token: key }), scope)
+  })
+})

@@ -286,6 +286,15 @@ describe('DELETE /v1/auth/keys/{id}', () => {
     expectRate(answer)
   })
 
+  it('refuses a call without a credential, and a key that may not, as PATCH does', async () => {
+    const { key, api_key } = await create({ name: 'Reader', permissions: ['tunnels:read'] })
+    for (const method of ['PATCH', 'DELETE']) {
+      expectUnauthorized(await stack.call(method, `/v1/auth/keys/${api_key.id}`))
+      const answer = await stack.call(method, `/v1/auth/keys/${api_key.id}`, { token: key })
+      expectScopeMissing(answer, 'keys:manage')
+    }
+  })
+
   it('refuses a reason that is too long', async () => {
     const { api_key } = await create({ name: 'Kept' })
     const path = `/v1/auth/keys/${api_key.id}?reason=${'x'.repeat(201)}`
