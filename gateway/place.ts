@@ -44,7 +44,7 @@ export function gatewayFiles(place: Place): Record<string, string> {
     'place/listeners.yaml': fill('place/listeners.yaml', {
       ADDRESS: place.address,
       PORT: place.port,
-      DOWNSTREAM_TLS: tlsSocket('Downstream', place.downstreamTls),
+      DOWNSTREAM_TLS: downstreamTls(place.downstreamTls),
     }),
     'place/routes.yaml': fill('place/routes.yaml', { API_HOSTS: place.apiHosts }),
     'place/clusters.yaml': clustersFile(place),
@@ -59,7 +59,9 @@ export function clustersFile({ services, tls }: Pick<Place, 'services' | 'tls'>)
     AUTH: endpoints(services.auth),
     KEYS: endpoints(services.keys),
     TUNNELS: endpoints(services.tunnels),
-    UPSTREAM_TLS: tlsSocket('Upstream', tls),
+    AUTH_TLS: upstreamTls('auth', tls),
+    KEYS_TLS: upstreamTls('keys', tls),
+    TUNNELS_TLS: upstreamTls('tunnels', tls),
   })
 }
 
@@ -83,22 +85,46 @@ function endpoints(addresses: string[]) {
 
 const tlsTypes = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3'
 
-/** TLS with certificates that Envoy takes anew without a restart; null for none. */
-function tlsSocket(side: 'Downstream' | 'Upstream', files: TlsFiles | undefined) {
+/** TLS towards clients, with a certificate that Envoy takes anew without a restart; null for none. */
+function downstreamTls(files: TlsFiles | undefined) {
   if (!files) return null
-  const name = side.toLowerCase()
-  const common_tls_context = {
-    tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
-    alpn_protocols: side === 'Downstream' ? ['h2', 'http/1.1'] : ['h2'],
-    tls_certificate_sds_secret_configs: [secretNamed(name)],
-    ...(files.caFile ? { validation_context_sds_secret_config: secretNamed(`${name}-ca`) } : {}),
-  }
-  const demanding = side === 'Downstream' && files.caFile ? { require_client_certificate: true } : {}
-  return {
-    name: 'tls',
-    typed_config: { '@type': `${tlsTypes}.${side}TlsContext`, common_tls_context, ...demanding },
-  }
+  return tlsSocket('Downstream', {
+    common_tls_context: {
+      ...tlsContext('downstream', ['h2', 'http/1.1']),
+      ...(files.caFile ? { validation_context_sds_secret_config: secretNamed('downstream-ca') } : {}),
+    },
+    require_client_certificate: Boolean(files.caFile),
+  })
 }
+
+/** mTLS to a service, whose certificate must name it as services/kit/src/tls.ts asks of a caller's; null for none. */
+function upstreamTls(service: keyof ServiceAddresses, files: TlsFiles | undefined) {
+  if (!files) return null
+  const names = [{ exact: service }, { prefix: `${service}.` }]
+  return tlsSocket('Upstream', {
+    sni: service,
+    common_tls_context: {
+      ...tlsContext('upstream', ['h2']),
+      combined_validation_context: {
+        default_validation_context: {
+          match_typed_subject_alt_names: names.map((matcher) => ({ san_type: 'DNS', matcher })),
+        },
+        validation_context_sds_secret_config: secretNamed('upstream-ca'),
+      },
+    },
+  })
+}
+
+const tlsContext = (certificate: string, alpn_protocols: string[]) => ({
+  tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
+  alpn_protocols,
+  tls_certificate_sds_secret_configs: [secretNamed(certificate)],
+})
+
+const tlsSocket = (side: 'Downstream' | 'Upstream', context: object) => ({
+  name: 'tls',
+  typed_config: { '@type': `${tlsTypes}.${side}TlsContext`, ...context },
+})
 
 const secretNamed = (name: string) => ({
   name,

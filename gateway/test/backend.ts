@@ -38,8 +38,12 @@ export interface Backend {
 
 const services = [AuthServiceService, AdminServiceService, ApiKeyServiceService, TunnelServiceService]
 
-/** Starts one on any free port, or on the port of one that was stopped. */
-export async function startBackend(port = 0, more: (server: Server) => void = () => {}): Promise<Backend> {
+/** Starts one on any free port, or on the port of one that was stopped; in clear unless it is said otherwise. */
+export async function startBackend(
+  port = 0,
+  more: (server: Server) => void = () => {},
+  credentials = ServerCredentials.createInsecure(),
+): Promise<Backend> {
   const server = new Server({ 'grpc.max_receive_message_length': -1 })
   const health = new HealthImplementation({ '': 'SERVING' })
   health.addToServer(server)
@@ -76,7 +80,7 @@ export async function startBackend(port = 0, more: (server: Server) => void = ()
     server.addService(service, handlers)
   }
   const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, found) =>
+    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, found) =>
       error ? reject(error) : resolve(found),
     ),
   )

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ServerCredentials } from '@grpc/grpc-js'
 import { type Envoy, type EnvoyOptions, startEnvoy } from '@instatunnel/local/envoy'
 import { type Authorizer, authorizer } from './authorizer.ts'
 import { type Backend, startBackend } from './backend.ts'
@@ -26,13 +27,19 @@ export interface CallOptions {
   host?: string
 }
 
-export async function startGateway(options: Partial<EnvoyOptions> = {}): Promise<TestGateway> {
+/** What the backends' servers show and demand; clear text where left out. */
+type Credentials = Partial<Record<'auth' | 'keys' | 'tunnels', ServerCredentials>>
+
+export async function startGateway({
+  credentials = {},
+  ...options
+}: Partial<EnvoyOptions> & { credentials?: Credentials } = {}): Promise<TestGateway> {
   const runDir = await mkdtemp(join(tmpdir(), 'gateway-'))
   const check = authorizer()
   const [auth, keys, tunnels] = await Promise.all([
-    startBackend(0, check.addTo),
-    startBackend(),
-    startBackend(),
+    startBackend(0, check.addTo, credentials.auth),
+    startBackend(0, undefined, credentials.keys),
+    startBackend(0, undefined, credentials.tunnels),
   ])
   const log: Record<string, unknown>[] = []
   const cleanUp = async () => {
