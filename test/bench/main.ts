@@ -73,7 +73,7 @@ async function report(summaries: ReturnType<typeof summary>[]): Promise<void> {
     'all µs': totalOf(cpu),
   }))
   const file = join(repository, '.data', 'bench.json')
-  await mkdir(join(repository, '.data'), { recursive: true })
+  await mkdir(join(repository, '.data'), { recursive: true, mode: 0o700 })
   await writeFile(file, `${JSON.stringify({ connections: 32, seconds, rounds: ROUNDS, results }, null, 2)}\n`)
   console.log(
     `${formatTable(rows)}\n\nµs is processor time per request; ratio is to do-nothing. As JSON: .data/bench.json`,
