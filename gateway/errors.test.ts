@@ -48,6 +48,7 @@ describe('the rows', () => {
       })
     const row = (on: number, error: ErrorName) => ({ on, ...inTable(error) })
     expect(found).toEqual([
+      row(Number.NaN, 'headers_too_large'), // by what Envoy says of it, not by a status
       'as it is', // auth's refusals,
       'as it is', // those of the routes and of request.lua,
       'as it is', // and the transcoder's, which errors.lua reads
