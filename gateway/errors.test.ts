@@ -38,7 +38,7 @@ describe('the rows', () => {
       .split(/^ {10}- filter:/m)
       .slice(1)
       .map((mapper) => {
-        const [, inline, anchor] = /body:.*?(?:inline_string: '(.+)'|\*(\w+))/s.exec(mapper) ?? []
+        const [, inline, anchor] = /body:.*?(?:inline_string: '([^\n]+)'|\*(\w+))/s.exec(mapper) ?? []
         const body = inline ?? anchors[anchor ?? '']
         if (body === undefined) return 'as it is'
         const on = Number(/default_value: (\d+)/.exec(mapper)?.[1])
