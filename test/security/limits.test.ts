@@ -205,6 +205,9 @@ describe('a tunnel’s new token', () => {
         message: "A tunnel's token can be regenerated 2 times an hour; try again later",
         retry_after: seconds,
       })
+      // It tells of this limit, and not of the one of all that the user changes.
+      const told = ['limit', 'remaining', 'reset'].map((name) => answer.headers[`ratelimit-${name}`])
+      expect(told).toEqual([`${limits.regenerate}`, '0', `${seconds}`])
       expect(seconds).toBeGreaterThan(3500)
       expect(seconds).toBeLessThanOrEqual(3600)
     }
