@@ -4,17 +4,16 @@ import { type AgentOptions, get } from 'node:https'
 import { connect, type TLSSocket } from 'node:tls'
 import { ServerCredentials } from '@grpc/grpc-js'
 import { createTransport } from '@instatunnel/kit/tls'
+import { type CertificateFiles, makeAuthority } from '@instatunnel/test/certificates'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { clustersFile } from './place.ts'
-import { type CertificateFiles, makeAuthority } from './test/certificates.ts'
 import { answers, expectAnswer } from './test/error-shape.ts'
 import { startGateway, type TestGateway } from './test/gateway.ts'
 
-const [ours, theirs] = [makeAuthority(), makeAuthority()]
-afterAll(() => {
-  ours.remove()
-  theirs.remove()
-})
+const [ours, theirs] = await Promise.all([makeAuthority(), makeAuthority()])
+afterAll(() => Promise.all([ours.remove(), theirs.remove()]))
+const gatewayFiles = await ours.sign('gateway', 'DNS:gateway')
+const theirGatewayFiles = await theirs.sign('gateway', 'DNS:gateway')
 
 async function start(options: Parameters<typeof startGateway>[0]): Promise<TestGateway> {
   const gateway = await startGateway(options)
@@ -24,7 +23,10 @@ async function start(options: Parameters<typeof startGateway>[0]): Promise<TestG
 
 describe('towards clients', () => {
   const site = () => ours.sign('site', 'DNS:api.test')
-  const files = ({ certFile, keyFile }: CertificateFiles) => ({ certFile, keyFile })
+  const files = async (signed: Promise<CertificateFiles>) => {
+    const { certFile, keyFile } = await signed
+    return { certFile, keyFile }
+  }
   const trusting = { ca: readFileSync(ours.caFile), servername: 'api.test' }
 
   /** The status of GET /v1/tunnels over HTTPS. */
@@ -42,13 +44,13 @@ describe('towards clients', () => {
     })
 
   it('answers over HTTPS, and not in clear', async () => {
-    const gateway = await start({ downstreamTls: files(site()) })
+    const gateway = await start({ downstreamTls: await files(site()) })
     expect(await status(gateway.port)).toBe(200)
     await expect(gateway.call('GET', '/v1/tunnels')).rejects.toThrow()
   })
 
   it('answers over HTTP/2 where the client can', async () => {
-    const { port } = await start({ downstreamTls: files(site()) })
+    const { port } = await start({ downstreamTls: await files(site()) })
     const session = connectHttp2(`https://127.0.0.1:${port}`, trusting)
     onTestFinished(() => void session.destroy())
     const stream = session.request({ ':path': '/v1/tunnels', ':authority': 'api.test' })
@@ -62,25 +64,25 @@ describe('towards clients', () => {
   })
 
   it('refuses TLS 1.1', async () => {
-    const { port } = await start({ downstreamTls: files(site()) })
+    const { port } = await start({ downstreamTls: await files(site()) })
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
     await expect(status(port, old)).rejects.toThrow(/protocol version|unsupported protocol/i)
     expect(await status(port, { maxVersion: 'TLSv1.2' })).toBe(200)
   })
 
   it('asks for a certificate where it is told whom to trust', async () => {
-    const { port } = await start({ downstreamTls: site() })
+    const { port } = await start({ downstreamTls: await site() })
     await expect(status(port)).rejects.toThrow()
     const pem = ({ certFile, keyFile }: CertificateFiles) => ({
       cert: readFileSync(certFile),
       key: readFileSync(keyFile),
     })
-    await expect(status(port, pem(theirs.sign('client', 'DNS:client')))).rejects.toThrow()
-    expect(await status(port, pem(ours.sign('client', 'DNS:client')))).toBe(200)
+    await expect(status(port, pem(await theirs.sign('client', 'DNS:client')))).rejects.toThrow()
+    expect(await status(port, pem(await ours.sign('client', 'DNS:client')))).toBe(200)
   })
 
   it('takes up a certificate that is moved in place of the old', async () => {
-    const tls = files(site())
+    const tls = await files(site())
     const { port } = await start({ downstreamTls: tls })
     const serial = () =>
       new Promise<string>((resolve, reject) => {
@@ -91,7 +93,7 @@ describe('towards clients', () => {
         socket.on('error', reject)
       })
     const first = await serial()
-    const renewed = ours.sign('renewed', 'DNS:api.test')
+    const renewed = await ours.sign('renewed', 'DNS:api.test')
     renameSync(renewed.keyFile, tls.keyFile)
     renameSync(renewed.certFile, tls.certFile)
     await expect.poll(serial, { timeout: 10_000 }).not.toBe(first)
@@ -99,7 +101,6 @@ describe('towards clients', () => {
 })
 
 describe('towards the services', () => {
-  const gatewayFiles = ours.sign('gateway', 'DNS:gateway')
   /** What a service serves with when TLS_* are set to these. */
   const serving = ({ certFile, keyFile, caFile }: CertificateFiles) =>
     createTransport({
@@ -108,12 +109,16 @@ describe('towards the services', () => {
       TLS_CA_FILE: caFile,
       services: ['auth', 'keys', 'tunnels'],
     }).server
-  const named = (name: string) => serving(ours.sign(name, `DNS:${name}`))
-  const credentials = { auth: named('auth'), keys: named('keys'), tunnels: named('tunnels') }
+  const named = async (name: string) => serving(await ours.sign(name, `DNS:${name}`))
+  const credentials = async () => ({
+    auth: await named('auth'),
+    keys: await named('keys'),
+    tunnels: await named('tunnels'),
+  })
   const list = (gateway: TestGateway) => gateway.call('GET', '/v1/tunnels')
 
   it('speaks mutual TLS', async () => {
-    const gateway = await start({ tls: gatewayFiles, credentials })
+    const gateway = await start({ tls: gatewayFiles, credentials: await credentials() })
     expect((await gateway.call('GET', '/healthz')).status).toBe(200)
     expect((await list(gateway)).status).toBe(200)
     expect(gateway.auth.check.asked).toHaveLength(1)
@@ -121,25 +126,26 @@ describe('towards the services', () => {
   })
 
   it('takes a service for itself in its namespace', async () => {
-    const tunnels = serving(ours.sign('namespaced', 'DNS:tunnels.instatunnel.svc.cluster.local'))
-    const gateway = await start({ tls: gatewayFiles, credentials: { ...credentials, tunnels } })
+    const tunnels = serving(await ours.sign('namespaced', 'DNS:tunnels.instatunnel.svc.cluster.local'))
+    const gateway = await start({ tls: gatewayFiles, credentials: { ...(await credentials()), tunnels } })
     expect((await list(gateway)).status).toBe(200)
   })
 
   const impostors = {
     'of another service': () => named('keys'),
-    'of the gateway': () => serving(gatewayFiles),
-    'with no more than the name’s beginning': () => serving(ours.sign('like', 'DNS:tunnels-evil')),
-    'with the name at its end': () => serving(ours.sign('like', 'DNS:evil.tunnels')),
-    'with the name in a URI': () => serving(ours.sign('like', 'URI:tunnels')),
-    'of somebody else’s authority': () =>
-      serving({ ...theirs.sign('tunnels', 'DNS:tunnels'), caFile: ours.caFile }),
-    'at all: one in clear': () => ServerCredentials.createInsecure(),
+    'of the gateway': async () => serving(gatewayFiles),
+    'with no more than the name’s beginning': async () =>
+      serving(await ours.sign('like', 'DNS:tunnels-evil')),
+    'with the name at its end': async () => serving(await ours.sign('like', 'DNS:evil.tunnels')),
+    'with the name in a URI': async () => serving(await ours.sign('like', 'URI:tunnels')),
+    'of somebody else’s authority': async () =>
+      serving({ ...(await theirs.sign('tunnels', 'DNS:tunnels')), caFile: ours.caFile }),
+    'at all: one in clear': async () => ServerCredentials.createInsecure(),
   }
   for (const [whose, impostor] of Object.entries(impostors)) {
     it(`sends nothing to a service with a certificate ${whose}`, async () => {
-      const tunnels = impostor()
-      const gateway = await start({ tls: gatewayFiles, credentials: { ...credentials, tunnels } })
+      const tunnels = await impostor()
+      const gateway = await start({ tls: gatewayFiles, credentials: { ...(await credentials()), tunnels } })
       expectAnswer(await list(gateway), answers.unavailable)
       expect(gateway.tunnels.heard).toEqual([])
       expect((await gateway.call('GET', '/v1/auth/keys')).status).toBe(200)
@@ -147,7 +153,10 @@ describe('towards the services', () => {
   }
 
   it('asks no other service than auth whether a call is allowed', async () => {
-    const gateway = await start({ tls: gatewayFiles, credentials: { ...credentials, auth: named('keys') } })
+    const gateway = await start({
+      tls: gatewayFiles,
+      credentials: { ...(await credentials()), auth: await named('keys') },
+    })
     expectAnswer(await list(gateway), answers.unavailable)
     expect(gateway.auth.check.asked).toEqual([])
   })
@@ -166,15 +175,12 @@ describe('towards the services', () => {
         edit: (_, text) => text.replace(ownCertificate, ''),
       },
     ],
-    [
-      'with a certificate of another authority',
-      { tls: { ...theirs.sign('gateway', 'DNS:gateway'), caFile: ours.caFile } },
-    ],
+    ['with a certificate of another authority', { tls: { ...theirGatewayFiles, caFile: ours.caFile } }],
     ['in clear', {}],
   ]
   for (const [what, options] of unproven) {
     it(`is refused by services ${what}`, async () => {
-      const gateway = await start({ ...options, credentials })
+      const gateway = await start({ ...options, credentials: await credentials() })
       expect((await gateway.call('GET', '/healthz')).status).toBe(503)
       expectAnswer(await list(gateway), answers.unavailable)
       expect([gateway.auth.check.asked, gateway.tunnels.heard]).toEqual([[], []])

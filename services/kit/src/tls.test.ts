@@ -1,7 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import {
   type ChannelCredentials,
   Client,
@@ -12,46 +9,28 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
+import { makeAuthority } from '@instatunnel/test/certificates'
 import { rpcsOf } from '@instatunnel/test/rpcs'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { descriptorsFile } from './rules.ts'
 import { serve } from './server.ts'
 import { createTransport } from './tls.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'instatunnel-tls-'))
-afterAll(() => rmSync(folder, { recursive: true }))
-const file = (name: string) => join(folder, name)
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+const [ca, otherCa] = await Promise.all([makeAuthority(), makeAuthority()])
+afterAll(() => Promise.all([ca.remove(), otherCa.remove()]))
 
-function makeCa(name: string): void {
-  openssl(
-    ...['req', '-x509', '-newkey', 'ed25519', '-nodes', '-days', '1', '-subj', `/CN=${name}`],
-    ...['-keyout', `${name}.key`, '-out', `${name}.crt`],
-  )
-}
-
-/** The settings of a service whose certificate has these names, signed by this CA. */
-function certificate(id: string, names: string, { ca = 'ca', commonName = 'x', days = '1' } = {}) {
-  openssl(
-    ...['req', '-newkey', 'ed25519', '-nodes', '-subj', `/CN=${commonName}`],
-    ...['-keyout', `${id}.key`, '-out', `${id}.csr`],
-  )
-  writeFileSync(file(`${id}.ext`), names === '' ? 'basicConstraints=CA:FALSE\n' : `subjectAltName=${names}\n`)
-  openssl(
-    ...['x509', '-req', '-in', `${id}.csr`, '-CA', `${ca}.crt`, '-CAkey', `${ca}.key`, '-CAcreateserial'],
-    ...['-days', days, '-extfile', `${id}.ext`, '-out', `${id}.crt`],
-  )
+/** The settings of a service whose certificate has these names, signed by this authority. */
+async function certificate(id: string, names: string, { by = ca, commonName = 'x' } = {}) {
+  const { certFile, keyFile } = await by.sign(id, names, commonName)
   return {
-    TLS_CERT_FILE: file(`${id}.crt`),
-    TLS_KEY_FILE: file(`${id}.key`),
-    TLS_CA_FILE: file('ca.crt'),
+    TLS_CERT_FILE: certFile,
+    TLS_KEY_FILE: keyFile,
+    TLS_CA_FILE: ca.caFile,
     services: ['auth', 'keys', 'tunnels'],
   }
 }
 
-makeCa('ca')
-makeCa('other-ca')
-const keysSettings = certificate('keys', 'DNS:keys,DNS:localhost')
+const keysSettings = await certificate('keys', 'DNS:keys,DNS:localhost')
 
 /** Calls a service with TLS as somebody, and tells whom the service took them for. */
 async function calledAs(credentialsOfCaller: ChannelCredentials): Promise<string | undefined> {
@@ -95,7 +74,7 @@ describe('mutual TLS', () => {
     ['nobody, having the name in a URI', 'URI:DNS:auth', undefined],
     ['nobody, having the name in an e-mail', 'email:DNS:auth@x.com', undefined],
   ])('takes a caller for %s', async (_, names, service) => {
-    const transport = createTransport(certificate('caller', names, { commonName: 'auth' }))
+    const transport = createTransport(await certificate('caller', names, { commonName: 'auth' }))
     expect(await calledAs(transport.client)).toBe(service)
   })
 
@@ -107,7 +86,7 @@ describe('mutual TLS', () => {
   })
 
   it("refuses a caller whose certificate another CA has signed, in a service's name", async () => {
-    const transport = createTransport(certificate('forged', 'DNS:auth', { ca: 'other-ca' }))
+    const transport = createTransport(await certificate('forged', 'DNS:auth', { by: otherCa }))
     await expect(calledAs(transport.client)).rejects.toMatchObject({ code: status.UNAVAILABLE })
   })
 
@@ -116,7 +95,7 @@ describe('mutual TLS', () => {
   })
 
   it('calls no server that another CA vouches for', async () => {
-    const settings = { ...certificate('caller', 'DNS:auth'), TLS_CA_FILE: file('other-ca.crt') }
+    const settings = { ...(await certificate('caller', 'DNS:auth')), TLS_CA_FILE: otherCa.caFile }
     await expect(calledAs(createTransport(settings).client)).rejects.toMatchObject({
       code: status.UNAVAILABLE,
     })
@@ -146,6 +125,6 @@ describe('createTransport', () => {
   })
 
   it.each(Object.keys(files) as (keyof typeof files)[])('does not start where %s is not there', (name) => {
-    expect(() => createTransport({ ...files, [name]: file('none.pem'), services })).toThrow('none.pem')
+    expect(() => createTransport({ ...files, [name]: 'none.pem', services })).toThrow('none.pem')
   })
 })
