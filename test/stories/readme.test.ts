@@ -16,7 +16,7 @@ let readme: string
 beforeAll(async () => {
   stack = await startTestStack()
   readme = await readFile(join(repository, 'README.md'), 'utf8')
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
 })
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
