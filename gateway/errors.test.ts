@@ -259,6 +259,9 @@ describe('a body', () => {
     ['{"metadata":[]}', fieldBody('metadata', 'must not be a list')],
     ['{"metadata":{"a":1,"a":2}}', fieldBody('metadata', 'holds a name twice')],
     ['{"":1}', fieldBody('body', 'holds a field without a name')],
+    // Each of these would end Envoy's process if the transcoder saw it.
+    ['{"name":"a","metadata":{"":1}}', fieldBody('metadata', 'holds a field without a name')],
+    ['{"name":"a","metadata":{"x":[{"" :{}}]}}', fieldBody('metadata', 'holds a field without a name')],
     // Values that look like the transcoder's own words.
     ['{"name":1,"prefix":": invalid value 1 for type TYPE_BOOL"}', fieldBody('name', 'must be a string')],
     ['{"expires_in":"x: invalid value \\"y\\" for type TYPE_BOOL"}', fieldBody('expires_in', int32)],

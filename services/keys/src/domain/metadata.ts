@@ -34,6 +34,9 @@ const textFault = (text: string) =>
     ? 'must hold no NUL characters and no lone surrogates'
     : undefined
 
-// To assign it would set an object's prototype, here or in whatever reads the metadata later.
-const nameFault = (name: string) =>
-  name === '__proto__' ? 'must not hold the name "__proto__"' : textFault(name)
+// To assign "__proto__" would set an object's prototype, here or in whatever reads the metadata later; a field without a
+// name ends the gateway's process when it is printed.
+function nameFault(name: string): string | undefined {
+  if (name === '') return 'must not hold a field without a name'
+  return name === '__proto__' ? 'must not hold the name "__proto__"' : textFault(name)
+}

@@ -228,6 +228,11 @@ describe("a key's metadata", () => {
       metadata: { a: [2 ** 53 + 2] },
       message: 'must hold numbers within 2^53 only',
     },
+    {
+      what: 'a field without a name',
+      metadata: { a: [{ '': 1 }] },
+      message: 'must not hold a field without a name',
+    },
     { what: 'NaN', metadata: { a: Number.NaN }, message: 'must hold numbers within 2^53 only' },
     { what: 'Infinity', metadata: { a: -Infinity }, message: 'must hold numbers within 2^53 only' },
     {
