@@ -259,7 +259,7 @@ describe('a body', () => {
     ['{"metadata":[]}', fieldBody('metadata', 'must not be a list')],
     ['{"metadata":{"a":1,"a":2}}', fieldBody('metadata', 'holds a name twice')],
     ['{"":1}', fieldBody('body', 'holds a field without a name')],
-    // Each of these would end Envoy's process if the transcoder saw it.
+    // Envoy's process ends where it prints one of these in an answer.
     ['{"name":"a","metadata":{"":1}}', fieldBody('metadata', 'holds a field without a name')],
     ['{"name":"a","metadata":{"x":[{"" :{}}]}}', fieldBody('metadata', 'holds a field without a name')],
     // Values that look like the transcoder's own words.

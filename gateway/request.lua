@@ -117,7 +117,7 @@ local function body_fault(text)
     elseif expects == 'name' or expects == 'end or name' then
       if c ~= QUOTE then return wrong(i) end
       local past, at = past_string(text, i)
-      -- Envoy's JSON printer ends the process at a Struct's field without a name.
+      -- Envoy's process ends where it prints a Struct with a field without a name: none must be stored.
       if past == i + 2 then return 'holds a field without a name', nil, depth > 1 and name or nil end
       if not past then return wrong(at) end
       if depth == 1 then
