@@ -1,0 +1,454 @@
+import type { Duplex } from 'node:stream'
+import { FRAME, FrameError, FrameReader, FrameWriter, MAX_DATA_BYTES, RESET, WINDOW_BYTES } from './frames.ts'
+import type { GoawayReason } from './goaway.ts'
+
+// Both sides say something this often, and one that has not been heard for four times in a row is gone: noticed within
+// 8 s, the name is free for its owner within the 10 s that are promised.
+const HEARTBEAT_MS = 1600
+const SILENT_BEATS = 4
+// Past this, a socket that does not drain holds its streams back.
+const HIGH_WATER_BYTES = 1024 * 1024
+// A socket that takes nothing for so long, though it is alive, is not going to.
+const STALLED_BEATS = 20
+// Given back in quarters, so that the other side need never stop for it.
+const CREDIT_BYTES = WINDOW_BYTES / 4
+const MAX_STREAM = 0x7fffffff
+const PING = Buffer.alloc(8)
+
+/** Why a link ended: what one of both said, or that the other went without a word. */
+export type LinkEnd = GoawayReason | 'lost'
+
+/** What one side does with its end of a stream. */
+export interface StreamSink {
+  /** An answer's head, as frames.ts has it; only where streams are opened. */
+  head(text: string, end: boolean): void
+  data(chunk: Buffer, end: boolean): void
+  trailers(text: string): void
+  /** The stream is over; nothing more comes of it and nothing goes. */
+  reset(code: number, message: string): void
+  /** After send() was false: more may be sent. */
+  writable(): void
+}
+
+/** What one side does with a link. */
+export interface LinkOptions {
+  /** Takes a stream that the other side opens; where it is left out, opening one breaks the protocol. */
+  onOpen?: (stream: LinkStream, head: string, end: boolean) => StreamSink
+  /** The other side opens no more streams, or wants none opened. */
+  onGoaway(reason: string): void
+  /** It is over; every stream has been reset before. */
+  onEnd(end: LinkEnd): void
+  /** How long the other side took to send a ping back, in milliseconds. */
+  onPong?: (ms: number) => void
+  /** Something of ours threw while a frame was handled; the link is closed. */
+  onFault?: (error: unknown) => void
+}
+
+/** One connection between relay and agent, or between two relays, and the streams on it. */
+export class Link {
+  readonly #socket: Duplex
+  readonly #options: LinkOptions
+  readonly #streams = new Map<number, LinkStream>()
+  readonly #writer = new FrameWriter()
+  readonly #reader: FrameReader
+  readonly #beat: NodeJS.Timeout
+  #blocked = new Set<LinkStream>()
+  #lastStream = 0
+  #flushing = false
+  #congested = false
+  #ended = false
+  #heard = true
+  #silentBeats = 0
+  #stalledBeats = 0
+  #flushedBytes = 0
+  #writtenBytes = 0
+  #pingedAt = 0
+
+  constructor(socket: Duplex, options: LinkOptions) {
+    this.#socket = socket
+    this.#options = options
+    this.#reader = new FrameReader({
+      data: (id, chunk, end) => this.#data(id, chunk, end),
+      frame: (type, id, payload, end) => this.#frame(type, id, payload, end),
+    })
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('drain', () => this.#drained())
+    socket.on('error', () => this.#over('lost'))
+    socket.on('end', () => this.#over('lost'))
+    socket.on('close', () => this.#over('lost'))
+    this.#beat = setInterval(() => this.#onBeat(), HEARTBEAT_MS)
+  }
+
+  /** How many streams are open. */
+  get size(): number {
+    return this.#streams.size
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Bytes that wait for the other side to take them. */
+  get waitingBytes(): number {
+    return this.#writer.length + this.#socket.writableLength
+  }
+
+  /** Reads what arrived together with the answer to the upgrade. */
+  begin(head: Buffer): void {
+    if (head.length > 0) this.#read(head)
+  }
+
+  /** Opens a stream with a request's head; undefined where the head is too long. */
+  open(head: string, end: boolean, sink: StreamSink): LinkStream | undefined {
+    const id = this.#nextStream()
+    if (!this.#writer.text(FRAME.open, id, head, end)) return undefined
+    const stream = new LinkStream(this, id, sink)
+    if (end) stream.localEnded = true
+    this.#streams.set(id, stream)
+    this.flushSoon()
+    return stream
+  }
+
+  /** Says that no stream is to be opened any more; those that are open go on. */
+  goaway(reason: GoawayReason): void {
+    this.#writer.bytes(FRAME.goaway, 0, Buffer.from(reason))
+    this.flushSoon()
+  }
+
+  /** Asks the other side to answer; onPong tells how long that took. */
+  ping(): void {
+    this.#pingedAt = performance.now()
+    this.#writer.bytes(FRAME.ping, 0, PING)
+    this.flushSoon()
+  }
+
+  /** Says why, and ends; open streams are reset. */
+  close(reason: GoawayReason): void {
+    if (this.#ended) return
+    this.goaway(reason)
+    this.#flush()
+    this.#socket.end()
+    this.#over(reason)
+  }
+
+  /** Ends at once, without a word. */
+  destroy(): void {
+    this.#over('lost')
+  }
+
+  /** @private what streams do */
+  send(stream: LinkStream, chunk: Buffer, end: boolean): boolean {
+    this.#writer.data(stream.id, chunk, end)
+    this.flushSoon()
+    if (this.waitingBytes > HIGH_WATER_BYTES) this.#congested = true
+    if (!this.#congested) return stream.credit > 0
+    this.#blocked.add(stream)
+    return false
+  }
+
+  /** @private True where the stream must wait until the socket has drained. */
+  holds(stream: LinkStream): boolean {
+    if (this.#congested) this.#blocked.add(stream)
+    return this.#congested
+  }
+
+  /** @private */
+  text(type: number, stream: LinkStream, text: string, end: boolean): boolean {
+    this.flushSoon()
+    return this.#writer.text(type, stream.id, text, end)
+  }
+
+  /** @private */
+  sendReset(stream: LinkStream, code: number, message: string): void {
+    this.#writer.bytes(
+      FRAME.reset,
+      stream.id,
+      Buffer.from(`${String.fromCharCode(code)}${message.slice(0, 200)}`, 'latin1'),
+    )
+    this.flushSoon()
+    this.forget(stream)
+  }
+
+  /** @private */
+  sendWindow(stream: LinkStream, bytes: number): void {
+    this.#writer.window(stream.id, bytes)
+    this.flushSoon()
+  }
+
+  /** @private */
+  forget(stream: LinkStream): void {
+    this.#streams.delete(stream.id)
+    this.#blocked.delete(stream)
+  }
+
+  /** Frames of one turn of the event loop leave in one write. */
+  flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => {
+      this.#flushing = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const socket = this.#socket
+    if (this.#ended || socket.destroyed || this.#writer.length === 0) return
+    this.#writtenBytes += this.#writer.length
+    const frames = this.#writer.take()
+    if (frames.length === 1) {
+      socket.write(frames[0])
+      return
+    }
+    socket.cork()
+    for (const bytes of frames) socket.write(bytes)
+    socket.uncork()
+  }
+
+  #drained(): void {
+    this.#congested = false
+    const blocked = this.#blocked
+    this.#blocked = new Set()
+    for (const stream of blocked) stream.wake()
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#ended) return
+    this.#heard = true
+    try {
+      this.#reader.read(chunk)
+    } catch (error) {
+      if (!(error instanceof FrameError)) this.#options.onFault?.(error)
+      this.close('protocol_error')
+    }
+  }
+
+  #data(id: number, chunk: Buffer, end: boolean): void {
+    const stream = this.#streams.get(id)
+    if (stream) stream.received(chunk, end)
+    else this.#refuseUnknown(id)
+  }
+
+  #frame(type: number, id: number, payload: Buffer, end: boolean): void {
+    switch (type) {
+      case FRAME.ping:
+        if (end) this.#ponged()
+        else this.#pong(payload)
+        break
+      case FRAME.goaway:
+        this.#options.onGoaway(payload.toString('latin1'))
+        break
+      case FRAME.open:
+        this.#opened(id, payload.toString('latin1'), end)
+        break
+      default:
+        this.#onStream(type, id, payload, end)
+    }
+  }
+
+  #onStream(type: number, id: number, payload: Buffer, end: boolean): void {
+    const stream = this.#streams.get(id)
+    if (!stream) this.#refuseUnknown(id)
+    else if (type === FRAME.head) stream.answered(payload.toString('latin1'), end)
+    else if (type === FRAME.trailers) stream.trailed(payload.toString('latin1'))
+    else if (type === FRAME.window) stream.credited(payload)
+    else stream.over(payload[0] ?? RESET.cancelled, payload.toString('latin1', 1))
+  }
+
+  #opened(id: number, head: string, end: boolean): void {
+    const { onOpen } = this.#options
+    if (!onOpen) throw new FrameError('this side opens the streams')
+    if (id === 0 || this.#streams.has(id)) throw new FrameError(`stream ${id} is open`)
+    this.#lastStream = Math.max(this.#lastStream, id)
+    const stream = new LinkStream(this, id)
+    stream.remoteEnded = end
+    this.#streams.set(id, stream)
+    stream.sink = onOpen(stream, head, end)
+  }
+
+  /** Frames of a stream that is over may still be on their way; those of one that never was break the protocol. */
+  #refuseUnknown(id: number): void {
+    if (id > this.#lastStream) throw new FrameError(`stream ${id} was never opened`)
+  }
+
+  #pong(payload: Buffer): void {
+    if (this.#congested) return // who sends pings and takes nothing gets nothing
+    this.#writer.bytes(FRAME.ping, 0, payload, true)
+    this.flushSoon()
+  }
+
+  #ponged(): void {
+    if (this.#pingedAt === 0) return
+    this.#options.onPong?.(performance.now() - this.#pingedAt)
+    this.#pingedAt = 0
+  }
+
+  #onBeat(): void {
+    this.#silentBeats = this.#heard ? 0 : this.#silentBeats + 1
+    this.#heard = false
+    if (this.#silentBeats >= SILENT_BEATS) {
+      this.destroy()
+      return
+    }
+    const flushed = this.#writtenBytes - this.#socket.writableLength
+    this.#stalledBeats = this.#congested && flushed === this.#flushedBytes ? this.#stalledBeats + 1 : 0
+    this.#flushedBytes = flushed
+    if (this.#stalledBeats >= STALLED_BEATS) {
+      this.#over('stalled')
+      return
+    }
+    // An answer that is due tells as much: at most one ping is under way.
+    this.ping()
+  }
+
+  #nextStream(): number {
+    do {
+      this.#lastStream = this.#lastStream >= MAX_STREAM ? 1 : this.#lastStream + 1
+    } while (this.#streams.has(this.#lastStream))
+    return this.#lastStream
+  }
+
+  #over(end: LinkEnd): void {
+    if (this.#ended) return
+    this.#ended = true
+    clearInterval(this.#beat)
+    for (const stream of [...this.#streams.values()]) stream.over(RESET.lost, '')
+    // What was said last may still leave; a socket that takes nothing is not waited for.
+    if (this.#socket.writableFinished || end === 'lost' || end === 'stalled') this.#socket.destroy()
+    else setTimeout(() => this.#socket.destroy(), 1000).unref()
+    this.#options.onEnd(end)
+  }
+}
+
+/** One request and its answer, on a link. */
+export class LinkStream {
+  readonly link: Link
+  readonly id: number
+  sink: StreamSink
+  /** What the other side still takes. */
+  credit = WINDOW_BYTES
+  localEnded = false
+  remoteEnded = false
+  #blocked = false
+  #unread = 0
+  #read = 0
+  #over = false
+
+  constructor(link: Link, id: number, sink: StreamSink = NOBODY) {
+    this.link = link
+    this.id = id
+    this.sink = sink
+  }
+
+  /** Sends an answer's head; false where it is too long. */
+  head(text: string, end: boolean): boolean {
+    if (this.#over) return true
+    const sent = this.link.text(FRAME.head, this, text, end)
+    if (sent && end) this.#endLocal()
+    return sent
+  }
+
+  /** Sends a piece of a body; false where no more is to be sent until writable() is called. */
+  send(chunk: Buffer, end = false): boolean {
+    if (this.#over || this.localEnded) return true
+    this.credit -= chunk.length
+    const more = this.link.send(this, chunk, end)
+    if (end) this.#endLocal()
+    else this.#blocked = !more
+    return more
+  }
+
+  /** Ends this direction. */
+  end(): void {
+    this.send(EMPTY, true)
+  }
+
+  /** Ends this direction with trailers. */
+  trailers(text: string): void {
+    if (this.#over || this.localEnded) return
+    if (this.link.text(FRAME.trailers, this, text, true)) this.#endLocal()
+    else this.end()
+  }
+
+  /** Gives the stream up. */
+  reset(code: number, message = ''): void {
+    if (this.#over) return
+    this.#over = true
+    this.link.sendReset(this, code, message)
+  }
+
+  /** So much of what was received has gone on: the other side may send as much more. */
+  consumed(bytes: number): void {
+    this.#read += bytes
+    if (this.#read < CREDIT_BYTES || this.remoteEnded || this.#over) return
+    this.#unread -= this.#read
+    this.link.sendWindow(this, this.#read)
+    this.#read = 0
+  }
+
+  /** @private */
+  received(chunk: Buffer, end: boolean): void {
+    if (this.remoteEnded) throw new FrameError(`data after the end of stream ${this.id}`)
+    this.#unread += chunk.length
+    if (this.#unread > WINDOW_BYTES + MAX_DATA_BYTES)
+      throw new FrameError(`stream ${this.id} was given no credit`)
+    if (end) this.#endRemote()
+    this.sink.data(chunk, end)
+  }
+
+  /** @private */
+  answered(text: string, end: boolean): void {
+    if (this.remoteEnded) throw new FrameError(`a head after the end of stream ${this.id}`)
+    if (end) this.#endRemote()
+    this.sink.head(text, end)
+  }
+
+  /** @private */
+  trailed(text: string): void {
+    if (this.remoteEnded) throw new FrameError(`trailers after the end of stream ${this.id}`)
+    this.#endRemote()
+    this.sink.trailers(text)
+  }
+
+  /** @private */
+  credited(payload: Buffer): void {
+    if (payload.length !== 4) throw new FrameError('a window of no four bytes')
+    this.credit += payload.readUInt32BE()
+    if (this.credit > WINDOW_BYTES) throw new FrameError(`stream ${this.id} was given more than its window`)
+    this.wake()
+  }
+
+  /** @private */
+  wake(): void {
+    if (!this.#blocked || this.credit <= 0 || this.#over || this.link.holds(this)) return
+    this.#blocked = false
+    this.sink.writable()
+  }
+
+  /** @private */
+  over(code: number, message: string): void {
+    if (this.#over) return
+    this.#over = true
+    this.link.forget(this)
+    this.sink.reset(code, message)
+  }
+
+  #endLocal(): void {
+    this.localEnded = true
+    if (this.remoteEnded) this.#done()
+  }
+
+  #endRemote(): void {
+    this.remoteEnded = true
+    if (this.localEnded) this.#done()
+  }
+
+  #done(): void {
+    this.#over = true
+    this.link.forget(this)
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+const ignore = () => {}
+const NOBODY: StreamSink = { head: ignore, data: ignore, trailers: ignore, reset: ignore, writable: ignore }
