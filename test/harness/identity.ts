@@ -1,6 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { IDENTITY_TOKEN, type IdentityClaims, type PublicKey } from '@instatunnel/kit/identity'
+import { CONNECT_TOKEN, type ConnectClaims } from '@instatunnel/kit/connect'
+import { IDENTITY_TOKEN, type IdentityClaims } from '@instatunnel/kit/identity'
 import { scopesOfRole } from '@instatunnel/kit/scope'
+import type { PublicKey, TokenKind } from '@instatunnel/kit/token-verifier'
 import { SignJWT } from 'jose'
 
 /** An Ed25519 key pair, in PEM as settings have it. */
@@ -20,44 +22,60 @@ export function newKeyPair(): KeyPair {
   }
 }
 
-/** Signs identities as auth does, for tests that run without auth. */
-export interface IdentitySigner {
+/** Signs one kind of token as auth does, for tests that run without auth. */
+export interface TokenSigner<Claims> {
   /** What auth's ListIdentityKeys answers. */
   readonly keys: PublicKey[]
   readonly privateKey: KeyObject
-  /** An identity token: an ordinary user on the free plan with a session, unless said otherwise. */
-  sign(userId: string, claims?: Partial<IdentityClaims>, lifeSeconds?: number): Promise<string>
+  /** A token of this user's. */
+  sign(userId: string, claims?: Partial<Claims>, lifeSeconds?: number): Promise<string>
 }
 
-/** Creates a signer with a key of its own. */
-export function createIdentitySigner({
-  kid = 'identity_test',
-  now = () => new Date(),
-}: {
+/** Signs identities. */
+export type IdentitySigner = TokenSigner<IdentityClaims>
+
+interface SignerOptions {
   kid?: string
   now?: () => Date
-} = {}): IdentitySigner {
+}
+
+/** Signs identities: those of an ordinary user on the free plan with a session, unless said otherwise. */
+export const createIdentitySigner = (options: SignerOptions = {}): IdentitySigner =>
+  createSigner<IdentityClaims>(IDENTITY_TOKEN, options, {
+    scopes: scopesOfRole('user'),
+    plan: 'free',
+    role: 'user',
+    credential: { type: 'session', id: 'ses_1', sessionId: 'ses_1' },
+  })
+
+/** Signs connect tokens: for one tunnel of the free plan with its owner's key, unless said otherwise. */
+export const createConnectSigner = (options: SignerOptions = {}): TokenSigner<ConnectClaims> =>
+  createSigner<ConnectClaims>(CONNECT_TOKEN, options, {
+    tunnel: { id: 'tun_1', subdomain: 'docs-demo', tokenGeneration: 0 },
+    plan: 'free',
+    mode: '',
+    credential: { type: 'api_key', id: 'key_1' },
+  })
+
+function createSigner<Claims extends object>(
+  kind: TokenKind,
+  { kid = 'identity_test', now = () => new Date() }: SignerOptions,
+  usual: Claims,
+): TokenSigner<Claims> {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   return {
     keys: [{ kid, publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString() }],
     privateKey,
-    sign: (userId, claims = {}, lifeSeconds = IDENTITY_TOKEN.lifeSeconds) => {
+    sign: (userId, claims = {}, lifeSeconds = kind.lifeSeconds) => {
       const issuedAt = Math.floor(now().getTime() / 1000)
-      return new SignJWT({ ...anybody, ...claims })
-        .setProtectedHeader({ alg: 'EdDSA', typ: IDENTITY_TOKEN.typ, kid })
-        .setIssuer(IDENTITY_TOKEN.issuer)
-        .setAudience(IDENTITY_TOKEN.audience)
+      return new SignJWT({ ...usual, ...claims })
+        .setProtectedHeader({ alg: 'EdDSA', typ: kind.typ, kid })
+        .setIssuer(kind.issuer)
+        .setAudience(kind.audience)
         .setSubject(userId)
         .setIssuedAt(issuedAt)
         .setExpirationTime(issuedAt + lifeSeconds)
         .sign(privateKey)
     },
   }
-}
-
-const anybody: IdentityClaims = {
-  scopes: scopesOfRole('user'),
-  plan: 'free',
-  role: 'user',
-  credential: { type: 'session', id: 'ses_1', sessionId: 'ses_1' },
 }

@@ -2,8 +2,9 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createIdentitySigner, newKeyPair } from '@instatunnel/test/identity'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { createIdentityVerifier, IDENTITY_TOKEN, type PublicKey } from './identity.ts'
+import { createIdentityVerifier, IDENTITY_TOKEN } from './identity.ts'
 import { createServiceSigner } from './service-identity.ts'
+import type { PublicKey } from './token-verifier.ts'
 
 const NOW = new Date('2026-07-01T12:00:00Z')
 const seconds = (n: number) => Math.floor(NOW.getTime() / 1000) + n

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { plansSetting } from './plans.ts'
 
 const standard = {
-  free: { tunnels: 3, readFactor: 1, writeFactor: 1 },
-  pro: { tunnels: 25, readFactor: 5, writeFactor: 5 },
-  business: { tunnels: 250, readFactor: 10, writeFactor: 10 },
+  free: { tunnels: 3, readFactor: 1, writeFactor: 1, mcp: false },
+  pro: { tunnels: 25, readFactor: 5, writeFactor: 5, mcp: true },
+  business: { tunnels: 250, readFactor: 10, writeFactor: 10, mcp: true },
 }
 
 describe('plansSetting', () => {
@@ -14,10 +14,10 @@ describe('plansSetting', () => {
   })
 
   it('changes what is named and nothing else', () => {
-    expect(plansSetting.parse('{"free":{"tunnels":0},"business":{"writeFactor":2.5}}')).toEqual({
+    expect(plansSetting.parse('{"free":{"tunnels":0,"mcp":true},"business":{"writeFactor":2.5}}')).toEqual({
       ...standard,
-      free: { tunnels: 0, readFactor: 1, writeFactor: 1 },
-      business: { tunnels: 250, readFactor: 10, writeFactor: 2.5 },
+      free: { tunnels: 0, readFactor: 1, writeFactor: 1, mcp: true },
+      business: { tunnels: 250, readFactor: 10, writeFactor: 2.5, mcp: true },
     })
   })
 
@@ -37,6 +37,8 @@ describe('plansSetting', () => {
     '{"free":{"tunnels":1e9}}',
     '{"free":{"readFactor":0.5}}',
     '{"free":{"readFactor":1001}}',
+    '{"free":{"mcp":1}}',
+    '{"free":{"mcp":"true"}}',
     '{"__proto__":{"tunnels":5}}',
   ])('refuses %s', (text) => {
     const { success, error } = plansSetting.safeParse(text)

@@ -4,6 +4,7 @@ const limits = z.strictObject({
   tunnels: z.int().min(0).max(1_000_000),
   readFactor: z.number().min(1).max(1000),
   writeFactor: z.number().min(1).max(1000),
+  mcp: z.boolean(),
 })
 
 /** What a plan allows. */
@@ -14,6 +15,8 @@ export interface PlanLimits {
   readonly readFactor: number
   /** LIMIT_WRITE_PER_MINUTE is multiplied by this. */
   readonly writeFactor: number
+  /** True where agents may connect in front of MCP servers. */
+  readonly mcp: boolean
 }
 
 /** The plans there are. */
@@ -26,9 +29,9 @@ export type Plan = (typeof PLANS)[number]
 export type Plans = Readonly<Record<Plan, PlanLimits>>
 
 const defaults: Plans = {
-  free: { tunnels: 3, readFactor: 1, writeFactor: 1 },
-  pro: { tunnels: 25, readFactor: 5, writeFactor: 5 },
-  business: { tunnels: 250, readFactor: 10, writeFactor: 10 },
+  free: { tunnels: 3, readFactor: 1, writeFactor: 1, mcp: false },
+  pro: { tunnels: 25, readFactor: 5, writeFactor: 5, mcp: true },
+  business: { tunnels: 250, readFactor: 10, writeFactor: 10, mcp: true },
 }
 
 /** Setting PLANS: a JSON object that changes what plans allow, e.g. {"free":{"tunnels":5}}. */

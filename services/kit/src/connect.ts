@@ -1,0 +1,66 @@
+import type { ConnectMode } from './connect-request.ts'
+import type { Plan } from './plans.ts'
+import { createTokenVerifier, type TokenKind, type TokenTrust } from './token-verifier.ts'
+
+/** Where auth puts the connect token of an agent's request; nothing that a client sends arrives under this name. */
+export const CONNECT_HEADER = 'x-instatunnel-connect'
+
+/** What pins connect tokens down: they are signed with the keys of identities, and neither passes for the other. */
+export const CONNECT_TOKEN: TokenKind = {
+  typ: 'connect+jwt',
+  issuer: 'instatunnel-auth',
+  audience: 'instatunnel-relay',
+  algorithms: ['EdDSA'],
+  lifeSeconds: 60,
+}
+
+/** The kinds of credential that an agent may connect with. */
+export const CONNECT_CREDENTIALS = ['api_key', 'session', 'tunnel_token'] as const
+
+/** What an agent was admitted with, and what its connection therefore ends with. */
+export interface ConnectCredential {
+  readonly type: (typeof CONNECT_CREDENTIALS)[number]
+  /** The key's or the session's id; of a tunnel's token, the tunnel's. */
+  readonly id: string
+  /** The session that the credential is, or belongs to. */
+  readonly sessionId?: string
+  /** When it, or the session that it belongs to, ends at the latest, in Unix seconds; undefined where it never does. */
+  readonly expiresAt?: number
+}
+
+/** The claims of a connect token, beside the registered ones. */
+export interface ConnectClaims {
+  readonly tunnel: {
+    readonly id: string
+    readonly subdomain: string
+    /** How many tokens the tunnel had before the one it has; where a token was presented, before that one. */
+    readonly tokenGeneration: number
+  }
+  readonly plan: Plan
+  readonly mode: ConnectMode
+  readonly credential: ConnectCredential
+}
+
+/** Which tunnel an agent may connect, as auth vouches for. */
+export interface ConnectGrant extends ConnectClaims {
+  /** Whose the tunnel is. */
+  readonly userId: string
+}
+
+/** Verifies connect tokens; refuses with CREDENTIAL_INVALID. */
+export type VerifyConnect = (token: string) => Promise<ConnectGrant>
+
+/** A verifier that trusts auth's keys. */
+export const createConnectVerifier = (trust: TokenTrust): VerifyConnect =>
+  createTokenVerifier<ConnectClaims, ConnectGrant>({
+    kind: CONNECT_TOKEN,
+    invalid: 'Invalid connect token',
+    trust,
+    read: ({ sub = '', tunnel, plan, mode, credential }) => ({
+      userId: sub,
+      tunnel,
+      plan,
+      mode,
+      credential,
+    }),
+  })
