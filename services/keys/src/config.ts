@@ -8,6 +8,8 @@ const settings = z.object({
   LISTEN: listenAddress.default('127.0.0.1:50052'),
   /** Where auth serves gRPC: a gRPC target. */
   AUTH_ADDRESS: z.string().default('127.0.0.1:50051'),
+  /** Where tunnels serves gRPC: a gRPC target. */
+  TUNNELS_ADDRESS: z.string().default('127.0.0.1:50053'),
   /** What keys are hashed under: a JSON object, id → 32 bytes in base64, oldest first; the last hashes new ones. */
   KEY_PEPPERS: peppersSetting,
 })

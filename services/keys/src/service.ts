@@ -6,6 +6,7 @@ import { createSessionKey } from './rpc/create-session-key.ts'
 import { deleteKey } from './rpc/delete-key.ts'
 import type { Deps } from './rpc/deps.ts'
 import { getKey } from './rpc/get-key.ts'
+import { getKeyRecord } from './rpc/get-key-record.ts'
 import { listKeys } from './rpc/list-keys.ts'
 import { lookUpKey } from './rpc/look-up-key.ts'
 import { revokeKey } from './rpc/revoke-key.ts'
@@ -27,6 +28,7 @@ export const apiKeyService = (deps: Deps) =>
 export const keyDirectoryService = (deps: Deps) =>
   ({
     lookUpKey: lookUpKey(deps),
+    getKeyRecord: getKeyRecord(deps),
     createSessionKey: createSessionKey(deps),
     revokeKey: revokeKey(deps),
   }) satisfies Handlers<KeyDirectoryServiceServer>

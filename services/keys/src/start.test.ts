@@ -30,6 +30,7 @@ describe('the service', () => {
       () => user.deleteKey({ id }),
       () => user.verifyKey({ key: secret }),
       () => keys.directory.lookUpKey({ digest: Buffer.alloc(32) }),
+      () => keys.directory.getKeyRecord({ id }),
       () =>
         keys.directory.createSessionKey({
           sessionId: newSessionId(),

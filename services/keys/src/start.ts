@@ -7,6 +7,7 @@ import type { Running } from '@instatunnel/kit/main'
 import { createRemoteGuard } from '@instatunnel/kit/remote-auth'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
+import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { Config } from './config.ts'
 import { onKeyUsage } from './events/on-key-usage.ts'
 import { onSessionRevoked } from './events/on-session-revoked.ts'
@@ -36,7 +37,8 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
   })
   const { sql, nats } = foundation
   const { guard, auth } = createRemoteGuard(foundation, config.AUTH_ADDRESS, now)
-  const deps = { sql, now, random, peppers: config.KEY_PEPPERS, auth }
+  const tunnels = foundation.client(TunnelDirectoryServiceService, config.TUNNELS_ADDRESS, 'tunnels')
+  const deps = { sql, now, random, peppers: config.KEY_PEPPERS, auth, tunnels, log }
   for (const consumer of [onSessionRevoked({ sql, nats, log, now }), onKeyUsage({ sql, nats, log })]) {
     opening.adopt(consumer, ({ close }) => close())
   }

@@ -16,6 +16,7 @@ import { inject } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { type Overrides, start } from '../src/start.ts'
 import { type AuthStub, startAuthStub } from './auth-stub.ts'
+import { startTunnelsStub, type TunnelsStub } from './tunnels-stub.ts'
 
 /** The rpcs that users call, as one of them calls them. */
 export type User = { readonly id: string } & Rpcs<typeof ApiKeyServiceService>
@@ -26,6 +27,8 @@ export interface StartedKeys {
   readonly sql: Sql
   /** The neighbour that decides about keys. */
   readonly auth: Pick<AuthStub, 'asked' | 'code'>
+  /** The neighbour that has connections cut. */
+  readonly tunnels: TunnelsStub
   /** The settings that it was started with. */
   readonly environment: Readonly<Record<string, string>>
   /** A caller: a new user with all the scopes of the role unless said otherwise. `rewrite` sends other bytes to CreateKey. */
@@ -67,7 +70,7 @@ export async function startKeys(
   overrides: Overrides = {},
   launch: Launch = inProcess,
 ): Promise<StartedKeys> {
-  const stub = await startAuthStub()
+  const [stub, tunnels] = await Promise.all([startAuthStub(), startTunnelsStub()])
   const auth = newKeyPair()
   const keys = newKeyPair()
   const environment = {
@@ -77,6 +80,7 @@ export async function startKeys(
     LISTEN: '127.0.0.1:0',
     LOG_LEVEL: 'silent',
     KEY_PEPPERS: JSON.stringify({ p1: newPepper() }),
+    TUNNELS_ADDRESS: tunnels.address,
     ...settings,
     AUTH_ADDRESS: stub.address,
     SERVICE_KEY: keys.privateKey,
@@ -91,6 +95,7 @@ export async function startKeys(
   return {
     sql,
     auth: stub,
+    tunnels,
     environment,
     user({ id = newUserId(), role = 'user', scopes = scopesOfRole(role), rewrite } = {}) {
       const token = stub.sign(id, { scopes, role })
@@ -105,7 +110,7 @@ export async function startKeys(
       channel.close()
       await running.close()
       await sql.end({ timeout: 1 })
-      await stub.close()
+      await Promise.all([stub.close(), tunnels.close()])
     },
   }
 }

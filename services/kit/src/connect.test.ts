@@ -1,4 +1,5 @@
 import { createConnectSigner, createIdentitySigner } from '@instatunnel/test/identity'
+import { forgeries } from '@instatunnel/test/jwt'
 import { SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { type ConnectClaims, createConnectVerifier } from './connect.ts'
@@ -65,6 +66,15 @@ describe('createConnectVerifier', () => {
   it("refuses a token that somebody else's key signed", async () => {
     const token = await createConnectSigner({ now }).sign('user_1', claims)
     await expect(verify(token)).rejects.toMatchObject(invalid)
+  })
+
+  it('refuses whatever an attacker makes of a good one', async () => {
+    const better = { sub: 'user_2', tunnel: { ...claims.tunnel, id: 'tun_2' } }
+    const good = await signer.sign('user_1', claims)
+    const tried = forgeries(good, { better, publicKey: signer.keys[0]?.publicKey as string })
+    expect(tried.length).toBeGreaterThan(20)
+    for (const [how, token] of tried) await expect(verify(token), how).rejects.toMatchObject(invalid)
+    expect(await verify(good)).toMatchObject({ userId: 'user_1' })
   })
 
   it.each(['', '..', 'a.b.c', 'x'.repeat(100_000)])('refuses %j', async (token) => {

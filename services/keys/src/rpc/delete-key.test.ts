@@ -1,9 +1,14 @@
+import { SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { createLog } from '@instatunnel/kit/log'
 import { scopesOfRole } from '@instatunnel/kit/scope'
 import { digestOf } from '@instatunnel/kit/secret'
+import { readJwt } from '@instatunnel/test/jwt'
 import { refused } from '@instatunnel/test/refused'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { invalid, keyNotFound, made, notKeyIds, scopeMissing } from '../../test/made.ts'
-import { newSessionId, startKeys } from '../../test/start-keys.ts'
+import { type Launch, newSessionId, startKeys } from '../../test/start-keys.ts'
+import { readConfig } from '../config.ts'
+import { start } from '../start.ts'
 
 const keys = await startKeys()
 afterAll(() => keys.close())
@@ -12,7 +17,7 @@ describe('DeleteKey', () => {
   it('revokes a key for ever', async () => {
     const user = keys.user()
     const { id, secret } = await made(user)
-    expect(await user.deleteKey({ id, reason: 'leaked' })).toEqual({ success: true })
+    expect(await user.deleteKey({ id, reason: 'leaked' })).toEqual({ success: true, connectionsCut: 0 })
     expect(await refused(keys.directory.lookUpKey({ digest: digestOf(secret) }))).toEqual(keyNotFound)
     expect(await refused(user.deleteKey({ id }))).toEqual(keyNotFound)
   })
@@ -47,7 +52,7 @@ describe('DeleteKey', () => {
     const admin = keys.user({ role: 'admin' })
     const { id } = await made(admin, { permissions: ['users:manage', 'tunnels:read'] })
     const demoted = keys.user({ id: admin.id })
-    expect(await demoted.deleteKey({ id, reason: 'leaked' })).toEqual({ success: true })
+    expect(await demoted.deleteKey({ id, reason: 'leaked' })).toEqual({ success: true, connectionsCut: 0 })
   })
 
   it("ends a session's key", async () => {
@@ -73,3 +78,95 @@ describe('DeleteKey', () => {
     await user.getKey({ id })
   })
 })
+
+describe("DeleteKey and the key's live connections", () => {
+  const { tunnels } = keys
+  beforeEach(() => {
+    Object.assign(tunnels, { cut: 0, onCut: async () => {} })
+    tunnels.asked.length = 0
+  })
+
+  it('has them cut off once the key is revoked, and tells how many there were', async () => {
+    const user = keys.user()
+    const { id, secret } = await made(user)
+    tunnels.cut = 3
+    const found: unknown[] = []
+    tunnels.onCut = async () => {
+      found.push(await refused(keys.directory.lookUpKey({ digest: digestOf(secret) })))
+    }
+    expect(await user.deleteKey({ id })).toEqual({ success: true, connectionsCut: 3 })
+    expect(tunnels.asked).toEqual([{ credentialType: 'api_key', credentialId: id, reason: 'key_revoked' }])
+    // By then nobody can connect with it anew.
+    expect(found).toEqual([keyNotFound])
+    const token = String(tunnels.lastMetadata()?.get(SERVICE_METADATA)[0])
+    expect(readJwt(token).claims).toMatchObject({ iss: 'keys', aud: 'tunnels' })
+  })
+
+  it("counts those of a session's key, and of another user's that an admin deletes", async () => {
+    const user = keys.user()
+    const request = { sessionId: newSessionId(), userId: user.id, permissions: ['logs:read'] }
+    const { keyId } = await keys.directory.createSessionKey(request)
+    const { id } = await made(user)
+    tunnels.cut = 2
+    expect(await user.deleteKey({ id: keyId })).toEqual({ success: true, connectionsCut: 2 })
+    expect(await keys.user({ role: 'admin' }).deleteKey({ id })).toEqual({ success: true, connectionsCut: 2 })
+    expect(tunnels.asked.map(({ credentialId }) => credentialId)).toEqual([keyId, id])
+  })
+
+  it('are let alone where the call is refused', async () => {
+    const user = keys.user()
+    const { id } = await made(user)
+    const narrow = keys.user({ id: user.id, scopes: ['keys:manage'] })
+    await refused(keys.user().deleteKey({ id }))
+    await refused(narrow.deleteKey({ id }))
+    await refused(user.deleteKey({ id, reason: '\0' }))
+    expect(tunnels.asked).toEqual([])
+  })
+
+  it('are let alone by a logout, which asks for no number', async () => {
+    const { id } = await made(keys.user())
+    await keys.directory.revokeKey({ keyId: id, reason: 'logout' })
+    expect(tunnels.asked).toEqual([])
+  })
+
+  it.each([2, 12, 13, 14])(
+    'are not counted where tunnels fails with %i: the key is deleted',
+    async (code) => {
+      const user = keys.user()
+      const { id } = await made(user)
+      tunnels.cut = { code }
+      expect(await user.deleteKey({ id })).toEqual({ success: true, connectionsCut: 0 })
+      expect(await refused(user.getKey({ id }))).toEqual(keyNotFound)
+    },
+  )
+
+  it('are not waited for where tunnels hangs: the key is deleted', async () => {
+    const user = keys.user()
+    const { id } = await made(user)
+    tunnels.cut = 'hangs'
+    expect(await user.deleteKey({ id })).toEqual({ success: true, connectionsCut: 0 })
+    await expect.poll(tunnels.givenUp).toBe(1)
+    expect(await refused(user.getKey({ id }))).toEqual(keyNotFound)
+  })
+
+  it('are not counted where nobody listens at TUNNELS_ADDRESS, and a line of the log says so', async () => {
+    const lines: string[] = []
+    const alone = await startKeys({ TUNNELS_ADDRESS: '127.0.0.1:1' }, {}, logging(lines))
+    const user = alone.user()
+    const { id, secret } = await made(user)
+    expect(await user.deleteKey({ id })).toEqual({ success: true, connectionsCut: 0 })
+    await alone.close()
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 'warn', key: id, msg: 'nobody tells how many connections were cut' },
+    ])
+    expect(lines.join()).not.toContain(secret)
+  })
+})
+
+/** Runs the service in this process and keeps what it warns of. */
+const logging =
+  (lines: string[]): Launch =>
+  (environment, overrides) => {
+    const log = createLog('keys', 'warn', { write: (line: string) => void lines.push(line) })
+    return start(readConfig(environment), log, overrides)
+  }

@@ -5,13 +5,17 @@ import { availableTo, keyIdFrom } from '../domain/key.ts'
 import { inForce } from '../domain/permission.ts'
 import { lockKey, markRevoked } from '../store/key-store.ts'
 import { tellRevoked } from '../store/outbox.ts'
+import { cutConnections } from './cut-connections.ts'
 import type { Deps } from './deps.ts'
 import { reasonFields } from './key-fields.ts'
 import { refuseUnheld } from './refuse-unheld.ts'
 
-/** Revokes a key: the caller's own, or anyone's with admin:write. Of a session's key it ends the key only. */
+/**
+ * Revokes a key: the caller's own, or anyone's with admin:write; then its live connections are cut off. Of a session's
+ * key it ends the key only.
+ */
 export const deleteKey =
-  ({ sql, now }: Deps): Unary<DeleteKeyRequest, DeleteKeyResponse> =>
+  ({ sql, now, tunnels, log }: Deps): Unary<DeleteKeyRequest, DeleteKeyResponse> =>
   async (request, call) => {
     const caller = identityOf(call)
     const { reason } = validate(reasonFields, request)
@@ -23,5 +27,5 @@ export const deleteKey =
       await markRevoked(tx, id, time)
       await tellRevoked(tx, key, reason, time)
     })
-    return { success: true }
+    return { success: true, connectionsCut: await cutConnections({ tunnels, log }, id) }
   }

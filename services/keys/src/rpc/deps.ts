@@ -1,7 +1,10 @@
+import type { ServiceClient } from '@instatunnel/kit/client'
 import type { Random } from '@instatunnel/kit/id'
+import type { Logger } from '@instatunnel/kit/log'
 import type { Sql } from '@instatunnel/kit/postgres'
 import type { AuthClient } from '@instatunnel/kit/remote-auth'
 import type { Peppers } from '@instatunnel/kit/secret'
+import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 
 /** What the handlers stand on; made once, in start.ts. */
 export interface Deps {
@@ -10,4 +13,6 @@ export interface Deps {
   readonly random: Random
   readonly peppers: Peppers
   readonly auth: Pick<AuthClient, 'verifyKey'>
+  readonly tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'cutConnections'>
+  readonly log: Logger
 }

@@ -75,6 +75,7 @@ describe('KeyDirectoryService', () => {
         message: 'Only services of the platform may call this',
       }
       expect(await refused(call.lookUpKey({ digest }))).toMatchObject(refusal)
+      expect(await refused(call.getKeyRecord({}))).toMatchObject(refusal)
       expect(await refused(call.createSessionKey({}))).toMatchObject(refusal)
       expect(await refused(call.revokeKey({}))).toMatchObject(refusal)
     }

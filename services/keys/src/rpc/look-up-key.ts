@@ -1,27 +1,15 @@
-import { expandScopes } from '@instatunnel/kit/scope'
 import type { Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { KeyRecord, LookUpKeyRequest } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
-import { keyNotFound } from '../domain/key.ts'
 import { findKeyByHash } from '../store/key-store.ts'
 import type { Deps } from './deps.ts'
 import { digestFields } from './key-fields.ts'
+import { recordOf } from './key-record.ts'
 
 /** Finds a key that is not revoked by its secret's digest, whichever pepper it is kept under. */
 export const lookUpKey =
   ({ sql, peppers }: Deps): Unary<LookUpKeyRequest, KeyRecord> =>
   async (request) => {
     const { digest } = validate(digestFields, request)
-    const key = await findKeyByHash(sql, peppers.candidates(digest))
-    if (!key || key.revokedAt) throw keyNotFound()
-    const { id, userId, masked, enabled } = key
-    return {
-      id,
-      userId,
-      sessionId: key.sessionId ?? undefined,
-      masked,
-      permissions: expandScopes(key.permissions),
-      enabled,
-      expiresAt: key.expiresAt ?? undefined,
-    }
+    return recordOf(await findKeyByHash(sql, peppers.candidates(digest)))
   }

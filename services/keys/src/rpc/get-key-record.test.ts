@@ -1,0 +1,42 @@
+import { digestOf } from '@instatunnel/kit/secret'
+import { refused } from '@instatunnel/test/refused'
+import { afterAll, describe, expect, it } from 'vitest'
+import { keyNotFound, made, notKeyIds } from '../../test/made.ts'
+import { newSessionId, startKeys } from '../../test/start-keys.ts'
+
+const keys = await startKeys()
+afterAll(() => keys.close())
+
+describe('GetKeyRecord', () => {
+  it('answers by the id what LookUpKey answers by the secret, as it is now', async () => {
+    const user = keys.user()
+    const { id, secret } = await made(user, { permissions: ['tunnels:*', 'account:read'], expiresIn: 60 })
+    const record = await keys.directory.getKeyRecord({ id })
+    expect(record).toEqual(await keys.directory.lookUpKey({ digest: digestOf(secret) }))
+    expect(record).toMatchObject({ id, userId: user.id, enabled: true })
+
+    await user.updateKey({ id, enabled: false, permissions: ['logs:read'] })
+    expect(await keys.directory.getKeyRecord({ id })).toEqual({
+      ...record,
+      enabled: false,
+      permissions: ['logs:read'],
+    })
+  })
+
+  it("names a session's key's session", async () => {
+    const request = { sessionId: newSessionId(), userId: keys.user().id, permissions: ['logs:read'] }
+    const { keyId } = await keys.directory.createSessionKey(request)
+    expect(await keys.directory.getKeyRecord({ id: keyId })).toMatchObject({ sessionId: request.sessionId })
+  })
+
+  it('does not find a revoked key', async () => {
+    const user = keys.user()
+    const { id } = await made(user)
+    await user.deleteKey({ id })
+    expect(await refused(keys.directory.getKeyRecord({ id }))).toEqual(keyNotFound)
+  })
+
+  it.each(notKeyIds)('does not find %j', async (id) => {
+    expect(await refused(keys.directory.getKeyRecord({ id }))).toEqual(keyNotFound)
+  })
+})
