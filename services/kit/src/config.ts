@@ -57,9 +57,7 @@ function isEd25519(pem: string, read: (pem: string) => KeyObject): boolean {
 }
 
 /** The settings that every service has. */
-export const commonSettings = {
-  /** PostgreSQL, as a URL. The service keeps to a schema of its own name. */
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+export const neighbourSettings = {
   /** NATS, as a URL. */
   NATS_URL: z.string().default('nats://127.0.0.1:4222'),
   /** The seed of the service's NATS user (NKEY); left out, NATS asks for none. */
@@ -85,4 +83,11 @@ export const commonSettings = {
   TLS_CA_FILE: z.string().optional(),
   /** trace, debug, info, warn, error or fatal. */
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+}
+
+/** The settings of every service with a database. */
+export const commonSettings = {
+  /** PostgreSQL, as a URL. The service keeps to a schema of its own name. */
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+  ...neighbourSettings,
 }

@@ -1,43 +1,24 @@
-import type { ChannelCredentials } from '@grpc/grpc-js'
-import { createServiceClient, type ServiceClient } from './client.ts'
 import { OUTBOX_MIGRATIONS } from './event.ts'
 import type { Guard } from './guard.ts'
-import { connectNats, type Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
+import { type NeighbourConfig, type Neighbours, openNeighbours } from './neighbours.ts'
 import { connectPostgres, migrate, type Sql } from './postgres.ts'
 import { startPublisher } from './publisher.ts'
 import type { Refusals } from './refusal.ts'
 import { descriptorsFile, type Rules, readRules } from './rules.ts'
 import { type Served, type Serving, serve } from './server.ts'
-import { createServiceSigner, createServiceVerifier, type VerifyServiceToken } from './service-identity.ts'
-import { createTransport } from './tls.ts'
 import { type Edge, implement } from './unary.ts'
 
 /** The settings that the foundation reads: those of every service (kit/config, commonSettings). */
-export interface FoundationConfig {
+export interface FoundationConfig extends NeighbourConfig {
   readonly LISTEN: string
   readonly DATABASE_URL: string
-  readonly NATS_URL: string
-  readonly NATS_SEED?: string | undefined
-  readonly SERVICE_KEY: string
-  readonly SERVICE_PUBLIC_KEYS: Readonly<Record<string, string>>
-  readonly TLS_CERT_FILE?: string | undefined
-  readonly TLS_KEY_FILE?: string | undefined
-  readonly TLS_CA_FILE?: string | undefined
 }
 
 /** What every service stands on: its schema, its events, its neighbours and its own gRPC server. */
-export interface Foundation {
+export interface Foundation extends Neighbours {
   readonly sql: Sql
-  readonly nats: Nats
   readonly rules: Rules
-  readonly verifyService: VerifyServiceToken
-  /** A neighbour's rpcs as async functions, called with this service's identity. */
-  client<Definition extends Record<string, object>>(
-    definition: Definition,
-    target: string,
-    audience: string,
-  ): ServiceClient<Definition>
   /** Serves handlers behind a guard, with health and reflection. */
   serve(options: {
     services: readonly Handled[]
@@ -71,37 +52,18 @@ export async function openFoundation(options: {
   const { service, config, log, closing, now } = options
   const descriptors = options.descriptors ?? descriptorsFile()
   const rules = readRules(descriptors)
-  const services = Object.keys(config.SERVICE_PUBLIC_KEYS)
-  const transport = createTransport({ ...config, services })
-  const sign = createServiceSigner({ service, privateKey: config.SERVICE_KEY, now })
-  const verifyService = createServiceVerifier({ service, publicKeys: config.SERVICE_PUBLIC_KEYS, now })
-
   const sql = closing.adopt(connectPostgres({ url: config.DATABASE_URL, schema: service }), (pool) =>
     pool.end({ timeout: 2 }),
   )
   await migrate(sql, { schema: service, folders: [OUTBOX_MIGRATIONS, options.migrations] })
-  const nats = closing.adopt(
-    connectNats({ url: config.NATS_URL, seed: config.NATS_SEED, name: service, log }),
-    (connection) => connection.close(),
-  )
+  const neighbours = openNeighbours({ service, config, log, closing, now })
+  const { nats, transport } = neighbours
   closing.adopt(startPublisher({ sql, schema: service, nats, log }), (publisher) => publisher.close())
 
   return {
+    ...neighbours,
     sql,
-    nats,
     rules,
-    verifyService,
-    client: (definition, target, audience) =>
-      closing.adopt(
-        createServiceClient({
-          definition,
-          target,
-          credentials: transport.client as ChannelCredentials,
-          audience,
-          sign,
-        }),
-        (client) => client.close(),
-      ),
     serve: async ({ services, guard, refusals, others = [] }) => {
       const edge: Edge = { guard, rules, refusals, log, peerOf: transport.peerOf }
       const served = services.map(({ definition, handlers }) => ({

@@ -36,7 +36,7 @@ export interface LinkOptions {
   onOpen?: (stream: LinkStream, head: string, end: boolean) => StreamSink
   /** The other side opens no more streams, or wants none opened. */
   onGoaway(reason: string): void
-  /** It is over; every stream has been reset before. */
+  /** It is over; every stream that is open is reset after this. */
   onEnd(end: LinkEnd): void
   /** How long the other side took to send a ping back, in milliseconds. */
   onPong?: (ms: number) => void
@@ -312,11 +312,12 @@ export class Link {
     if (this.#ended) return
     this.#ended = true
     clearInterval(this.#beat)
-    for (const stream of [...this.#streams.values()]) stream.over(RESET.lost, '')
     // What was said last may still leave; a socket that takes nothing is not waited for.
     if (this.#socket.writableFinished || end === 'lost' || end === 'stalled') this.#socket.destroy()
     else setTimeout(() => this.#socket.destroy(), 1000).unref()
+    // Its owner first: whoever opens streams anew must not come here again.
     this.#options.onEnd(end)
+    for (const stream of [...this.#streams.values()]) stream.over(RESET.lost, '')
   }
 }
 

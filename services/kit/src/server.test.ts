@@ -103,12 +103,14 @@ describe('serve', () => {
   })
 
   it('survives a client that speaks no HTTP/2', async () => {
-    const { serving, keys } = await serveKeys({ deleteKey: async () => ({ success: true }) })
+    const { serving, keys } = await serveKeys({
+      deleteKey: async () => ({ success: true, connectionsCut: 0 }),
+    })
     const socket = connect(serving.port, '127.0.0.1')
     socket.on('error', () => {})
     socket.write('GET /v1/auth/keys HTTP/1.1\r\nhost: x\r\n\r\n')
     await once(socket.resume(), 'close')
-    expect(await keys.deleteKey()).toEqual({ success: true })
+    expect(await keys.deleteKey()).toEqual({ success: true, connectionsCut: 0 })
   })
 
   it('lets a call in flight finish when it is closed, and takes no other', async () => {
@@ -118,7 +120,7 @@ describe('serve', () => {
       deleteKey: async () => {
         arrived.resolve()
         await release.promise
-        return { success: true }
+        return { success: true, connectionsCut: 0 }
       },
     })
     const inFlight = keys.deleteKey()
@@ -134,7 +136,7 @@ describe('serve', () => {
     )
     await expect(refusedLate).rejects.toMatchObject({ code: 14 })
     release.resolve()
-    expect(await inFlight).toEqual({ success: true })
+    expect(await inFlight).toEqual({ success: true, connectionsCut: 0 })
     await closed
   })
 
@@ -145,7 +147,7 @@ describe('serve', () => {
       deleteKey: async () => {
         arrived.resolve()
         await release.promise
-        return { success: true }
+        return { success: true, connectionsCut: 0 }
       },
     })
     const seen: string[] = []

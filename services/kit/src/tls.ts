@@ -8,6 +8,15 @@ export interface Transport {
   readonly client: ChannelCredentials
   /** The service that the caller's certificate names in its DNS SANs ("keys" or "keys.<anything>"). */
   readonly peerOf: (call: ServerUnaryCall<unknown, unknown>) => string | undefined
+  /** The same for what is not gRPC; undefined in clear. */
+  readonly files: TlsFiles | undefined
+}
+
+/** A service's certificate and key, and who signs those of the others, in PEM. */
+export interface TlsFiles {
+  readonly cert: Buffer
+  readonly key: Buffer
+  readonly ca: Buffer
 }
 
 /** Mutual TLS where TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE are set; setting some of them only is a fault. */
@@ -23,6 +32,7 @@ export function createTransport(options: {
       server: ServerCredentials.createInsecure(),
       client: credentials.createInsecure(),
       peerOf: () => undefined,
+      files: undefined,
     }
   }
   if (!TLS_CERT_FILE || !TLS_KEY_FILE || !TLS_CA_FILE) {
@@ -37,11 +47,13 @@ export function createTransport(options: {
     server: ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true),
     client: credentials.createSsl(ca, key, cert),
     peerOf: (call) => serviceIn(call.getAuthContext().sslPeerCertificate, options.services),
+    files: { cert, key, ca },
   }
 }
 
-function serviceIn(
-  certificate: PeerCertificate | undefined,
+/** The service that a certificate names in its DNS SANs. */
+export function serviceIn(
+  certificate: Pick<PeerCertificate, 'subjectaltname'> | undefined,
   services: readonly string[],
 ): string | undefined {
   const names = certificate?.subjectaltname?.split(', ') ?? []

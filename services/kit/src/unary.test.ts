@@ -104,7 +104,7 @@ describe('a handler', () => {
       deleteKey: async ({ id }, call) => {
         call.setHeader('set-cookie', 'session=1; Path=/')
         call.setHeader('x-id', id)
-        return { success: true }
+        return { success: true, connectionsCut: 0 }
       },
     })
     const headers: Metadata[] = []
