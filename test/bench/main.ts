@@ -1,81 +1,25 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { repository } from '@instatunnel/local/repository'
-import { type Chain, type ChainRun, measure, startIdleChain, startPlatform } from './chain.ts'
-import { formatTable, median } from './table.ts'
+import { benchChain } from './chain/bench.ts'
+import { benchTunnel } from './tunnel/bench.ts'
 
-/**
- * `npm run bench [SECONDS]`: GET /v1/tunnels through the whole chain, beside the same chain with services that do
- * nothing, in turns in one run. Machines are noisy: read the ratios.
- */
-const ROUNDS = 3
-const WARM_UP_MS = 2000
+/** What can be measured, by name, and the seconds of load a round unless told. */
+const benches = {
+  chain: { run: benchChain, seconds: 5 },
+  tunnel: { run: benchTunnel, seconds: 3 },
+} as const
 
-const seconds = Number(process.argv[2] ?? 5)
-if (!(seconds > 0 && seconds <= 600)) {
-  console.error('usage: npm run bench [SECONDS]   seconds of load a round, 5 unless given')
+type Name = keyof typeof benches
+const names = Object.keys(benches) as Name[]
+
+/** `npm run bench [NAME] [SECONDS]`: measures what is named, or all of it in turn. */
+const args = process.argv.slice(2)
+const chosen = names.find((name) => name === args[0])
+if (chosen) args.shift()
+const seconds = args[0] === undefined ? undefined : Number(args[0])
+if (args.length > 1 || (seconds !== undefined && !(seconds >= 1 && seconds <= 600))) {
+  console.error(`usage: npm run bench [${names.join('|')}] [SECONDS]   seconds of load a round, 1 to 600`)
   process.exit(2)
 }
-
-const [platform, idle] = await Promise.all([startPlatform(), startIdleChain()])
-const chains = [...platform, idle]
-try {
-  for (const chain of chains) await measure(chain, WARM_UP_MS)
-  const runs: ChainRun[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const chain of chains) runs.push(await measure(chain, seconds * 1000))
-  }
-  await report(chains.map((chain) => summary(chain, runs)))
-} finally {
-  await Promise.all(chains.map((chain) => chain.stop()))
-}
-
-/** The medians of a chain's runs. */
-function summary({ name, pids }: Chain, runs: readonly ChainRun[]) {
-  const own = runs.filter((run) => run.chain === name)
-  const cpu = Object.keys(pids).map((process) => [
-    process,
-    median(own.map((run) => run.cpuMicroseconds[process] ?? 0)),
-  ])
-  return {
-    chain: name,
-    requestsPerSecond: median(own.map((run) => run.requestsPerSecond)),
-    p50Ms: median(own.map((run) => run.p50Ms)),
-    p99Ms: median(own.map((run) => run.p99Ms)),
-    cpuMicroseconds: Object.fromEntries(cpu) as Record<string, number>,
-  }
-}
-
-async function report(summaries: ReturnType<typeof summary>[]): Promise<void> {
-  const base = summaries.at(-1)
-  if (!base) return
-  const totalOf = (cpu: Record<string, number>) => Object.values(cpu).reduce((sum, each) => sum + each, 0)
-  const results = summaries.map((each) => ({
-    ...each,
-    ratio: {
-      requestsPerSecond: each.requestsPerSecond / base.requestsPerSecond,
-      p99Ms: each.p99Ms / base.p99Ms,
-      cpu: totalOf(each.cpuMicroseconds) / totalOf(base.cpuMicroseconds),
-    },
-  }))
-  const rows = results.map(({ chain, requestsPerSecond, p50Ms, p99Ms, cpuMicroseconds: cpu, ratio }) => ({
-    'GET /v1/tunnels': chain,
-    'requests/s': requestsPerSecond,
-    ratio: ratio.requestsPerSecond,
-    'p50 ms': p50Ms,
-    'p99 ms': p99Ms,
-    ...Object.fromEntries(
-      ['envoy', 'auth', 'keys', 'tunnels', 'postgres', 'nats', 'do-nothing'].map((name) => [
-        `${name} µs`,
-        cpu[name] ?? '',
-      ]),
-    ),
-    'all µs': totalOf(cpu),
-  }))
-  const file = join(repository, '.data', 'bench.json')
-  await mkdir(join(repository, '.data'), { recursive: true, mode: 0o700 })
-  await writeFile(file, `${JSON.stringify({ connections: 32, seconds, rounds: ROUNDS, results }, null, 2)}\n`)
-  console.log(
-    `${formatTable(rows)}\n\nµs is processor time per request; ratio is to do-nothing. As JSON: .data/bench.json`,
-  )
+for (const name of chosen ? [chosen] : names) {
+  const bench = benches[name]
+  await bench.run(seconds ?? bench.seconds)
 }

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { startEnvoy } from '@instatunnel/local/envoy'
 import { startTestStack } from '@instatunnel/test/stack'
-import { cpuMicroseconds, treeCpuMicroseconds } from './cpu.ts'
+import { cpuMicroseconds, treeCpuMicroseconds } from '../cpu.ts'
 import { applyLoad, type LoadTarget } from './load.ts'
 
 /** Something to measure: where the load goes, and which processes work for it. */

@@ -1,0 +1,76 @@
+import { writeResults } from '../results.ts'
+import { bore } from './contenders/bore.ts'
+import type { Contender } from './contenders/contender.ts'
+import { direct } from './contenders/direct.ts'
+import { localtunnel } from './contenders/localtunnel.ts'
+import { rathole } from './contenders/rathole.ts'
+import { missingCores } from './cores.ts'
+import { type Entrant, enter, type Round, runRound } from './entrant.ts'
+import { formatReport } from './report.ts'
+import { type Result, summarize } from './result.ts'
+import { startTarget, type Target } from './target.ts'
+import { programOnPath } from './tools.ts'
+
+const ROUNDS = 3
+
+/** All that is measured, in the order of the tables. */
+const contenders: readonly Contender[] = [direct, bore, rathole, localtunnel]
+
+/**
+ * Small requests and bulk through our tunnels and those of others, in turns in one run: what is measured on one core,
+ * load and target on another. Machines are noisy: read the ratios.
+ */
+export async function benchTunnel(seconds: number): Promise<void> {
+  const missing = await missingHere()
+  if (missing) {
+    console.error(`tunnels are not measured: ${missing}`)
+    process.exitCode = 1
+    return
+  }
+  const target = await startTarget()
+  const entrants: Entrant[] = []
+  try {
+    for (const contender of contenders) entrants.push(...(await admit(contender, target)))
+    const results = await measureAll(entrants, target, seconds)
+    const file = await writeResults('bench-tunnel.json', { seconds, rounds: ROUNDS, results })
+    console.log(`${formatReport(results)}\n\n${notes} As JSON: ${file}`)
+  } finally {
+    for (const entrant of entrants) await entrant.stop()
+    await target.stop()
+  }
+}
+
+const notes = 'of …: a share of what that reached in the same run; µs is processor time per request.'
+
+/** What to install first, if anything. */
+async function missingHere(): Promise<string | undefined> {
+  const cores = await missingCores()
+  if (cores) return cores
+  for (const program of ['wrk', 'nginx']) {
+    if (!(await programOnPath(program)))
+      return `${program} is not on PATH (on Debian: apt-get install wrk nginx)`
+  }
+  return undefined
+}
+
+/** Starts a contender; one of somebody else's that cannot be had is left out, with a line that says why. */
+async function admit(contender: Contender, target: Target): Promise<Entrant[]> {
+  try {
+    return [await enter(contender, target)]
+  } catch (error) {
+    if (!contender.peer) throw error
+    console.error(`${contender.name} is left out: ${(error as Error).message}`)
+    return []
+  }
+}
+
+async function measureAll(entrants: readonly Entrant[], target: Target, seconds: number): Promise<Result[]> {
+  const rounds = new Map<Entrant, Round[]>(entrants.map((entrant) => [entrant, []]))
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const [entrant, own] of rounds) {
+      console.error(`round ${round} of ${ROUNDS}: ${entrant.name}`)
+      own.push(await runRound(entrant, target, seconds))
+    }
+  }
+  return entrants.map((entrant) => summarize(entrant, rounds.get(entrant) ?? []))
+}

@@ -1,0 +1,33 @@
+import type { Target } from '../target.ts'
+
+/** Where visitors find what a tunnel leads to: a port of the loopback address, and the name they ask for. */
+export interface Place {
+  readonly port: number
+  readonly host: string
+}
+
+/** Processes by the part they play. */
+export type Pids = Readonly<Record<string, number>>
+
+/** The agent's end of a tunnel: the command that people run beside their server. */
+export interface Agent {
+  readonly place: Place
+  readonly pids: Pids
+  stop(): Promise<unknown>
+}
+
+/** The end of a tunnel that visitors meet, running. */
+export interface Server {
+  readonly pids: Pids
+  /** Runs the agent's command. It may still be connecting when this resolves. */
+  connect(): Promise<Agent>
+  stop(): Promise<unknown>
+}
+
+/** A way for requests to reach the target. */
+export interface Contender {
+  readonly name: string
+  /** Somebody else's: where it cannot be had, the rest is measured without it. */
+  readonly peer: boolean
+  start(target: Target): Promise<Server>
+}

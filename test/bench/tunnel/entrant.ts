@@ -1,0 +1,73 @@
+import { median } from '../table.ts'
+import { checkBodies } from './check.ts'
+import type { Agent, Contender, Pids, Place } from './contenders/contender.ts'
+import { connectAndAsk } from './first-answer.ts'
+import { bulkStreams, measureBulk, measureSmall, type SmallRun, smallConnections } from './measure.ts'
+import type { Target } from './target.ts'
+
+/** How often the agent's command is run to know how long it takes. */
+const CONNECTS = 5
+const WARM_UP_SECONDS = 2
+
+/** A contender at work: its tunnel answers. */
+export interface Entrant {
+  readonly name: string
+  readonly place: Place
+  /** The processes of both its ends. */
+  readonly pids: Pids
+  /** From the agent's command to the first answer through its tunnel; a direct connection has no such thing. */
+  readonly firstAnswerMs: number | undefined
+  stop(): Promise<void>
+}
+
+/** What one round of load on an entrant gave: small GETs by connections, MiB/s by streams. */
+export interface Round {
+  readonly small: Record<number, SmallRun>
+  readonly download: Record<number, number>
+  readonly upload: Record<number, number>
+}
+
+/** Starts a contender, warms it up, and measures how soon its agent's tunnel answers. */
+export async function enter(contender: Contender, target: Target): Promise<Entrant> {
+  const server = await contender.start(target)
+  let agent: Agent | undefined
+  const stop = async () => {
+    await agent?.stop()
+    await server.stop()
+  }
+  try {
+    const times: number[] = []
+    for (let i = 0; i < CONNECTS; i++) {
+      await agent?.stop()
+      const answering = await connectAndAsk(server)
+      agent = answering.agent
+      times.push(answering.firstAnswerMs)
+    }
+    const { place, pids } = agent as Agent
+    await measureSmall(place, {}, { connections: 32, seconds: WARM_UP_SECONDS })
+    return {
+      name: contender.name,
+      place,
+      pids: { ...server.pids, ...pids },
+      firstAnswerMs: Object.keys(pids).length > 0 ? median(times) : undefined,
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Checks that bodies arrive as they were sent, then measures everything once. */
+export async function runRound({ place, pids }: Entrant, target: Target, seconds: number): Promise<Round> {
+  await checkBodies(place, target)
+  const round: Round = { small: {}, download: {}, upload: {} }
+  for (const connections of smallConnections) {
+    round.small[connections] = await measureSmall(place, pids, { connections, seconds })
+  }
+  for (const streams of bulkStreams) {
+    round.download[streams] = await measureBulk(place, 'download', { streams, seconds })
+    round.upload[streams] = await measureBulk(place, 'upload', { streams, seconds })
+  }
+  return round
+}
