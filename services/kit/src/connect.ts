@@ -45,6 +45,8 @@ export interface ConnectClaims {
 export interface ConnectGrant extends ConnectClaims {
   /** Whose the tunnel is. */
   readonly userId: string
+  /** When auth decided, in Unix seconds. */
+  readonly issuedAt: number
 }
 
 /** Verifies connect tokens; refuses with CREDENTIAL_INVALID. */
@@ -56,8 +58,9 @@ export const createConnectVerifier = (trust: TokenTrust): VerifyConnect =>
     kind: CONNECT_TOKEN,
     invalid: 'Invalid connect token',
     trust,
-    read: ({ sub = '', tunnel, plan, mode, credential }) => ({
+    read: ({ sub = '', iat = 0, tunnel, plan, mode, credential }) => ({
       userId: sub,
+      issuedAt: iat,
       tunnel,
       plan,
       mode,
