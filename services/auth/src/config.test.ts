@@ -26,10 +26,11 @@ describe('readConfig', () => {
       LIMIT_AUTH_PER_MINUTE: 10,
       LIMIT_READ_PER_MINUTE: 100,
       LIMIT_WRITE_PER_MINUTE: 20,
+      LIMIT_CONNECT_PER_MINUTE: 30,
       PLANS: {
-        free: { tunnels: 3, readFactor: 1, writeFactor: 1 },
-        pro: { tunnels: 25, readFactor: 5, writeFactor: 5 },
-        business: { tunnels: 250, readFactor: 10, writeFactor: 10 },
+        free: { tunnels: 3, readFactor: 1, writeFactor: 1, mcp: false },
+        pro: { tunnels: 25, readFactor: 5, writeFactor: 5, mcp: true },
+        business: { tunnels: 250, readFactor: 10, writeFactor: 10, mcp: true },
       },
       LOG_LEVEL: 'info',
     })
@@ -50,6 +51,7 @@ describe('readConfig', () => {
     ['LIMIT_AUTH_PER_MINUTE', '0', 'must be a whole number from 1 to 1000000'],
     ['LIMIT_READ_PER_MINUTE', 'hunter2', 'must be a whole number from 1 to 1000000'],
     ['LIMIT_WRITE_PER_MINUTE', '-1', 'must be a whole number from 1 to 1000000'],
+    ['LIMIT_CONNECT_PER_MINUTE', '1.5', 'must be a whole number from 1 to 1000000'],
     ['PLANS', 'hunter2', 'must be JSON like {"free":{"tunnels":5}}: '],
     ['LOG_LEVEL', 'hunter2', 'Invalid option: '],
   ])('says of a wrong %s what it must be, and not what it is', (name, value, message) => {

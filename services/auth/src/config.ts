@@ -29,6 +29,8 @@ const settings = z.object({
   LIMIT_READ_PER_MINUTE: limit(100),
   /** Writing calls per user, a minute; a plan may multiply them. */
   LIMIT_WRITE_PER_MINUTE: limit(20),
+  /** How often agents may connect one tunnel, a minute. */
+  LIMIT_CONNECT_PER_MINUTE: limit(30),
   /** What each plan allows (kit/plans). */
   PLANS: plansSetting,
   /** With the next: made, or promoted, as an admin on plan business at start. */

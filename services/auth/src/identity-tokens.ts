@@ -1,6 +1,6 @@
 import { IDENTITY_TOKEN, type IdentityClaims } from '@instatunnel/kit/identity'
 import { LRUCache } from 'lru-cache'
-import type { Holder } from './credentials.ts'
+import type { UserHolder } from './domain/holder.ts'
 import { signIdentityToken } from './domain/token.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -8,7 +8,7 @@ const REMEMBERED_TOKENS = 10_000
 const REUSE_MS = (IDENTITY_TOKEN.lifeSeconds / 2) * 1000
 
 /** Makes the token that tells services who is calling. */
-export type IdentityTokenOf = (holder: Holder) => Promise<string>
+export type IdentityTokenOf = (holder: UserHolder) => Promise<string>
 
 /** Each token is used again for half its life, where nothing that it says has changed. */
 export function createIdentityTokens(options: {

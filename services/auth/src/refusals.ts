@@ -11,4 +11,6 @@ export const refusals = {
   SESSION_KEY_UNAVAILABLE: 'unavailable',
   UNKNOWN_METHOD: 'not_found',
   CROSS_SITE: 'forbidden',
+  TUNNEL_NOT_FOUND: 'not_found',
+  PLAN_LIMIT: 'plan_limit',
 } as const satisfies Refusals

@@ -8,6 +8,7 @@ import { type AuthServiceServer, AuthServiceService } from '@instatunnel/proto/a
 import { adminUpdateUser } from './rpc/admin-update-user.ts'
 import { authenticate } from './rpc/authenticate.ts'
 import { changePassword } from './rpc/change-password.ts'
+import { checkConnection } from './rpc/check-connection.ts'
 import type { Deps } from './rpc/deps.ts'
 import { getUser } from './rpc/get-user.ts'
 import { listIdentityKeys } from './rpc/list-identity-keys.ts'
@@ -49,6 +50,7 @@ export const services = (deps: Deps) => [
     handlers: {
       authenticate: authenticate(deps),
       verifyKey: verifyKey(deps),
+      checkConnection: checkConnection(deps),
       listIdentityKeys: listIdentityKeys(deps),
     } satisfies Handlers<AuthorizationServiceServer>,
   },

@@ -56,6 +56,7 @@ export async function start(
       auth: config.LIMIT_AUTH_PER_MINUTE,
       read: config.LIMIT_READ_PER_MINUTE,
       write: config.LIMIT_WRITE_PER_MINUTE,
+      connect: config.LIMIT_CONNECT_PER_MINUTE,
       plans: config.PLANS,
     }
     const gate = createGate({ sql, rules, keys, tunnels, signingKeys, usage, windows, cookie, limits, now })

@@ -12,6 +12,8 @@ export interface RestCall {
   readonly fetchSite?: string
   /** The client's address as the gateway saw it; null where the gateway does not say. */
   readonly address?: string | null
+  /** What the gateway's route says of the call: "connect" where an agent asks to connect a tunnel. */
+  readonly access?: string
 }
 
 /** What Check decided, read as Envoy would. */
@@ -37,9 +39,9 @@ export type Checked =
 
 const ADDRESS = '203.0.113.7'
 
-/** Envoy's request for a method of ours. */
-export function checkRequest(method: string, call: RestCall): CheckRequest {
-  const { bearer, authorization, cookie, origin, fetchSite, address = ADDRESS } = call
+/** Envoy's request for a method of ours, or for an agent's path. */
+export function checkRequest(path: string, call: RestCall): CheckRequest {
+  const { bearer, authorization, cookie, origin, fetchSite, address = ADDRESS, access } = call
   const headers = {
     authorization: bearer === undefined ? authorization : `Bearer ${bearer}`,
     cookie,
@@ -52,7 +54,8 @@ export function checkRequest(method: string, call: RestCall): CheckRequest {
     attributes: {
       // The nearest proxy: not whom the limits count.
       source: { address: { address: { $case: 'socketAddress', value: { address: '10.0.0.1' } } } },
-      request: { http: { method: 'POST', path: method, headers: given as Record<string, string> } },
+      request: { http: { method: access ? 'GET' : 'POST', path, headers: given as Record<string, string> } },
+      contextExtensions: access === undefined ? {} : { access },
     },
   })
 }

@@ -13,6 +13,7 @@ import { expandScopes } from '@instatunnel/kit/scope'
 import { digestOf, masked, randomAlphanumeric } from '@instatunnel/kit/secret'
 import {
   type CreateSessionKeyRequest,
+  type GetKeyRecordRequest,
   KeyDirectoryServiceService,
   type KeyRecord,
   type LookUpKeyRequest,
@@ -22,12 +23,17 @@ import {
   type GetUsageRequest,
   type GetUsageResponse,
   type LookUpTokenRequest,
+  type LookUpTunnelRequest,
   type TokenRecord,
   TunnelDirectoryServiceService,
+  type TunnelRecord,
 } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 
 /** A key that the stub of keys knows; a test may change it under auth. */
 export type KnownKey = { -readonly [Field in keyof KeyRecord]: KeyRecord[Field] }
+
+/** A tunnel that the stub of tunnels knows; a test may change it under auth. */
+export type KnownTunnel = { -readonly [Field in keyof TunnelRecord]: TunnelRecord[Field] }
 
 /** Stand-ins for keys and tunnels, the two neighbours that auth's tests do not run. */
 export interface Neighbours {
@@ -36,14 +42,18 @@ export interface Neighbours {
   readonly tunnelsAddress: string
   /** Makes a key as keys would have, and gives its secret. */
   addKey(key: Partial<KeyRecord> & { userId: string }): { secret: string; key: KnownKey }
-  /** Makes a tunnel's token. */
-  addTunnelToken(of: { tunnelId: string; userId: string }): string
+  /** Makes a user's tunnel: the oldest one, unless said otherwise. */
+  addTunnel(of: Partial<TunnelRecord> & { userId: string }): KnownTunnel
+  /** Deletes a tunnel. */
+  deleteTunnel(tunnel: KnownTunnel): void
+  /** Makes a tunnel's token: its first, unless said otherwise. */
+  addTunnelToken(of: { tunnelId: string; userId: string; tokenGeneration?: number }): string
   /** What GetUsage answers for a user; zeros for others. */
   readonly usage: Map<string, GetUsageResponse>
   /** What auth asked keys for. */
   readonly sessionKeys: CreateSessionKeyRequest[]
   readonly revoked: RevokeKeyRequest[]
-  /** How often keys was asked to look a key up. */
+  /** How often they were asked to look a key, or a tunnel by its id, up. */
   readonly lookUps: () => number
   /** The metadata of auth's last call to either of them. */
   readonly lastMetadata: () => Metadata | undefined
@@ -59,6 +69,7 @@ export interface Neighbours {
 /** Serves both on one free port. */
 export async function startNeighbours(): Promise<Neighbours> {
   const keys = new Map<string, KnownKey>()
+  const tunnels = new Map<string, KnownTunnel>()
   const tokens = new Map<string, TokenRecord>()
   const secrets: string[] = []
   let metadata: Metadata | undefined
@@ -79,11 +90,18 @@ export async function startNeighbours(): Promise<Neighbours> {
       return isFailure(answered) ? answer(answered) : answer(null, answered)
     }
 
+  const unimplemented = (_call: unknown, answer: sendUnaryData<never>) =>
+    answer({ code: status.UNIMPLEMENTED, details: 'auth does not ask this' })
+
   const server = new Server()
   server.addService(KeyDirectoryServiceService, {
     lookUpKey: rpc<LookUpKeyRequest, KeyRecord>('keys', ({ digest }) => {
       lookUps++
       return keys.get(hex(digest)) ?? notFound
+    }),
+    getKeyRecord: rpc<GetKeyRecordRequest, KeyRecord>('keys', ({ id }) => {
+      lookUps++
+      return [...keys.values()].find((key) => key.id === id) ?? notFound
     }),
     createSessionKey: rpc<CreateSessionKeyRequest, { keyId: string; key: string }>('keys', (request) => {
       neighbours.sessionKeys.push(request)
@@ -102,6 +120,12 @@ export async function startNeighbours(): Promise<Neighbours> {
       'tunnels',
       ({ digest }) => tokens.get(hex(digest)) ?? notFound,
     ),
+    lookUpTunnel: rpc<LookUpTunnelRequest, TunnelRecord>('tunnels', ({ tunnelId }) => {
+      lookUps++
+      return tunnels.get(tunnelId) ?? notFound
+    }),
+    lookUpSubdomain: unimplemented,
+    cutConnections: unimplemented,
     getUsage: rpc<GetUsageRequest, GetUsageResponse>(
       'tunnels',
       ({ userId }) => neighbours.usage.get(userId) ?? NOTHING,
@@ -131,9 +155,16 @@ export async function startNeighbours(): Promise<Neighbours> {
       secrets.push(secret)
       return { secret, key }
     },
+    addTunnel(fields) {
+      const tunnelId = newId('tun_', new Date())
+      const tunnel = { tunnelId, subdomain: 'docs-demo', tokenGeneration: 0, olderTunnels: 0, ...fields }
+      tunnels.set(tunnel.tunnelId, tunnel)
+      return tunnel
+    },
+    deleteTunnel: ({ tunnelId }) => tunnels.delete(tunnelId),
     addTunnelToken(of) {
       const token = `itt_${randomAlphanumeric(32, randomBytes)}`
-      tokens.set(hex(digestOf(token)), of)
+      tokens.set(hex(digestOf(token)), { tokenGeneration: 0, ...of })
       secrets.push(token)
       return token
     },

@@ -72,6 +72,7 @@ const NO_LIMITS = {
   LIMIT_AUTH_PER_MINUTE: '100000',
   LIMIT_READ_PER_MINUTE: '100000',
   LIMIT_WRITE_PER_MINUTE: '100000',
+  LIMIT_CONNECT_PER_MINUTE: '100000',
 }
 
 /** Starts the service on a free port: by itself on a new database, unless the settings name another. */

@@ -32,3 +32,12 @@ export const newSession = (
   userAgent: of.userAgent.slice(0, 200),
   address: of.address,
 })
+
+/** The session, where it lives; otherwise how it ended. One that is not there had expired and is forgotten. */
+export function judgeSession<S extends { readonly expiresAt: Date; readonly endedAt: Date | null }>(
+  session: S | undefined,
+  now: Date,
+): S | 'session_ended' | 'session_expired' {
+  if (session?.endedAt) return 'session_ended'
+  return session && session.expiresAt > now ? session : 'session_expired'
+}

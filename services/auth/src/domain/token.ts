@@ -1,5 +1,7 @@
 import type { KeyObject } from 'node:crypto'
+import { CONNECT_TOKEN, type ConnectClaims } from '@instatunnel/kit/connect'
 import { IDENTITY_TOKEN, type IdentityClaims } from '@instatunnel/kit/identity'
+import type { TokenKind } from '@instatunnel/kit/token-verifier'
 import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose'
 import { SESSION_SECONDS, type Session } from './session.ts'
 
@@ -38,21 +40,29 @@ export const signSessionToken = (session: Session, key: SigningKey): Promise<str
     .sign(key.privateKey)
 }
 
-/** An identity token for one minute from now. */
-export const signIdentityToken = (
+/** An identity token, good for a minute from now. */
+export const signIdentityToken = (userId: string, claims: IdentityClaims, key: SigningKey, now: Date) =>
+  signFor(IDENTITY_TOKEN, userId, claims, key, now)
+
+/** A connect token, good for a minute from now. */
+export const signConnectToken = (userId: string, claims: ConnectClaims, key: SigningKey, now: Date) =>
+  signFor(CONNECT_TOKEN, userId, claims, key, now)
+
+function signFor(
+  kind: TokenKind,
   userId: string,
-  claims: IdentityClaims,
+  claims: object,
   key: SigningKey,
   now: Date,
-): Promise<string> => {
+): Promise<string> {
   const issuedAt = Math.floor(now.getTime() / 1000)
   return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg: 'EdDSA', typ: IDENTITY_TOKEN.typ, kid: key.kid })
-    .setIssuer(IDENTITY_TOKEN.issuer)
-    .setAudience(IDENTITY_TOKEN.audience)
+    .setProtectedHeader({ alg: 'EdDSA', typ: kind.typ, kid: key.kid })
+    .setIssuer(kind.issuer)
+    .setAudience(kind.audience)
     .setSubject(userId)
     .setIssuedAt(issuedAt)
-    .setExpirationTime(issuedAt + IDENTITY_TOKEN.lifeSeconds)
+    .setExpirationTime(issuedAt + kind.lifeSeconds)
     .sign(key.privateKey)
 }
 

@@ -1,6 +1,6 @@
 import type { Page } from '@instatunnel/kit/page'
 import type { ISql } from '@instatunnel/kit/postgres'
-import type { Account } from '../domain/account.ts'
+import type { Standing } from '../domain/holder.ts'
 import type { Session } from '../domain/session.ts'
 
 const COLUMNS = ['id', 'user_id', 'created_at', 'expires_at', 'user_agent', 'address'] as const
@@ -17,16 +17,16 @@ export async function insertSession(sql: ISql, session: Session): Promise<void> 
 export const deleteExpiredSessions = (sql: ISql, userId: string, now: Date) =>
   sql`delete from sessions where user_id = ${userId} and expires_at <= ${now}`
 
-/** What a decision knows of a user: the account's plan and role. */
-export type Standing = Pick<Account, 'plan' | 'role'> & { readonly userId: string }
+/** A session's end, with the standing of its user. */
+export type SessionStanding = Standing & { readonly expiresAt: Date; readonly endedAt: Date | null }
 
-/** The standing of a live session's user; undefined where the session has ended or never was. */
-export async function findSessionUser(sql: ISql, id: string, now: Date): Promise<Standing | undefined> {
-  const [user] = await sql<Standing[]>`
-    select users.id as user_id, plan, role
+/** The session of this id, also where it has ended or expired; undefined where it never was or is forgotten. */
+export async function findSession(sql: ISql, id: string): Promise<SessionStanding | undefined> {
+  const [session] = await sql<SessionStanding[]>`
+    select users.id as user_id, plan, role, expires_at, ended_at
     from sessions join users on users.id = user_id
-    where sessions.id = ${id} and ended_at is null and expires_at > ${now}`
-  return user
+    where sessions.id = ${id}`
+  return session
 }
 
 /** The standing of a user; undefined where there is none. */

@@ -1,0 +1,98 @@
+import { scopeMissing } from '@instatunnel/kit/guard'
+import { type Rate, rateLimited } from '@instatunnel/kit/rate'
+import { Refusal } from '@instatunnel/kit/refusal'
+import type { Rule } from '@instatunnel/kit/rules'
+import type { Credentials } from './credentials.ts'
+import { addressSubject } from './domain/client-address.ts'
+import type { SessionCookie } from './domain/cookie.ts'
+import type { Holder } from './domain/holder.ts'
+import { presentedBy } from './domain/presented.ts'
+import type { SlidingWindows } from './domain/sliding-window.ts'
+
+/** What a decision may depend on, beside what is called: nothing else of a call is looked at. */
+export interface Attempt {
+  readonly authorization?: string | undefined
+  readonly cookie?: string | undefined
+  readonly origin?: string | undefined
+  readonly fetchSite?: string | undefined
+  /** The client's address as the gateway saw it; undefined where another service asks. */
+  readonly address?: string | undefined
+}
+
+/** What was decided. */
+export interface Decision {
+  /** The "no", where it is one. */
+  readonly refusal?: Refusal
+  /** An identity token for the call of an rpc; undefined where the rpc is public. */
+  readonly identity?: string
+  /** A connect token for an agent's request. */
+  readonly connect?: string
+  /** The window that counted the call, where it is admitted. */
+  readonly rate?: Rate
+}
+
+/** Finds out who calls, the same for every kind of call. */
+export interface Admission {
+  /** Who calls, where the credential is valid, may be used from there and has the scope; otherwise the "no". */
+  admit(
+    attempt: Attempt,
+    needs: Pick<Rule & { kind: 'scope' }, 'scope' | 'safe'>,
+    signal?: AbortSignal,
+  ): Promise<Holder | Refusal>
+  /** The "no" to a wrong credential, which is counted. */
+  refuseInvalid(attempt: Attempt): Refusal
+}
+
+/** What admission stands on. */
+export interface AdmissionOptions {
+  readonly windows: SlidingWindows
+  readonly cookie: SessionCookie
+  readonly limits: { readonly auth: number }
+  readonly now: () => Date
+}
+
+// Wrong credentials per address, as a multiple of the auth limit: a misconfigured client behind a shared address is
+// slowed down, and a right credential from there is not.
+const INVALID_FACTOR = 10
+
+/** Creates the admission of all who bring a credential. */
+export function createAdmission(credentials: Credentials, options: AdmissionOptions): Admission {
+  const { windows, cookie, limits, now } = options
+
+  const refuseInvalid: Admission['refuseInvalid'] = ({ address }) => {
+    if (address === undefined) return credentialInvalid()
+    const taken = windows.take(`invalid:${addressSubject(address)}`, limits.auth * INVALID_FACTOR, now())
+    return taken.admitted ? credentialInvalid() : rateLimited(taken)
+  }
+
+  return {
+    refuseInvalid,
+    async admit(attempt, { scope, safe }, signal) {
+      const presented = presentedBy(attempt, cookie)
+      if (presented === undefined) return credentialMissing()
+      if (presented === 'unreadable') return refuseInvalid(attempt)
+      const holder = await credentials.holderOf(presented, signal)
+      if (holder === undefined) return refuseInvalid(attempt)
+      const fromCookie = presented.kind === 'session' && presented.fromCookie
+      if (fromCookie && !safe && !cookie.isOurs(attempt)) return crossSite()
+      // A tunnel's token has no scopes: whoever asks decides what it opens.
+      if (holder.kind === 'user' && scope !== 'any' && !holder.scopes.has(scope)) return scopeMissing(scope)
+      return holder
+    },
+  }
+}
+
+/** The refusal of a tunnel's token for whatever it does not open. */
+export const connectsOnly = () =>
+  new Refusal('TUNNEL_TOKEN_CONNECTS_ONLY', "A tunnel's token is good for connecting that tunnel only")
+
+/** The refusal of what there is not. */
+export const nothingHere = () => new Refusal('UNKNOWN_METHOD', 'There is nothing here')
+
+const credentialMissing = () => new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key')
+const credentialInvalid = () => new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key')
+const crossSite = () =>
+  new Refusal(
+    'CROSS_SITE',
+    'The session cookie admits no changes from another site; send the token as a bearer',
+  )

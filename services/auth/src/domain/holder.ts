@@ -1,0 +1,28 @@
+import type { PresentedCredential } from '@instatunnel/kit/identity'
+import type { Account } from './account.ts'
+
+/** What a decision knows of a user: the account's plan and role. */
+export type Standing = Pick<Account, 'plan' | 'role'> & { readonly userId: string }
+
+/** Whoever holds a valid key or session, and what it may do now. */
+export interface UserHolder {
+  readonly kind: 'user'
+  readonly user: Standing
+  readonly credential: PresentedCredential
+  readonly scopes: ReadonlySet<string>
+  /** When the credential, or the session that it belongs to, ends by itself; undefined where neither does. */
+  readonly endsAt?: Date
+}
+
+/** Whoever holds a tunnel's own token. */
+export interface TunnelHolder {
+  readonly kind: 'tunnel'
+  /** Whose the tunnel is. */
+  readonly user: Standing
+  readonly tunnelId: string
+  /** How many tokens the tunnel had before this one. */
+  readonly tokenGeneration: number
+}
+
+/** Whoever holds a valid credential. */
+export type Holder = UserHolder | TunnelHolder
