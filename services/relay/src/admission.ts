@@ -1,0 +1,111 @@
+import type { IncomingMessage } from 'node:http'
+import { CONNECT_HEADER, type ConnectGrant, type VerifyConnect } from '@instatunnel/kit/connect'
+import {
+  AGENT_HEADER,
+  CONNECT_UPGRADE,
+  GENERATION_HEADER,
+  parseConnectPath,
+} from '@instatunnel/kit/connect-request'
+import { goaways } from '@instatunnel/kit/goaway'
+import { newId, type Random } from '@instatunnel/kit/id'
+import { Refusal } from '@instatunnel/kit/refusal'
+import type { RouteAnnouncer } from '@instatunnel/kit/route-announcer'
+import { validate } from '@instatunnel/kit/validate'
+import { z } from 'zod'
+import type { Admitted, Connections } from './connections.ts'
+import type { EndedCredentials } from './ended-credentials.ts'
+import { routeOf } from './presence.ts'
+
+/** What admitting needs. */
+export interface AdmissionOptions {
+  readonly relayId: string
+  readonly verifyConnect: VerifyConnect
+  readonly connections: Connections
+  readonly announcer: Pick<RouteAnnouncer, 'announce' | 'withdraw'>
+  readonly ended: EndedCredentials
+  readonly maxAgentsPerTunnel: number
+  readonly isDraining: () => boolean
+  readonly now: () => Date
+  readonly random: Random
+}
+
+/** Admits an agent that auth has let through, or refuses. */
+export type Admit = (request: IncomingMessage) => Promise<Admitted>
+
+const asked = z.object({
+  [AGENT_HEADER]: z.string().regex(/^[0-9A-Za-z_-]{16,64}$/, 'must be 16 to 64 of [0-9A-Za-z_-]'),
+  [GENERATION_HEADER]: z
+    .string('must be a whole number from 1 to 2^53')
+    .regex(/^[1-9]\d{0,15}$/, 'must be a whole number from 1 to 2^53')
+    .transform(Number)
+    .refine(Number.isSafeInteger, 'must be a whole number from 1 to 2^53'),
+})
+
+/**
+ * An agent's connections count up, and only its newest takes requests: one that is told to be older than what the agent
+ * has, here or at another relay, is refused.
+ */
+export const createAdmission =
+  (options: AdmissionOptions): Admit =>
+  async (request) => {
+    if (options.isDraining()) throw draining()
+    const grant = await grantOf(request, options)
+    const { [AGENT_HEADER]: agent, [GENERATION_HEADER]: generation } = validate(asked, request.headers)
+    const { tunnel, credential, userId, mode } = grant
+    const admitted: Admitted = {
+      connectionId: newId('conn_', options.now(), options.random),
+      tunnelId: tunnel.id,
+      userId,
+      subdomain: tunnel.subdomain,
+      tokenGeneration: tunnel.tokenGeneration,
+      agent,
+      generation,
+      mode,
+      credential,
+    }
+    refuseExcess(options, admitted)
+    const route = routeOf(admitted, options.relayId)
+    if ((await options.announcer.announce(route)) === 'superseded') throw superseded()
+    try {
+      // What ended while the agent was on its way here was heard before there was anything to cut.
+      refuseEnded(options, grant)
+      refuseExcess(options, admitted)
+      if (options.isDraining()) throw draining()
+    } catch (refusal) {
+      await options.announcer.withdraw(route)
+      throw refusal
+    }
+    return admitted
+  }
+
+async function grantOf(request: IncomingMessage, { verifyConnect }: AdmissionOptions): Promise<ConnectGrant> {
+  const token = request.headers[CONNECT_HEADER]
+  const grant = await verifyConnect(typeof token === 'string' ? token : '')
+  const target = parseConnectPath(request.url ?? '')
+  if (request.headers.upgrade?.toLowerCase() !== CONNECT_UPGRADE) throw notAnUpgrade()
+  if (target?.tunnelId !== grant.tunnel.id || target.mode !== grant.mode) throw notAnUpgrade()
+  return grant
+}
+
+function refuseEnded({ ended }: AdmissionOptions, grant: ConnectGrant): void {
+  if (ended.since(grant)) throw decideAgain()
+}
+
+function refuseExcess({ connections, maxAgentsPerTunnel }: AdmissionOptions, admitted: Admitted): void {
+  const { tunnelId, agent, generation } = admitted
+  const before = connections.ofAgent(tunnelId, agent)
+  if (before && before.generation >= generation) throw superseded()
+  if (!before && connections.ofTunnel(tunnelId).length >= maxAgentsPerTunnel)
+    throw tooMany(maxAgentsPerTunnel)
+}
+
+const draining = () => new Refusal('DRAINING', goaways.draining.message, { retryAfterSeconds: 1 })
+const decideAgain = () =>
+  new Refusal('DECIDE_AGAIN', 'What admitted this agent has just changed; try again', {
+    retryAfterSeconds: 1,
+  })
+const superseded = () => new Refusal('SUPERSEDED', 'This agent has a newer connection')
+const tooMany = (most: number) =>
+  new Refusal('TOO_MANY_AGENTS', `${goaways.too_many_agents.message}: ${most} at one relay`)
+const notAnUpgrade = () =>
+  new Refusal('NOT_AN_UPGRADE', `Here agents connect: Upgrade: ${CONNECT_UPGRADE} is needed`)

@@ -1,0 +1,160 @@
+/**
+ * Heads as they stand in frames: a request is `METHOD LF target`, an answer `status LF reason`, and both go on with
+ * `LF name LF value` for each header, in order and repeated as they came. No part of a valid head holds a line feed.
+ */
+
+/** What the relay says about a visitor to the local server, in place of whatever the request says. */
+export interface Visitor {
+  readonly address: string
+  /** http or https. */
+  readonly proto: string
+  /** The host as the visitor wrote it. */
+  readonly host: string
+}
+
+/** What a request's head needs beside the request itself. */
+export interface RequestHead {
+  readonly method: string
+  readonly target: string
+  /** Names and values in turns, as node:http has them. */
+  readonly rawHeaders: readonly string[]
+  readonly visitor: Visitor
+  /** The protocol that the visitor asks to switch to. */
+  readonly upgrade?: string | undefined
+  /** True where a body of unknown length follows. */
+  readonly chunked: boolean
+}
+
+// Meant for the next hop alone (RFC 9110, section 7.6.1), or ours to say.
+const DROPPED: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'transfer-encoding',
+  'te',
+  'upgrade',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
+
+const isDropped = (name: string) =>
+  DROPPED.has(name) || (name.startsWith('x-') && /^x-(instatunnel|envoy)-/.test(name))
+
+/** The head that goes to the agent: what is between visitor and local server only, and who the visitor is. */
+export function requestHead({ method, target, rawHeaders, visitor, upgrade, chunked }: RequestHead): string {
+  let head = `${method}\n${target}`
+  const named = namedByConnection(rawHeaders)
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    const value = rawHeaders[i + 1] as string
+    const lower = name.toLowerCase()
+    if (isDropped(lower) || named?.has(lower)) {
+      if (lower === 'te' && value.toLowerCase().includes('trailers')) head += '\nte\ntrailers'
+      continue
+    }
+    if (lower === 'cookie') {
+      const cookies = withoutOurSession(value)
+      if (cookies !== '') head += `\n${name}\n${cookies}`
+      continue
+    }
+    head += `\n${name}\n${value}`
+  }
+  if (upgrade !== undefined) head += `\nconnection\nupgrade\nupgrade\n${upgrade}`
+  if (chunked) head += '\ntransfer-encoding\nchunked'
+  return `${head}\nx-forwarded-for\n${visitor.address}\nx-forwarded-proto\n${visitor.proto}\nx-forwarded-host\n${visitor.host}`
+}
+
+/** An answer as the agent tells it. */
+export interface AnswerHead {
+  readonly status: number
+  readonly reason: string
+  /** Names and values in turns; what only we may say, or only one hop may hear, is left out. */
+  readonly headers: readonly string[]
+  /** What the body's length is said to be. */
+  readonly contentLength: number | undefined
+  /** The protocol that is switched to. */
+  readonly upgrade: string | undefined
+}
+
+/** Reads an answer's head; undefined where it is none that may be passed on. `domain` is ours: no site sets its cookies. */
+export function readAnswer(text: string, domain: string): AnswerHead | undefined {
+  const lines = text.split('\n')
+  const [status = '', reason = ''] = lines
+  if (!/^[1-9]\d\d$/.test(status) || lines.length % 2 === 1) return undefined
+  const headers: string[] = []
+  const named = namedByConnection(lines, 2)
+  let contentLength: number | undefined
+  let upgrade: string | undefined
+  for (let i = 2; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = lines[i + 1] as string
+    const lower = name.toLowerCase()
+    if (lower === 'upgrade') upgrade = value
+    if (isDropped(lower) || named?.has(lower)) continue
+    if (lower === 'set-cookie' && isSetFor(value, domain)) continue
+    if (lower === 'content-length') {
+      // Two lengths, or one that is none: where the answer ends would be anybody's guess (RFC 9112, section 6.3).
+      if (contentLength !== undefined || !/^\d{1,15}$/.test(value)) return undefined
+      contentLength = Number(value)
+    }
+    headers.push(name, value)
+  }
+  return { status: Number(status), reason, headers, contentLength, upgrade }
+}
+
+/** Trailers as names and values in turns; undefined where they are none. */
+export function readTrailers(text: string): [name: string, value: string][] | undefined {
+  const lines = text === '' ? [] : text.split('\n')
+  if (lines.length % 2 === 1) return undefined
+  const trailers: [string, string][] = []
+  for (let i = 0; i < lines.length; i += 2) {
+    const [name, value] = [lines[i] as string, lines[i + 1] as string]
+    if (!isDropped(name.toLowerCase())) trailers.push([name, value])
+  }
+  return trailers
+}
+
+/** The headers that Connection names, where it names any but the usual. */
+function namedByConnection(rawHeaders: readonly string[], from = 0): Set<string> | undefined {
+  let named: Set<string> | undefined
+  for (let i = from; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue
+    for (const token of (rawHeaders[i + 1] as string).toLowerCase().split(',')) {
+      const option = token.trim()
+      if (option === 'close' || option === 'keep-alive' || option === 'upgrade' || option === '') continue
+      named ??= new Set()
+      named.add(option)
+    }
+  }
+  return named
+}
+
+// A session's token is a JWT whose head says so: {"alg":"EdDSA","typ":"session+jwt",…
+const OUR_TOKEN = /^\s*(__Host-session|session\s*=\s*"?eyJhbGciOiJFZERTQSIsInR5cCI6InNlc3Npb24rand0I)/
+
+/**
+ * Cookies without the API's own session. Browsers keep it from other hosts; whoever sends it here all the same must
+ * not lose it to the site. A site's own cookie named session passes.
+ */
+function withoutOurSession(cookies: string): string {
+  if (!cookies.includes('session')) return cookies
+  return cookies
+    .split(';')
+    .filter((cookie) => !OUR_TOKEN.test(cookie))
+    .join(';')
+    .trimStart()
+}
+
+/** True for a cookie that a site would set for all of our domain, or for more: only for itself may it set any. */
+function isSetFor(cookie: string, domain: string): boolean {
+  const given = /;\s*domain\s*=\s*\.?([^;]*)/gi
+  for (const [, value = ''] of cookie.matchAll(given)) {
+    const name = value.trim().replace(/^"|"$/g, '').toLowerCase()
+    if (name === domain || domain.endsWith(`.${name}`)) return true
+  }
+  return false
+}

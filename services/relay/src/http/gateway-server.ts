@@ -1,0 +1,115 @@
+import { createServer, type IncomingMessage, type RequestListener, ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { CONNECT_HEADER } from '@instatunnel/kit/connect'
+import type { TlsFiles } from '@instatunnel/kit/tls'
+import { requestHead } from '../domain/head.ts'
+import { subdomainOf } from '../domain/site.ts'
+import { listenOn } from '../listen.ts'
+import { UpgradeVisit } from './upgrade-visit.ts'
+import { type Outgoing, Visit, type VisitDeps } from './visit.ts'
+
+/** Set by the gateway's health check; what a client sends under this name does not arrive. */
+const HEALTH_HEADER = 'x-instatunnel-health'
+// As much as a head may hold in a frame.
+const MAX_HEADER_BYTES = 64 * 1024
+
+/** What the gateway sends, and who takes it. */
+export interface GatewayServerOptions {
+  /** host:port */
+  readonly listen: string
+  readonly tls: TlsFiles | undefined
+  readonly visits: VisitDeps
+  readonly isDraining: () => boolean
+  /** Takes an agent that the gateway lets through; `respond` answers it where it is not admitted. */
+  onAgent(agent: {
+    request: IncomingMessage
+    socket: Duplex
+    early: Buffer
+    respond: () => ServerResponse
+  }): void
+}
+
+/** Serves agents and visitors as the gateway sends them, on one port that only the gateway reaches. */
+export async function serveGateway(
+  options: GatewayServerOptions,
+): Promise<{ port: number; close(): Promise<void> }> {
+  const { visits, isDraining, tls, listen } = options
+  const shape = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // The gateway keeps its connections, and ends them; requests take as long as they do.
+    keepAliveTimeout: 0,
+    requestTimeout: 0,
+    headersTimeout: 30_000,
+    highWaterMark: 64 * 1024,
+  }
+  const onRequest: RequestListener = (request, response) => {
+    response.sendDate = false
+    if (isDraining()) response.shouldKeepAlive = false
+    if (request.headers[HEALTH_HEADER] !== undefined) {
+      response.writeHead(isDraining() ? 503 : 200).end()
+      return
+    }
+    if (request.headers[CONNECT_HEADER] !== undefined) {
+      options.onAgent({ request, socket: request.socket, early: Buffer.alloc(0), respond: () => response })
+      return
+    }
+    new Visit(visits, request, response, outgoing(request, visits.domain)).start()
+  }
+  const server = tls
+    ? createTlsServer({ ...shape, ...tls, requestCert: true, rejectUnauthorized: true }, onRequest)
+    : createServer(shape, onRequest)
+  // Whether a body is wanted is the local server's to say.
+  server.on('checkContinue', onRequest)
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, early: Buffer) => {
+    if (request.headers[CONNECT_HEADER] !== undefined) {
+      options.onAgent({ request, socket, early, respond: () => responseOn(request, socket) })
+      return
+    }
+    new UpgradeVisit(visits, { request, socket, early }, outgoing(request, visits.domain)).start()
+  })
+  const address = await listenOn(server, listen)
+  return {
+    port: Number(address.slice(address.lastIndexOf(':') + 1)),
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+/** An answer to a request whose connection Node has handed over. */
+function responseOn(request: IncomingMessage, socket: Duplex): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.sendDate = false
+  response.assignSocket(socket as never)
+  response.on('finish', () => socket.end())
+  return response
+}
+
+function outgoing(request: IncomingMessage, domain: string): Outgoing {
+  const { headers } = request
+  const host = headers.host ?? ''
+  const length = headers['content-length']
+  const isChunked = headers['transfer-encoding'] !== undefined
+  const address = headers['x-envoy-external-address']
+  const head = requestHead({
+    method: request.method ?? 'GET',
+    target: request.url ?? '/',
+    rawHeaders: request.rawHeaders,
+    visitor: {
+      address: typeof address === 'string' ? address : (request.socket.remoteAddress ?? ''),
+      proto: headers['x-forwarded-proto'] === 'https' ? 'https' : 'http',
+      host,
+    },
+    upgrade: headers.connection?.toLowerCase().includes('upgrade') ? headers.upgrade : undefined,
+    chunked: isChunked,
+  })
+  return {
+    subdomain: subdomainOf(host, domain),
+    head,
+    hasBody: isChunked || (length !== undefined && length !== '0'),
+  }
+}

@@ -1,0 +1,276 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { RESET } from '@instatunnel/kit/frames'
+import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
+import type { Destination, FindDestination } from '../destination.ts'
+import { type AnswerHead, readAnswer, readTrailers } from '../domain/head.ts'
+import { answerTo, type VisitorFault } from '../domain/visitor-error.ts'
+
+/** What all visits share. */
+export interface VisitDeps {
+  readonly find: FindDestination
+  /** Our domain: no site sets cookies for it. */
+  readonly domain: string
+  /** How long a local server may take to answer. */
+  readonly responseTimeoutMs: number
+}
+
+/** A request as it is sent on. */
+export interface Outgoing {
+  readonly subdomain: string | undefined
+  readonly head: string
+  readonly hasBody: boolean
+}
+
+// What may be asked twice without harm (RFC 9110, section 9.2.2), where nothing of it has been answered.
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+/** One visitor's request: sent through a tunnel, answered as it comes back. */
+export class Visit implements StreamSink {
+  readonly #deps: VisitDeps
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #outgoing: Outgoing
+  #destination: Destination | undefined
+  #stream: LinkStream | undefined
+  #sentAt = 0
+  #timer: NodeJS.Timeout | undefined
+  #tries = 0
+  #answered = false
+  /** What of the announced length has not come yet. */
+  #left: number | undefined
+  /** Taken from the stream and not yet by the visitor. */
+  #owed = 0
+  #over = false
+
+  constructor(deps: VisitDeps, request: IncomingMessage, response: ServerResponse, outgoing: Outgoing) {
+    this.#deps = deps
+    this.#request = request
+    this.#response = response
+    this.#outgoing = outgoing
+    response.on('close', () => this.#left_())
+  }
+
+  /** Looks for where the request goes, and sends it there. */
+  start(): void {
+    const { subdomain } = this.#outgoing
+    const found = subdomain === undefined ? 'unknown' : this.#deps.find(subdomain)
+    if (found instanceof Promise) {
+      found.then(
+        (late) => this.#go(late),
+        () => this.#fail('unavailable'),
+      )
+    } else this.#go(found)
+  }
+
+  #go(found: Destination | VisitorFault): void {
+    if (this.#over) return
+    if (typeof found === 'string') {
+      this.#fail(found)
+      return
+    }
+    const { head, hasBody } = this.#outgoing
+    this.#destination = found
+    this.#tries++
+    this.#sentAt = performance.now()
+    const stream = found.carrier.open(head, !hasBody, this)
+    if (stream === undefined) {
+      this.#fail('too_large')
+      return
+    }
+    this.#stream = stream
+    this.#timer = setTimeout(() => this.#tooSlow(), this.#deps.responseTimeoutMs)
+    if (hasBody && this.#tries === 1) this.#sendBody(found)
+  }
+
+  #sendBody({ meter }: Destination): void {
+    const request = this.#request
+    request.on('data', (chunk: Buffer) => {
+      meter.bytesIn(chunk.length)
+      if (this.#stream?.send(chunk) === false) request.pause()
+    })
+    request.on('end', () => {
+      const trailers = request.rawTrailers
+      if (trailers.length > 0) this.#stream?.trailers(trailers.join('\n'))
+      else this.#stream?.end()
+    })
+  }
+
+  writable(): void {
+    this.#request.resume()
+  }
+
+  head(text: string, end: boolean): void {
+    const answer = readAnswer(text, this.#deps.domain)
+    if (!answer || this.#answered || answer.status === 101) {
+      this.#broken()
+      return
+    }
+    if (answer.status < 200) {
+      this.#informs(answer)
+      return
+    }
+    this.#answered = true
+    clearTimeout(this.#timer)
+    this.#destination?.meter.request(Math.floor(answer.status / 100), performance.now() - this.#sentAt)
+    const response = this.#response
+    // Of these the length says what a GET would give (RFC 9110, section 8.6).
+    const isBodiless = this.#request.method === 'HEAD' || answer.status === 204 || answer.status === 304
+    this.#left = isBodiless ? 0 : answer.contentLength
+    try {
+      response.writeHead(answer.status, answer.reason, answer.headers as string[])
+    } catch {
+      // Node refuses what is no header: so did nobody before it.
+      this.#fail('local_broken')
+      this.#stream?.reset(RESET.cancelled)
+      return
+    }
+    if (end) this.#finish()
+    // A head that comes alone goes on alone; with the body's first piece it leaves in one write.
+    else process.nextTick(() => response.headersSent || response.destroyed || response.flushHeaders())
+  }
+
+  data(chunk: Buffer, end: boolean): void {
+    if (!this.#answered || this.#over) {
+      if (!this.#over) this.#broken()
+      return
+    }
+    const bytes = chunk.length
+    if (this.#left !== undefined) {
+      // One byte more would be taken for the beginning of another visitor's answer.
+      if (bytes > this.#left) {
+        this.#broken()
+        return
+      }
+      this.#left -= bytes
+    }
+    this.#destination?.meter.bytesOut(bytes)
+    if (end) {
+      this.#finish(chunk)
+      return
+    }
+    if (bytes === 0) return
+    if (this.#response.write(chunk)) {
+      this.#stream?.consumed(bytes)
+      return
+    }
+    if (this.#owed === 0) this.#response.once('drain', () => this.#drained())
+    this.#owed += bytes
+  }
+
+  trailers(text: string): void {
+    const trailers = readTrailers(text)
+    if (!this.#answered || !trailers) {
+      this.#broken()
+      return
+    }
+    try {
+      this.#response.addTrailers(trailers)
+    } catch {
+      this.#broken()
+      return
+    }
+    this.#finish()
+  }
+
+  reset(code: number): void {
+    if (this.#over) return
+    clearTimeout(this.#timer)
+    if (this.#answered) {
+      this.#cutOff()
+      return
+    }
+    const isUntouched = code === RESET.refused || code === RESET.lost
+    const { hasBody } = this.#outgoing
+    if (isUntouched && !hasBody && this.#tries < 3 && REPEATABLE.has(this.#request.method ?? '')) {
+      this.start()
+      return
+    }
+    this.#fail(FAULTS[code] ?? 'local_broken')
+  }
+
+  #drained(): void {
+    const owed = this.#owed
+    this.#owed = 0
+    this.#stream?.consumed(owed)
+  }
+
+  /** Passes on what comes before the answer, as far as Node can say it. */
+  #informs({ status, headers }: AnswerHead): void {
+    const response = this.#response
+    if (status === 100) response.writeContinue()
+    else if (status === 102) response.writeProcessing()
+    else if (status === 103) {
+      const hints: Record<string, string | string[]> = {}
+      for (let i = 0; i < headers.length; i += 2) {
+        const name = (headers[i] as string).toLowerCase()
+        const value = headers[i + 1] as string
+        const before = hints[name]
+        hints[name] = before === undefined ? value : [before, value].flat()
+      }
+      try {
+        response.writeEarlyHints(hints)
+      } catch {
+        // Hints that are none are not passed on.
+      }
+    }
+  }
+
+  #finish(last?: Buffer): void {
+    if (this.#left !== undefined && this.#left > 0) {
+      this.#broken()
+      return
+    }
+    this.#over = true
+    this.#response.end(last)
+    // The answer is complete before the request is: the rest of it interests nobody.
+    if (this.#stream && !this.#stream.localEnded) this.#stream.reset(RESET.cancelled)
+  }
+
+  #tooSlow(): void {
+    this.#stream?.reset(RESET.too_slow)
+    this.#fail('too_slow')
+  }
+
+  /** What came is no answer to this request. */
+  #broken(): void {
+    this.#stream?.reset(RESET.cancelled)
+    if (this.#answered) this.#cutOff()
+    else this.#fail('local_broken')
+  }
+
+  /** The visitor must see that the answer is not whole. */
+  #cutOff(): void {
+    this.#over = true
+    this.#response.destroy()
+  }
+
+  #fail(fault: VisitorFault): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#timer)
+    const response = this.#response
+    const { status, headers, body } = answerTo(fault, this.#request.headers.accept)
+    this.#destination?.meter.request(Math.floor(status / 100), performance.now() - this.#sentAt)
+    // A body that is still coming would stand before the next request.
+    const connection = this.#request.complete ? {} : { connection: 'close' }
+    response.writeHead(status, { ...headers, ...connection })
+    response.end(this.#request.method === 'HEAD' ? undefined : body)
+  }
+
+  /** The visitor has gone, or all is done. */
+  #left_(): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#stream?.reset(RESET.cancelled)
+  }
+}
+
+const FAULTS: Readonly<Record<number, VisitorFault>> = {
+  [RESET.local_down]: 'local_down',
+  [RESET.local_broken]: 'local_broken',
+  [RESET.too_many]: 'too_many',
+  [RESET.refused]: 'lost',
+  [RESET.lost]: 'lost',
+  [RESET.too_slow]: 'too_slow',
+}

@@ -1,0 +1,76 @@
+import { type GoawayReason, goaways, isGoawayReason } from '@instatunnel/kit/goaway'
+import type { Nats } from '@instatunnel/kit/jetstream'
+import type { Logger } from '@instatunnel/kit/log'
+import { openRelayRoutes, type RelayRoutes, type Route, replaces } from '@instatunnel/kit/relay-routes'
+import { announceRoutes, type RouteAnnouncer } from '@instatunnel/kit/route-announcer'
+import { type Arrivals, createArrivals } from './arrivals.ts'
+import { type Admitted, type Connections, createConnections } from './connections.ts'
+import { tellConnections } from './events/connection-events.ts'
+
+/** Which agents are here, which are elsewhere, and telling others of those that are here. */
+export interface Presence {
+  readonly connections: Connections
+  readonly routes: RelayRoutes
+  readonly arrivals: Arrivals
+  readonly announcer: RouteAnnouncer
+}
+
+/** Opens it; what it opens is closed with `closing`. Peers reach this relay at `peerAddress`. */
+export function openPresence(options: {
+  readonly relayId: string
+  readonly peerAddress: string
+  readonly maxRequestsPerAgent: number
+  readonly closing: AsyncDisposableStack
+  readonly nats: Nats
+  readonly log: Logger
+  readonly now: () => Date
+}): Presence {
+  const { relayId, closing, nats, log, now } = options
+  const told = closing.adopt(tellConnections({ nats, log, now, relayId }), (teller) => teller.close())
+  const announcer = closing.adopt(announceRoutes({ ...options }), (open) => open.close())
+  const arrivals = closing.adopt(createArrivals({ now }), (all) => all.close())
+  const connections = closing.adopt(
+    createConnections({
+      log,
+      now,
+      maxStreams: options.maxRequestsPerAgent,
+      onUp(connection) {
+        arrivals.arrived(connection.subdomain)
+        told.connected(connection)
+      },
+      onDown(connection, reason) {
+        if (mayReturn(reason)) arrivals.gone(connection.subdomain)
+        announcer.withdraw(routeOf(connection, relayId))
+        told.disconnected(connection, reason)
+      },
+    }),
+    (all) => all.close(),
+  )
+  /** An agent that has connected elsewhere since has left here, whether it could say so or not. */
+  const onChange = (tunnelId: string) => {
+    const all = routes.routesOf(tunnelId)
+    for (const { subdomain } of all) arrivals.arrived(subdomain)
+    const isReplaced = (each: Admitted) => all.some((route) => replaces(route, routeOf(each, relayId)))
+    if (connections.ofTunnel(tunnelId).some(isReplaced)) {
+      connections.cut((each) => each.tunnelId === tunnelId && isReplaced(each), 'replaced')
+    }
+  }
+  const routes = closing.adopt(openRelayRoutes({ nats, log, now, onChange }), (open) => open.close())
+  return { connections, routes, arrivals, announcer }
+}
+
+/** How a connection is told to the other relays. */
+export const routeOf = (admitted: Admitted, relayId: string): Route => ({
+  tunnelId: admitted.tunnelId,
+  userId: admitted.userId,
+  subdomain: admitted.subdomain,
+  connectionId: admitted.connectionId,
+  agent: admitted.agent,
+  generation: admitted.generation,
+  relayId,
+  credential: { type: admitted.credential.type, id: admitted.credential.id },
+})
+
+/** True where the agent comes again by itself. */
+const mayReturn = (reason: string) =>
+  !isGoawayReason(reason) || goaways[reason as GoawayReason].after === 'reconnect'

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto'
+import { createConnectVerifier } from '@instatunnel/kit/connect'
+import { newId } from '@instatunnel/kit/id'
+import type { Logger } from '@instatunnel/kit/log'
+import type { Running } from '@instatunnel/kit/main'
+import { openNeighbours } from '@instatunnel/kit/neighbours'
+import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
+import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import { createAdmission } from './admission.ts'
+import type { Config } from './config.ts'
+import { watchCredentials } from './credential-watch.ts'
+import { createFind } from './destination.ts'
+import { drain } from './drain.ts'
+import { createEndedCredentials } from './ended-credentials.ts'
+import { hearCredentialEnds } from './events/credential-ends.ts'
+import { onCut } from './events/on-cut.ts'
+import { startTunnelUsage } from './events/tunnel-usage.ts'
+import { takeAgents } from './http/agent.ts'
+import { serveGateway } from './http/gateway-server.ts'
+import { createKnownTunnels } from './known-tunnels.ts'
+import { createPeers, servePeers } from './peers.ts'
+import { openPresence } from './presence.ts'
+
+/** Opens, builds and serves the relay. */
+export async function start(
+  config: Config,
+  log: Logger,
+  { now = () => new Date() }: { now?: () => Date } = {},
+): Promise<Running> {
+  await using opening = new AsyncDisposableStack()
+  const { nats, client, sign, verifyService, transport } = openNeighbours({
+    service: 'relay',
+    config,
+    log,
+    closing: opening,
+    now,
+  })
+  const auth = client(AuthorizationServiceService, config.AUTH_ADDRESS, 'auth')
+  const tunnels = client(TunnelDirectoryServiceService, config.TUNNELS_ADDRESS, 'tunnels')
+  const relayId = newId('relay_', now(), randomBytes)
+  const tls = transport.files
+  let isDraining = false
+
+  const peerPort = opening.adopt(
+    await servePeers(config.PEER_LISTEN, { agents: () => connections, verifyService, tls, log }),
+    (server) => server.close(),
+  )
+  const { connections, routes, arrivals, announcer } = openPresence({
+    relayId,
+    peerAddress: config.PEER_ADDRESS ?? peerPort.address,
+    maxRequestsPerAgent: config.MAX_REQUESTS_PER_AGENT,
+    closing: opening,
+    nats,
+    log,
+    now,
+  })
+  const peers = opening.adopt(createPeers({ sign, tls, log }), (open) => open.close())
+  const usage = opening.adopt(startTunnelUsage({ nats, log, now }), (teller) => teller.close())
+
+  const ended = createEndedCredentials(now)
+  const watch = opening.adopt(watchCredentials({ auth, connections, ended, log, now }), (open) =>
+    open.close(),
+  )
+  opening.adopt(hearCredentialEnds({ nats, log, now, handle: watch.heard }), (open) => open.close())
+  opening.adopt(onCut({ nats, log, relayId, cut: watch.cut }), (open) => open.close())
+
+  const verifyConnect = createConnectVerifier({
+    listKeys: async () => (await auth.listIdentityKeys({})).keys,
+    now,
+  })
+  const admit = createAdmission({
+    relayId,
+    verifyConnect,
+    connections,
+    announcer,
+    ended,
+    maxAgentsPerTunnel: config.MAX_AGENTS_PER_TUNNEL,
+    isDraining: () => isDraining,
+    now,
+    random: randomBytes,
+  })
+  const known = createKnownTunnels({ tunnels })
+  const find = createFind({ relayId, connections, routes, peers, arrivals, known, meterOf: usage.meter })
+  const address = { domain: config.DOMAIN, gateway: config.PUBLIC_URL }
+  const server = opening.adopt(
+    await serveGateway({
+      listen: config.LISTEN,
+      tls,
+      visits: { find, domain: config.DOMAIN, responseTimeoutMs: config.RESPONSE_TIMEOUT_SECONDS * 1000 },
+      isDraining: () => isDraining,
+      onAgent: takeAgents({ admit, connections, address, log, now }),
+    }),
+    (serving) => serving.close(),
+  )
+  const closing = opening.move()
+  return {
+    port: server.port,
+    async close() {
+      isDraining = true
+      await drain(connections, peers)
+      await closing.disposeAsync()
+    },
+  }
+}
