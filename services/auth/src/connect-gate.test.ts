@@ -326,18 +326,22 @@ describe('the plan', () => {
     await all(admitted)
     tunnel.olderTunnels = 3
     await all(
-      planLimit('The free plan allows the 3 oldest tunnels; delete an older one, or move to a larger plan'),
+      planLimit(
+        'The free plan allows 3 tunnels at a time; delete an older one first, or move to a larger plan',
+      ),
     )
     await setPlan(owner.id, 'pro')
     await all(admitted)
     tunnel.olderTunnels = 25
     await all(
-      planLimit('The pro plan allows the 25 oldest tunnels; delete an older one, or move to a larger plan'),
+      planLimit(
+        'The pro plan allows 25 tunnels at a time; delete an older one first, or move to a larger plan',
+      ),
     )
     await setPlan(owner.id, 'business')
     await all(admitted)
     tunnel.olderTunnels = 250
-    await all(planLimit('The business plan allows the 250 oldest tunnels; delete an older one'))
+    await all(planLimit('The business plan allows 250 tunnels at a time; delete an older one first'))
   })
 
   it('decides about MCP: not free, but pro and business', async () => {

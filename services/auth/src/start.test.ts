@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connectPath } from '@instatunnel/kit/connect-request'
 import { createIdentityVerifier } from '@instatunnel/kit/identity'
 import { startPostgres } from '@instatunnel/local/postgres'
 import { freshDatabase } from '@instatunnel/test/database'
@@ -286,6 +287,10 @@ describe('while Postgres is away', () => {
     })
     const auth = await open({ DATABASE_URL: postgres.url })
     const person = await auth.register()
+    const { tunnelId } = auth.neighbours.addTunnel({ userId: person.id })
+    const token = auth.neighbours.addTunnelToken({ tunnelId, userId: person.id })
+    const connect = (bearer: string) => auth.check(connectPath(tunnelId), { access: 'connect', bearer })
+    const held = { tunnelId, credentialType: 'tunnel_token', credentialId: tunnelId }
     await postgres.kill()
     await expect(auth.check(WHO_AM_I, { bearer: person.token })).rejects.toMatchObject({
       code: 14,
@@ -298,11 +303,16 @@ describe('while Postgres is away', () => {
       http: 503,
       body: { error: 'unavailable', code: 5003, retry_after: 1 },
     })
+    for (const bearer of [person.token, person.apiKey, token])
+      await expect(connect(bearer)).rejects.toMatchObject({ code: 14 })
+    expect(await refused(auth.internal.checkConnection(held))).toMatchObject({ code: 'UNAVAILABLE' })
     await postgres.start()
     await expect
       .poll(() => auth.login(person).then(({ user }) => user?.id, String), { timeout: 10_000 })
       .toBe(person.id)
     expect(await auth.check(WHO_AM_I, { bearer: person.token })).toEqual(admitted)
+    expect(await connect(token)).toEqual(admitted)
+    expect(await auth.internal.checkConnection(held)).toEqual({ reason: '' })
     expect(auth.logged.join('')).not.toContain(person.token)
   })
 })

@@ -42,6 +42,8 @@ export interface Neighbours {
   readonly tunnelsAddress: string
   /** Makes a key as keys would have, and gives its secret. */
   addKey(key: Partial<KeyRecord> & { userId: string }): { secret: string; key: KnownKey }
+  /** Forgets a key, as LookUpKey does one that is revoked. */
+  revokeKey(id: string): void
   /** Makes a user's tunnel: the oldest one, unless said otherwise. */
   addTunnel(of: Partial<TunnelRecord> & { userId: string }): KnownTunnel
   /** Deletes a tunnel. */
@@ -111,7 +113,7 @@ export async function startNeighbours(): Promise<Neighbours> {
     }),
     revokeKey: rpc<RevokeKeyRequest, object>('keys', (request) => {
       neighbours.revoked.push(request)
-      for (const [digest, key] of keys) if (key.id === request.keyId) keys.delete(digest)
+      neighbours.revokeKey(request.keyId)
       return {}
     }),
   })
@@ -154,6 +156,9 @@ export async function startNeighbours(): Promise<Neighbours> {
       keys.set(hex(digestOf(secret)), key)
       secrets.push(secret)
       return { secret, key }
+    },
+    revokeKey(id) {
+      for (const [digest, key] of keys) if (key.id === id) keys.delete(digest)
     },
     addTunnel(fields) {
       const tunnelId = newId('tun_', new Date())

@@ -24,7 +24,11 @@ const claims: ConnectClaims = {
 
 describe('createConnectVerifier', () => {
   it('tells which tunnel an agent may connect, and with what', async () => {
-    expect(await verify(await signer.sign('user_1', claims))).toEqual({ userId: 'user_1', ...claims })
+    expect(await verify(await signer.sign('user_1', claims))).toEqual({
+      userId: 'user_1',
+      issuedAt: now().getTime() / 1000,
+      ...claims,
+    })
   })
 
   it('refuses a token the moment it expires, known as it may be', async () => {

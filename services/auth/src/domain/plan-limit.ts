@@ -6,8 +6,10 @@ export function pastPlan(plan: Plan, plans: Plans): Refusal {
   const limit = plans[plan].tunnels
   const tunnels = limit === 1 ? 'tunnel' : 'tunnels'
   const wayOut =
-    plan === PLANS.at(-1) ? 'delete an older one' : 'delete an older one, or move to a larger plan'
-  return new Refusal('PLAN_LIMIT', `The ${plan} plan allows the ${limit} oldest ${tunnels}; ${wayOut}`)
+    plan === PLANS.at(-1)
+      ? 'delete an older one first'
+      : 'delete an older one first, or move to a larger plan'
+  return new Refusal('PLAN_LIMIT', `The ${plan} plan allows ${limit} ${tunnels} at a time; ${wayOut}`)
 }
 
 /** The refusal to connect in front of an MCP server by a plan that does not allow it. */

@@ -1,3 +1,4 @@
+import { connectPath } from '@instatunnel/kit/connect-request'
 import { connectNats } from '@instatunnel/kit/jetstream'
 import { digestOf } from '@instatunnel/kit/secret'
 import { freshNats } from '@instatunnel/test/nats'
@@ -109,7 +110,7 @@ describe('startKeyUsage', () => {
 })
 
 describe('the uses that auth tells', () => {
-  it('are those calls that were admitted by a key, and VerifyKey where it said VALID', async () => {
+  it('are those calls and connects that were admitted by a key, and VerifyKey where it said VALID', async () => {
     const observer = await server.observe()
     const auth = await startAuth({
       NATS_URL: server.url,
@@ -130,6 +131,12 @@ describe('the uses that auth tells', () => {
     await auth.check(listTunnels, { bearer: secret }) // 2
     await auth.check(listTunnels, { bearer: secret }) // past the limit
     await verify(['tunnels:read']) // 3
+    const connecting = auth.neighbours.addKey({ userId: id, permissions: ['tunnels:write'] })
+    const { tunnelId } = auth.neighbours.addTunnel({ userId: id })
+    const connect = (to: string) =>
+      auth.check(connectPath(to), { access: 'connect', bearer: connecting.secret })
+    await connect(tunnelId) // 1 of the other key
+    await connect('tun_01h00000000000000000000000') // no tunnel
     await verify(['keys:manage']) // lacks the scope
     key.enabled = false
     await auth.check(listTunnels, { bearer: secret }) // disabled
@@ -137,5 +144,6 @@ describe('the uses that auth tells', () => {
     await expect.poll(() => countOf(observer, key.id), { timeout: 5000 }).toBe(3)
     await auth.close()
     expect(countOf(observer, key.id)).toBe(3)
+    expect(countOf(observer, connecting.key.id)).toBe(1)
   })
 })

@@ -10,7 +10,7 @@ import type { Deps } from './deps.ts'
 
 const request = z.object({
   tunnelId: z.string(),
-  credentialType: z.enum(CONNECT_CREDENTIALS, `must be ${CONNECT_CREDENTIALS.join(', ')}`),
+  credentialType: z.enum(CONNECT_CREDENTIALS, 'must be api_key, session or tunnel_token'),
   credentialId: z.string(),
   tokenGeneration: z.int(),
   mode: z.enum(['', 'mcp'], 'must be mcp, or empty'),

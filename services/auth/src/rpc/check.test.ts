@@ -1,4 +1,5 @@
 import { Client, credentials } from '@grpc/grpc-js'
+import { connectPath } from '@instatunnel/kit/connect-request'
 import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { rpcsOf } from '@instatunnel/test/rpcs'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -9,6 +10,7 @@ const auth = await startAuth({
   LIMIT_AUTH_PER_MINUTE: '2',
   LIMIT_READ_PER_MINUTE: '7',
   LIMIT_WRITE_PER_MINUTE: '3',
+  LIMIT_CONNECT_PER_MINUTE: '30',
 })
 const channel = new Client(`127.0.0.1:${auth.port}`, credentials.createInsecure())
 afterAll(async () => {
@@ -68,6 +70,28 @@ describe('Check', () => {
         ],
       },
     })
+  })
+
+  it('admits an agent with a connect token that replaces whatever it sent, by what the route says alone', async () => {
+    const { id, token } = await auth.register()
+    const { tunnelId } = auth.neighbours.addTunnel({ userId: id })
+    const path = connectPath(tunnelId)
+    const answer = await check(checkRequest(path, { bearer: token, access: 'connect' }))
+    expect(answer.httpResponse).toMatchObject({
+      $case: 'okResponse',
+      value: {
+        headers: [header('x-instatunnel-connect', expect.stringMatching(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/))],
+        headersToRemove: ['authorization', 'cookie'],
+        responseHeadersToAdd: [
+          header('ratelimit-limit', '30', 1),
+          header('ratelimit-remaining', '29', 1),
+          header('ratelimit-reset', '60', 1),
+        ],
+      },
+    })
+    expect(await check(checkRequest(path, { bearer: token }))).toMatchObject({ status: { code: 5 } })
+    const rpc = await check(checkRequest(LIST_KEYS, { bearer: token, access: 'connect' }))
+    expect(rpc).toMatchObject({ status: { code: 5 } })
   })
 
   it('refuses with the finished body, its type, and how to do better', async () => {
