@@ -6,6 +6,7 @@ const packages = {
   auth: 'services/auth',
   keys: 'services/keys',
   tunnels: 'services/tunnels',
+  relay: 'services/relay',
   cli: 'cli',
   gateway: 'gateway',
   local: 'deploy/local',
