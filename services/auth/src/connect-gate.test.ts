@@ -86,7 +86,7 @@ describe('an agent', () => {
       tunnel: { id: tunnel.tunnelId, subdomain: 'my-app', tokenGeneration: 2 },
       plan: 'free',
       mode: '',
-      credential: { type: 'api_key', id: key.id, expiresAt: Math.floor(expiresAt.getTime() / 1000) },
+      credential: { type: 'api_key', id: key.id, expiresAt: expiresAt.getTime() / 1000 },
     })
     expect(decodeJwt(connectTokenIn(checked))).toMatchObject({
       aud: 'instatunnel-relay',
@@ -100,7 +100,9 @@ describe('an agent', () => {
 
   it("connects with a session or the session's key, both of which end with it", async () => {
     const { owner, path } = await tunnelOwner()
-    const { sid: sessionId, exp: expiresAt } = decodeJwt(owner.token)
+    const sessionId = decodeJwt(owner.token).sid as string
+    const [session] = await auth.sql`select expires_at from sessions where id = ${sessionId}`
+    const expiresAt = session?.expiresAt.getTime() / 1000
     const bySession = { type: 'session', id: sessionId, sessionId, expiresAt }
     for (const call of [{ bearer: owner.token }, { cookie: `session=${owner.token}` }])
       expect((await grantIn(await connect(path, call))).credential).toEqual(bySession)

@@ -24,7 +24,10 @@ export interface ConnectCredential {
   readonly id: string
   /** The session that the credential is, or belongs to. */
   readonly sessionId?: string
-  /** When it, or the session that it belongs to, ends at the latest, in Unix seconds; undefined where it never does. */
+  /**
+   * When it ends by itself, alone or with its session, in Unix seconds and to the millisecond; undefined where it does
+   * not.
+   */
   readonly expiresAt?: number
 }
 

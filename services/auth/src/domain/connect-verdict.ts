@@ -58,6 +58,6 @@ function credentialOf(holder: Holder): ConnectCredential {
     type,
     id,
     ...(sessionId === undefined ? {} : { sessionId }),
-    ...(holder.endsAt ? { expiresAt: Math.floor(holder.endsAt.getTime() / 1000) } : {}),
+    ...(holder.endsAt ? { expiresAt: holder.endsAt.getTime() / 1000 } : {}),
   }
 }
