@@ -272,7 +272,7 @@ describe('DELETE /v1/auth/keys/{id}', () => {
   it('revokes the key at once, for ever', async () => {
     const { key, api_key } = await create({ name: 'Leaked' })
     const answer = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}?reason=leaked`, { token })
-    expectAnswer(answer, { success: true })
+    expectAnswer(answer, { success: true, connections_cut: 0 })
     expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
     const again = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}`, { token })
     expectCountedError(again, 'not_found', { message: 'API key not found' })
