@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest'
+import { readAnswer, readTrailers, requestHead } from './head.ts'
+
+const visitor = { address: '203.0.113.9', proto: 'https', host: 'docs.example.com' }
+const forwarded = [
+  'x-forwarded-for',
+  '203.0.113.9',
+  'x-forwarded-proto',
+  'https',
+  'x-forwarded-host',
+  'docs.example.com',
+]
+
+/** The lines of the head of a GET with these headers. */
+const linesOf = (rawHeaders: string[], more: { upgrade?: string; chunked?: boolean } = {}) =>
+  requestHead({ method: 'GET', target: '/', rawHeaders, visitor, chunked: false, ...more }).split('\n')
+
+describe('requestHead', () => {
+  it('passes method, target and headers as they came, repeated ones in order', () => {
+    const target = '/a//b/../%2F?q=%zz;|&x'
+    const rawHeaders = ['Host', 'docs.example.com', 'X-A', '1', 'accept', '*/*', 'X-A', '2', 'Empty', '']
+    const head = requestHead({ method: 'PROPFIND', target, rawHeaders, visitor, chunked: false })
+    expect(head.split('\n')).toEqual(['PROPFIND', target, ...rawHeaders, ...forwarded])
+  })
+
+  it('leaves out what is meant for one hop, by name and by Connection', () => {
+    const hop = ['Keep-Alive', '1', 'Proxy-Authorization', 'x', 'Transfer-Encoding', 'chunked', 'TE', 'gzip']
+    const lines = linesOf(['Connection', 'close, X-Secret', 'x-secret', '1', ...hop, 'Accept', 'a'])
+    expect(lines).toEqual(['GET', '/', 'Accept', 'a', ...forwarded])
+  })
+
+  it('keeps saying that trailers are welcome', () => {
+    expect(linesOf(['TE', 'gzip, Trailers'])).toEqual(['GET', '/', 'te', 'trailers', ...forwarded])
+  })
+
+  it("leaves out what is ours to say, and replaces the visitor's word about itself", () => {
+    const said = ['x-instatunnel-identity', 'i', 'X-Instatunnel-Connect', 'c', 'X-Envoy-Attempt-Count', '1']
+    expect(
+      linesOf([...said, 'X-Forwarded-For', '1.2.3.4', 'x-forwarded-host', 'evil', 'X-Other', 'o']),
+    ).toEqual(['GET', '/', 'X-Other', 'o', ...forwarded])
+  })
+
+  it('says which protocol is asked for, and that a body of unknown length follows', () => {
+    expect(linesOf(['Upgrade', 'websocket', 'Connection', 'Upgrade'], { upgrade: 'websocket' })).toEqual([
+      'GET',
+      '/',
+      'connection',
+      'upgrade',
+      'upgrade',
+      'websocket',
+      ...forwarded,
+    ])
+    expect(linesOf([], { chunked: true }).slice(2, 4)).toEqual(['transfer-encoding', 'chunked'])
+  })
+
+  it("leaves out our own session's cookie, and no cookie of the site", () => {
+    const ours = 'eyJhbGciOiJFZERTQSIsInR5cCI6InNlc3Npb24rand0Iiwia2lkIjoiYSJ9.e30.c2ln'
+    const cookies = `a=1; session=${ours}; b=2; __Host-session=${ours}; session=flask.value; mysession=${ours}`
+    expect(linesOf(['Cookie', cookies])).toContain(`a=1; b=2; session=flask.value; mysession=${ours}`)
+    expect(linesOf(['Cookie', `session=${ours}`])).not.toContain('Cookie')
+  })
+})
+
+describe('readAnswer', () => {
+  const read = (...lines: string[]) => readAnswer(lines.join('\n'), 'example.com')
+
+  it('gives status, reason and headers as they came', () => {
+    expect(read('418', "I'm a teapot", 'X-A', '1', 'X-A', '2', 'Content-Length', '12')).toEqual({
+      status: 418,
+      reason: "I'm a teapot",
+      headers: ['X-A', '1', 'X-A', '2', 'Content-Length', '12'],
+      contentLength: 12,
+      upgrade: undefined,
+    })
+  })
+
+  it('leaves out what is meant for one hop, and what is ours to say', () => {
+    const headers = [
+      'Connection',
+      'x-hop',
+      'X-Hop',
+      '1',
+      'Transfer-Encoding',
+      'chunked',
+      'X-Instatunnel-Url',
+      'u',
+    ]
+    expect(read('200', 'OK', ...headers, 'Upgrade', 'websocket')).toMatchObject({
+      headers: [],
+      upgrade: 'websocket',
+    })
+  })
+
+  it('drops cookies that a site would set for our domain or above, and keeps its own', () => {
+    const set = (domain: string) =>
+      read('200', 'OK', 'Set-Cookie', `a=b; Path=/${domain}`)?.headers.length === 2
+    for (const domain of ['', '; Domain=docs.example.com', '; domain=other.org'])
+      expect(set(domain), domain).toBe(true)
+    for (const domain of [
+      '; Domain=example.com',
+      ';DOMAIN = .Example.com',
+      '; domain=com',
+      '; Domain="example.com"',
+    ]) {
+      expect(set(domain), domain).toBe(false)
+    }
+    expect(set('; Domain=docs.example.com; Domain=example.com')).toBe(false)
+  })
+
+  it('knows no answer in what is none, nor one whose end would be a guess', () => {
+    for (const lines of [
+      [''],
+      ['20', 'OK'],
+      ['2000', 'OK'],
+      ['200', 'OK', 'odd'],
+      ['200', 'OK', 'content-length', '1', 'content-length', '2'],
+      ['200', 'OK', 'content-length', '1', 'content-length', '1'],
+      ['200', 'OK', 'content-length', '-1'],
+      ['200', 'OK', 'content-length', '0x10'],
+      ['200', 'OK', 'content-length', '1, 1'],
+    ]) {
+      expect(read(...lines), lines.join('|')).toBeUndefined()
+    }
+  })
+})
+
+describe('readTrailers', () => {
+  it('gives pairs in order, without what is ours', () => {
+    expect(readTrailers('a\n1\nX-Instatunnel-A\n2\na\n3')).toEqual([
+      ['a', '1'],
+      ['a', '3'],
+    ])
+    expect(readTrailers('')).toEqual([])
+    expect(readTrailers('a')).toBeUndefined()
+  })
+})
