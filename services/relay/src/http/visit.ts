@@ -36,6 +36,7 @@ export class Visit implements StreamSink {
   #timer: NodeJS.Timeout | undefined
   #tries = 0
   #answered = false
+  #hasWritten = false
   /** What of the announced length has not come yet. */
   #left: number | undefined
   /** Taken from the stream and not yet by the visitor. */
@@ -47,7 +48,7 @@ export class Visit implements StreamSink {
     this.#request = request
     this.#response = response
     this.#outgoing = outgoing
-    response.on('close', () => this.#left_())
+    response.on('close', () => this.#abandoned())
   }
 
   /** Looks for where the request goes, and sends it there. */
@@ -126,7 +127,7 @@ export class Visit implements StreamSink {
     }
     if (end) this.#finish()
     // A head that comes alone goes on alone; with the body's first piece it leaves in one write.
-    else process.nextTick(() => response.headersSent || response.destroyed || response.flushHeaders())
+    else process.nextTick(() => this.#flushHead())
   }
 
   data(chunk: Buffer, end: boolean): void {
@@ -149,6 +150,7 @@ export class Visit implements StreamSink {
       return
     }
     if (bytes === 0) return
+    this.#hasWritten = true
     if (this.#response.write(chunk)) {
       this.#stream?.consumed(bytes)
       return
@@ -186,6 +188,10 @@ export class Visit implements StreamSink {
       return
     }
     this.#fail(FAULTS[code] ?? 'local_broken')
+  }
+
+  #flushHead(): void {
+    if (!this.#hasWritten && !this.#over) this.#response.flushHeaders()
   }
 
   #drained(): void {
@@ -258,7 +264,7 @@ export class Visit implements StreamSink {
   }
 
   /** The visitor has gone, or all is done. */
-  #left_(): void {
+  #abandoned(): void {
     if (this.#over) return
     this.#over = true
     clearTimeout(this.#timer)

@@ -1,0 +1,259 @@
+import { RESET } from '@instatunnel/kit/frames'
+import { afterEach, describe, expect, it } from 'vitest'
+import { allOf, type Carrying, startCarrying, until } from '../../test/carrying.ts'
+
+let carrying: Carrying | undefined
+afterEach(() => carrying?.close())
+
+const start = async (options?: Parameters<typeof startCarrying>[0]) => {
+  carrying = await startCarrying(options)
+  return carrying
+}
+const GET = 'GET / HTTP/1.1\r\nHost: docs.example.com\r\n\r\n'
+
+describe('a visit', () => {
+  it('is sent as it came, and answered as the agent answers', async () => {
+    const { agent, visitor, metered } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(
+      'PUT /a//b?q HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: 5\r\nX-A: 1\r\nX-A: 2\r\n\r\nhello',
+    )
+    const { stream, lines, chunks, complete } = await played.next()
+    expect(lines.slice(0, 10)).toEqual([
+      'PUT',
+      '/a//b?q',
+      'Host',
+      'docs.example.com',
+      'Content-Length',
+      '5',
+      'X-A',
+      '1',
+      'X-A',
+      '2',
+    ])
+    await complete
+    expect(Buffer.concat(chunks).toString()).toBe('hello')
+    stream.head('201\nMade\nX-B\n1\nX-B\n2\ncontent-length\n2', false)
+    stream.send(Buffer.from('ok'), true)
+    expect(await until(socket, '\r\n\r\nok')).toBe(
+      'HTTP/1.1 201 Made\r\nX-B: 1\r\nX-B: 2\r\ncontent-length: 2\r\nConnection: keep-alive\r\n\r\nok',
+    )
+    expect(metered).toMatchObject({ requests: [2], bytesIn: 5, bytesOut: 2 })
+    socket.destroy()
+  })
+
+  it('passes a head, and each piece of a body, as soon as they are there', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(GET)
+    const { stream } = await played.next()
+    stream.head('200\nOK\ncontent-type\ntext/event-stream', false)
+    await until(socket, '\r\n\r\n')
+    stream.send(Buffer.from('data: 1\n\n'))
+    await until(socket, 'data: 1\n\n')
+    stream.send(Buffer.from('data: 2\n\n'), true)
+    await until(socket, 'data: 2\n\n\r\n0\r\n\r\n')
+    socket.destroy()
+  })
+
+  it('passes 103, and trailers both ways', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(
+      'POST / HTTP/1.1\r\nHost: docs.example.com\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n',
+    )
+    const { stream, lines, complete } = await played.next()
+    expect(lines.join('\n')).toContain('\ntransfer-encoding\nchunked')
+    expect(await complete).toBe('x-sum\n7')
+    stream.head('103\nEarly Hints\nlink\n</a.css>; rel=preload', false)
+    stream.head('200\nOK\ntrailer\nx-end', false)
+    stream.send(Buffer.from('body'))
+    stream.trailers('x-end\n9')
+    const text = await until(socket, 'x-end: 9\r\n\r\n')
+    expect(text).toMatch(
+      /^HTTP\/1.1 103 Early Hints\r\nLink: <\/a.css>; rel=preload\r\n\r\nHTTP\/1.1 200 OK\r\n/i,
+    )
+    socket.destroy()
+  })
+
+  it('asks the local server whether it wants a body that the visitor holds back', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(
+      'PUT / HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n',
+    )
+    const { stream, lines, complete } = await played.next()
+    expect(lines.join('\n')).toContain('\nExpect\n100-continue')
+    stream.head('100\nContinue', false)
+    await until(socket, 'HTTP/1.1 100 Continue\r\n\r\n')
+    socket.write('ok')
+    await complete
+    stream.head('204\nNo Content', true)
+    await until(socket, 'HTTP/1.1 204 No Content\r\n')
+    socket.destroy()
+  })
+
+  it('of an answer without a body ends where its head does', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write('HEAD / HTTP/1.1\r\nHost: docs.example.com\r\n\r\n')
+    const first = await played.next()
+    first.stream.head('200\nOK\ncontent-length\n1000', true)
+    expect(await until(socket, '\r\n\r\n')).toContain('content-length: 1000')
+    socket.write(GET)
+    const second = await played.next()
+    second.stream.head('304\nNot Modified\netag\n"a"', true)
+    await until(socket, 'etag: "a"\r\n')
+    socket.destroy()
+  })
+
+  it('that its visitor gives up is given up at the agent', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(GET)
+    const { stream, reset } = await played.next()
+    stream.head('200\nOK', false)
+    await until(socket, '\r\n\r\n')
+    socket.destroy()
+    expect(await reset).toBe(RESET.cancelled)
+  })
+})
+
+describe('a visit that fails', () => {
+  it.each([
+    [RESET.local_down, 502, 'tunnel_offline'],
+    [RESET.local_broken, 502, 'tunnel_offline'],
+    [RESET.too_many, 503, 'unavailable'],
+    [RESET.too_slow, 504, 'timeout'],
+  ])('with code %i is answered %i %s', async (code, status, error) => {
+    const { agent, visitor, metered } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(GET)
+    ;(await played.next()).stream.reset(code)
+    const text = await until(socket, '}')
+    expect(text).toContain(`HTTP/1.1 ${status} `)
+    expect(JSON.parse(text.slice(text.indexOf('{')))).toMatchObject({ error })
+    expect(metered.requests).toEqual([5])
+    socket.destroy()
+  })
+
+  it('in the middle of an answer is cut off, so that nobody takes it for whole', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    const all = allOf(socket)
+    socket.write(GET)
+    const { stream } = await played.next()
+    stream.head('200\nOK', false)
+    stream.send(Buffer.from('half'))
+    await until(socket, 'half')
+    played.socket.destroy()
+    expect(await all).not.toContain('0\r\n\r\n')
+  })
+
+  it('without an answer in time is answered 504, and given up at the agent', async () => {
+    const { agent, visitor } = await start({ responseTimeoutMs: 50 })
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(GET)
+    const { reset } = await played.next()
+    expect(await until(socket, '}')).toContain('HTTP/1.1 504 ')
+    expect(await reset).toBe(RESET.too_slow)
+    socket.destroy()
+  })
+
+  it('for one request too many at once is answered 503', async () => {
+    const { agent, visitor } = await start({ maxStreams: 1 })
+    const played = await agent()
+    const [first, second] = [await visitor(), await visitor()]
+    first.write(GET)
+    await played.next()
+    second.write(GET)
+    expect(await until(second, '}')).toMatch(/^HTTP\/1.1 503 [\s\S]*retry-after: 1\r\n/i)
+    first.destroy()
+    second.destroy()
+  })
+
+  it('because its agent went is sent to another one, where it can be asked again', async () => {
+    const { agent, visitor } = await start()
+    const first = await agent()
+    const socket = await visitor()
+    socket.write(GET)
+    await first.next()
+    const second = await agent()
+    first.socket.destroy()
+    ;(await second.next()).stream.head('200\nOK\ncontent-length\n0', true)
+    expect(await until(socket, '\r\n\r\n')).toContain('HTTP/1.1 200 OK')
+    socket.destroy()
+  })
+
+  it('because its agent went is not sent again where that may do harm', async () => {
+    const { agent, visitor } = await start()
+    const first = await agent()
+    const socket = await visitor()
+    socket.write('POST / HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: 0\r\n\r\n')
+    await first.next()
+    await agent()
+    first.socket.destroy()
+    expect(await until(socket, '}')).toContain('HTTP/1.1 502 ')
+    socket.destroy()
+  })
+})
+
+describe("an agent's answer that would reach into another visitor's", () => {
+  const answered = async (head: string, body = '') => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    const all = allOf(socket)
+    socket.write(GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    const { stream } = await played.next()
+    stream.head(head, body === '')
+    if (body !== '') stream.send(Buffer.from(body), true)
+    return all
+  }
+
+  it('by more than its length is cut off', async () => {
+    expect(await answered('200\nOK\ncontent-length\n2', 'okHTTP/1.1 200 OK\r\n\r\n')).not.toContain('okHTTP')
+  })
+
+  it('by less than its length is cut off', async () => {
+    const text = await answered('200\nOK\ncontent-length\n10', 'ok')
+    expect(text.endsWith('ok')).toBe(false)
+  })
+
+  it.each([
+    ['two lengths', '200\nOK\ncontent-length\n2\ncontent-length\n20'],
+    ['a line break in a value', '200\nOK\nx-a\n1\r\nx-b: 2'],
+    ['a line break in a name', '200\nOK\nx-a\r\nx-b\n1'],
+    ['a line break in the reason', '200\nOK\r\nx-a: 1'],
+    ['a change of protocol that nobody asked for', '101\nSwitching Protocols\nupgrade\nwebsocket'],
+    ['no status', 'abc\nOK'],
+    ['an odd list of headers', '200\nOK\nx-a'],
+  ])('by %s is answered 502', async (_, head) => {
+    expect(await answered(head)).toMatch(/^HTTP\/1.1 502 /)
+  })
+
+  it('by a second answer is cut off', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    const all = allOf(socket)
+    socket.write(GET)
+    const { stream } = await played.next()
+    stream.head('200\nOK', false)
+    stream.head('200\nOK\nx-second\n1', false)
+    expect(await all).not.toContain('x-second')
+  })
+
+  it('by a body of an answer that has none is cut off', async () => {
+    expect(await answered('204\nNo Content', 'HTTP/1.1 200 OK\r\n\r\n')).not.toContain('HTTP/1.1 200')
+  })
+})
