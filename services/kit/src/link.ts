@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { FRAME, FrameError, FrameReader, FrameWriter, MAX_DATA_BYTES, RESET, WINDOW_BYTES } from './frames.ts'
 import type { GoawayReason } from './goaway.ts'
@@ -13,7 +14,8 @@ const STALLED_BEATS = 20
 // Given back in quarters, so that the other side need never stop for it.
 const CREDIT_BYTES = WINDOW_BYTES / 4
 const MAX_STREAM = 0x7fffffff
-const PING = Buffer.alloc(8)
+// Pings that are remembered, and pongs that wait in a socket that does not drain: more than a stalled one is given time.
+const MAX_PINGS = 32
 
 /** Why a link ended: what one of both said, or that the other went without a word. */
 export type LinkEnd = GoawayReason | 'lost'
@@ -42,6 +44,8 @@ export interface LinkOptions {
   onPong?: (ms: number) => void
   /** Something of ours threw while a frame was handled; the link is closed. */
   onFault?: (error: unknown) => void
+  /** The id before that of the first stream opened here; 0. */
+  lastStream?: number
 }
 
 /** One connection between relay and agent, or between two relays, and the streams on it. */
@@ -53,7 +57,9 @@ export class Link {
   readonly #reader: FrameReader
   readonly #beat: NodeJS.Timeout
   #blocked = new Set<LinkStream>()
-  #lastStream = 0
+  #lastStream: number
+  /** The highest id that was ever opened: ids begin anew when they are used up. */
+  #highestStream: number
   #flushing = false
   #congested = false
   #ended = false
@@ -62,11 +68,15 @@ export class Link {
   #stalledBeats = 0
   #flushedBytes = 0
   #writtenBytes = 0
-  #pingedAt = 0
+  /** When each ping left that was not answered yet, by what it says, which nobody guesses. */
+  readonly #pings = new Map<bigint, number>()
+  #pongsHeld = 0
 
   constructor(socket: Duplex, options: LinkOptions) {
     this.#socket = socket
     this.#options = options
+    this.#lastStream = options.lastStream ?? 0
+    this.#highestStream = this.#lastStream
     this.#reader = new FrameReader({
       data: (id, chunk, end) => this.#data(id, chunk, end),
       frame: (type, id, payload, end) => this.#frame(type, id, payload, end),
@@ -117,8 +127,10 @@ export class Link {
 
   /** Asks the other side to answer; onPong tells how long that took. */
   ping(): void {
-    this.#pingedAt = performance.now()
-    this.#writer.bytes(FRAME.ping, 0, PING)
+    const payload = randomBytes(8)
+    if (this.#pings.size >= MAX_PINGS) this.#pings.clear()
+    this.#pings.set(payload.readBigUInt64BE(), performance.now())
+    this.#writer.bytes(FRAME.ping, 0, payload)
     this.flushSoon()
   }
 
@@ -207,16 +219,24 @@ export class Link {
 
   #drained(): void {
     this.#congested = false
+    this.#pongsHeld = 0
     const blocked = this.#blocked
     this.#blocked = new Set()
-    for (const stream of blocked) stream.wake()
+    this.#guard(() => {
+      for (const stream of blocked) stream.wake()
+    })
   }
 
   #read(chunk: Buffer): void {
     if (this.#ended) return
     this.#heard = true
+    this.#guard(() => this.#reader.read(chunk))
+  }
+
+  /** Whatever is wrong, with the other side or with us, ends this link alone. */
+  #guard(handle: () => void): void {
     try {
-      this.#reader.read(chunk)
+      handle()
     } catch (error) {
       if (!(error instanceof FrameError)) this.#options.onFault?.(error)
       this.close('protocol_error')
@@ -224,15 +244,17 @@ export class Link {
   }
 
   #data(id: number, chunk: Buffer, end: boolean): void {
+    if (this.#ended) return // what came in one piece with the end
     const stream = this.#streams.get(id)
     if (stream) stream.received(chunk, end)
     else this.#refuseUnknown(id)
   }
 
   #frame(type: number, id: number, payload: Buffer, end: boolean): void {
+    if (this.#ended) return
     switch (type) {
       case FRAME.ping:
-        if (end) this.#ponged()
+        if (end) this.#ponged(payload)
         else this.#pong(payload)
         break
       case FRAME.goaway:
@@ -259,7 +281,7 @@ export class Link {
     const { onOpen } = this.#options
     if (!onOpen) throw new FrameError('this side opens the streams')
     if (id === 0 || this.#streams.has(id)) throw new FrameError(`stream ${id} is open`)
-    this.#lastStream = Math.max(this.#lastStream, id)
+    this.#highestStream = Math.max(this.#highestStream, id)
     const stream = new LinkStream(this, id)
     stream.remoteEnded = end
     this.#streams.set(id, stream)
@@ -268,19 +290,24 @@ export class Link {
 
   /** Frames of a stream that is over may still be on their way; those of one that never was break the protocol. */
   #refuseUnknown(id: number): void {
-    if (id > this.#lastStream) throw new FrameError(`stream ${id} was never opened`)
+    if (id > this.#highestStream) throw new FrameError(`stream ${id} was never opened`)
   }
 
   #pong(payload: Buffer): void {
-    if (this.#congested) return // who sends pings and takes nothing gets nothing
+    // Who sends pings and takes nothing gets no more than its heartbeats would ask for.
+    if (this.#congested && ++this.#pongsHeld > MAX_PINGS) return
     this.#writer.bytes(FRAME.ping, 0, payload, true)
     this.flushSoon()
   }
 
-  #ponged(): void {
-    if (this.#pingedAt === 0) return
-    this.#options.onPong?.(performance.now() - this.#pingedAt)
-    this.#pingedAt = 0
+  #ponged(payload: Buffer): void {
+    const ping = payload.length === 8 ? payload.readBigUInt64BE() : 0n
+    const sentAt = this.#pings.get(ping)
+    if (sentAt === undefined) return
+    this.#pings.delete(ping)
+    // It has taken all that was sent before, although the socket may count that in one piece.
+    this.#stalledBeats = 0
+    this.#options.onPong?.(performance.now() - sentAt)
   }
 
   #onBeat(): void {
@@ -297,7 +324,6 @@ export class Link {
       this.#over('stalled')
       return
     }
-    // An answer that is due tells as much: at most one ping is under way.
     this.ping()
   }
 
@@ -305,6 +331,7 @@ export class Link {
     do {
       this.#lastStream = this.#lastStream >= MAX_STREAM ? 1 : this.#lastStream + 1
     } while (this.#streams.has(this.#lastStream))
+    this.#highestStream = Math.max(this.#highestStream, this.#lastStream)
     return this.#lastStream
   }
 
@@ -317,7 +344,7 @@ export class Link {
     else setTimeout(() => this.#socket.destroy(), 1000).unref()
     // Its owner first: whoever opens streams anew must not come here again.
     this.#options.onEnd(end)
-    for (const stream of [...this.#streams.values()]) stream.over(RESET.lost, '')
+    for (const stream of [...this.#streams.values()]) this.#guard(() => stream.over(RESET.lost, ''))
   }
 }
 

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest'
+import { credit, frame, linkAndBytes, linkPair, opened, Recorder } from '../test/links.ts'
+import { RESET, WINDOW_BYTES } from './frames.ts'
+import type { LinkStream } from './link.ts'
+
+const OPEN = frame('open', 1, 'GET\n/')
+
+describe('a side that takes streams', () => {
+  it.each<[string, Buffer[]]>([
+    ['a stream that was never opened: data', [frame('data', 1, 'x')]],
+    ['a stream that was never opened: window', [frame('window', 1, credit(1))]],
+    ['a stream that was never opened: reset', [OPEN, frame('reset', 2, '\0')]],
+    ['stream 0', [frame('open', 0, 'GET\n/')]],
+    ['a stream that is open', [OPEN, OPEN]],
+    ['data after the end of a stream', [OPEN, frame('data', 1, '', true), frame('data', 1, 'x')]],
+    ['data after a request without a body', [frame('open', 1, 'GET\n/', true), frame('data', 1, 'x')]],
+    ['a second end', [OPEN, frame('data', 1, '', true), frame('data', 1, '', true)]],
+    ['trailers after the end', [OPEN, frame('data', 1, '', true), frame('trailers', 1, 'a\nb')]],
+    ['trailers twice', [OPEN, frame('trailers', 1, 'a\nb'), frame('trailers', 1, 'a\nb')]],
+    ['data after trailers', [OPEN, frame('trailers', 1, 'a\nb'), frame('data', 1, 'x')]],
+    ['a head after the end', [OPEN, frame('data', 1, '', true), frame('head', 1, '200\nOK')]],
+    ['no frame at all', [Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n')]],
+  ])('ends the link at %s', async (_what, bytes) => {
+    const side = linkAndBytes({ takes: true })
+    side.other.write(Buffer.concat(bytes))
+    await expect.poll(() => side.ends).toEqual(['protocol_error'])
+    await expect.poll(() => side.frames.at(-1)).toBe('8 0 protocol_error')
+    await expect.poll(() => side.own.writableFinished).toBe(true)
+    expect([side.link.size, side.faults]).toEqual([0, []])
+  })
+})
+
+describe('a side that opens streams', () => {
+  it('takes none', async () => {
+    const side = linkAndBytes()
+    side.other.write(OPEN)
+    await expect.poll(() => side.ends).toEqual(['protocol_error'])
+  })
+})
+
+describe('a fault of our own', () => {
+  const thrower = (method: keyof Recorder) =>
+    Object.assign(new Recorder(), {
+      [method]: () => {
+        throw new TypeError(`${method} of ours`)
+      },
+    })
+  const openOn = (side: ReturnType<typeof linkAndBytes>, sink: Recorder) => {
+    const stream = side.link.open('POST\n/', false, sink)
+    if (!stream) throw new Error('the head is too long')
+    return stream
+  }
+
+  it.each<[keyof Recorder, Buffer]>([
+    ['head', frame('head', 2, '200\nOK')],
+    ['data', frame('data', 2, 'x')],
+    ['trailers', frame('trailers', 2, 'a\nb')],
+    ['reset', frame('reset', 2, '\0')],
+  ])('in %s() ends that link alone, and every stream on it', async (method, bytes) => {
+    const side = linkAndBytes()
+    const others = linkPair()
+    const [before, , after] = [opened(side), openOn(side, thrower(method)), opened(side)]
+    side.other.write(bytes)
+    await expect.poll(() => side.ends).toEqual(['protocol_error'])
+    expect(side.faults[0]).toMatchObject({ message: `${method} of ours` })
+    expect([before.told, after.told]).toEqual([[`reset ${RESET.lost} `], [`reset ${RESET.lost} `]])
+    const request = opened(others.opener)
+    await expect.poll(() => others.taker.taken.length).toBe(1)
+    others.taker.taken[0]?.stream.head('200\nOK', true)
+    await expect.poll(() => request.told).toEqual(['head 200\nOK end'])
+  })
+
+  it('in writable() ends that link alone, whether credit or the socket let it be called', async () => {
+    const byCredit = linkAndBytes()
+    openOn(byCredit, thrower('writable')).send(Buffer.alloc(WINDOW_BYTES))
+    byCredit.other.write(frame('window', 1, credit(WINDOW_BYTES)))
+    await expect.poll(() => byCredit.ends).toEqual(['protocol_error'])
+    const bySocket = linkAndBytes()
+    bySocket.other.pause()
+    const streams = Array.from({ length: 3 }, () => openOn(bySocket, thrower('writable')))
+    for (const stream of streams) stream.send(Buffer.alloc(WINDOW_BYTES - 1))
+    bySocket.other.resume()
+    await expect.poll(() => bySocket.ends).toEqual(['protocol_error'])
+    for (const side of [byCredit, bySocket])
+      expect(side.faults[0]).toMatchObject({ message: 'writable of ours' })
+  })
+
+  it('where a stream is taken ends that link alone', async () => {
+    const onOpen = (_stream: LinkStream): Recorder => {
+      throw new TypeError('of ours')
+    }
+    const side = linkAndBytes({ onOpen })
+    side.other.write(OPEN)
+    await expect.poll(() => side.ends).toEqual(['protocol_error'])
+    expect([side.faults.length, side.link.size]).toEqual([1, 0])
+  })
+
+  it('while a lost link resets its streams is told, and the others are reset', async () => {
+    const side = linkAndBytes()
+    const [before, , after] = [opened(side), openOn(side, thrower('reset')), opened(side)]
+    side.other.destroy()
+    side.own.destroy()
+    await expect.poll(() => side.ends).toEqual(['lost'])
+    expect([before.told, after.told]).toEqual([[`reset ${RESET.lost} `], [`reset ${RESET.lost} `]])
+    expect(side.faults).toHaveLength(1)
+  })
+})
