@@ -2,12 +2,16 @@ import type { Handlers } from '@instatunnel/kit/unary'
 import type { TunnelDirectoryServiceServer } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { TunnelServiceServer } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { createTunnel } from './rpc/create-tunnel.ts'
+import { cutConnections } from './rpc/cut-connections.ts'
 import { deleteTunnel } from './rpc/delete-tunnel.ts'
 import type { Deps } from './rpc/deps.ts'
 import { getTunnel } from './rpc/get-tunnel.ts'
+import { getTunnelStats } from './rpc/get-tunnel-stats.ts'
 import { getUsage } from './rpc/get-usage.ts'
 import { listTunnels } from './rpc/list-tunnels.ts'
+import { lookUpSubdomain } from './rpc/look-up-subdomain.ts'
 import { lookUpToken } from './rpc/look-up-token.ts'
+import { lookUpTunnel } from './rpc/look-up-tunnel.ts'
 import { regenerateToken } from './rpc/regenerate-token.ts'
 import { updateTunnel } from './rpc/update-tunnel.ts'
 
@@ -20,11 +24,15 @@ export const tunnelService = (deps: Deps) =>
     updateTunnel: updateTunnel(deps),
     deleteTunnel: deleteTunnel(deps),
     regenerateToken: regenerateToken(deps),
+    getTunnelStats: getTunnelStats(deps),
   }) satisfies Handlers<TunnelServiceServer>
 
 /** instatunnel.tunnels.internal.v1.TunnelDirectoryService: what services call. */
 export const tunnelDirectoryService = (deps: Deps) =>
   ({
     lookUpToken: lookUpToken(deps),
+    lookUpTunnel: lookUpTunnel(deps),
+    lookUpSubdomain: lookUpSubdomain(deps),
+    cutConnections: cutConnections(deps),
     getUsage: getUsage(deps),
   }) satisfies Handlers<TunnelDirectoryServiceServer>

@@ -28,8 +28,11 @@ describe('the service', () => {
       () => user.updateTunnel({ id, name: 'y' }),
       () => user.deleteTunnel({ id }),
       () => user.regenerateToken({ id }),
+      () => user.getTunnelStats({ id }),
       () => tunnels.directory.getUsage({ userId: user.id }),
       () => tunnels.directory.lookUpToken({ digest: Buffer.alloc(32) }),
+      () => tunnels.directory.lookUpTunnel({ tunnelId: id }),
+      () => tunnels.directory.lookUpSubdomain({ subdomain: 'any-subdomain' }),
     ]
     const message = 'The service is not available right now; try again shortly.'
     for (const call of calls) {

@@ -9,9 +9,13 @@ import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/intern
 import { TunnelServiceService } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import type { Config } from './config.ts'
 import { createTokenSafe } from './domain/token-safe.ts'
+import { onTunnelConnected } from './events/on-tunnel-connected.ts'
 import { onTunnelUsage } from './events/on-tunnel-usage.ts'
+import { watchPresence } from './events/presence.ts'
+import { createRelayCut } from './events/relay-cut.ts'
 import { refusals } from './refusals.ts'
 import { tunnelDirectoryService, tunnelService } from './service.ts'
+import { startSweeper } from './sweeper.ts'
 
 /** What a test may set otherwise than production does. */
 export interface Overrides {
@@ -19,11 +23,13 @@ export interface Overrides {
   readonly descriptors?: string
   readonly now?: () => Date
   readonly random?: Random
+  /** How long the sweeper rests. */
+  readonly sweepEveryMs?: number
 }
 
 /** Starts the service: opens what it stands on, builds the handlers, serves them. */
 export async function start(config: Config, log: Logger, overrides: Overrides = {}): Promise<Running> {
-  const { descriptors, now = () => new Date(), random = randomBytes } = overrides
+  const { descriptors, now = () => new Date(), random = randomBytes, sweepEveryMs = 15_000 } = overrides
   await using opening = new AsyncDisposableStack()
   const foundation = await openFoundation({
     service: 'tunnels',
@@ -35,6 +41,7 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
     now,
   })
   const { sql, nats } = foundation
+  const presence = opening.adopt(watchPresence({ nats, log, now }), (watched) => watched.close())
   const { guard } = createRemoteGuard(foundation, config.AUTH_ADDRESS, now)
   const deps = {
     sql,
@@ -45,8 +52,15 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
     plans: config.PLANS,
     address: { domain: config.DOMAIN, gateway: config.PUBLIC_URL },
     regenerationsPerHour: config.LIMIT_REGENERATE_PER_HOUR,
+    presence,
+    cutConnections: createRelayCut({ nats, routes: presence.routes, log }),
   }
-  opening.adopt(onTunnelUsage({ sql, nats, log }), (consumer) => consumer.close())
+  for (const hear of [onTunnelUsage, onTunnelConnected]) {
+    opening.adopt(hear({ sql, nats, log, now }), (consumer) => consumer.close())
+  }
+  opening.adopt(startSweeper({ sql, presence, log, now, everyMs: sweepEveryMs }), (sweeper) =>
+    sweeper.close(),
+  )
   const { port } = await foundation.serve({
     services: [
       { definition: TunnelServiceService, handlers: tunnelService(deps) },

@@ -10,9 +10,12 @@ const RESERVED_LDH = /^..--/
 /** A subdomain as it is kept. Only A–Z: the Kelvin sign would become a "k" otherwise. */
 export const lowerCased = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
+/** True for what may be a subdomain in form: 3 to 63 characters, in lower case. */
+export const isLabel = (text: string) => LABEL.test(text)
+
 /** Why a lower-cased subdomain cannot be had; undefined where it can. */
 export function subdomainFault(subdomain: string): string | undefined {
-  if (!LABEL.test(subdomain)) {
+  if (!isLabel(subdomain)) {
     return 'must be 3 to 63 characters of a-z, 0-9 and "-", with no "-" at either end'
   }
   if (RESERVED_LDH.test(subdomain)) return 'must not have "--" as its third and fourth character'

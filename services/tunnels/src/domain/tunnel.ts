@@ -15,6 +15,10 @@ export interface Tunnel extends SealedToken {
   readonly localPort: number
   readonly createdAt: Date
   readonly updatedAt: Date
+  /** True where it goes by itself once it has been without an agent for a while. */
+  readonly ephemeral: boolean
+  /** When an agent last connected. */
+  readonly lastConnected: Date | null
 }
 
 /** Who asks: what a decision needs of an identity. */
@@ -56,4 +60,5 @@ export function changedChoices(before: Tunnel, after: Tunnel): (typeof CHOICES)[
   return CHOICES.filter((choice) => differs[choice])
 }
 
-const tunnelNotFound = () => new Refusal('TUNNEL_NOT_FOUND', 'Tunnel not found')
+/** The refusal where there is no such tunnel for the asker. */
+export const tunnelNotFound = () => new Refusal('TUNNEL_NOT_FOUND', 'Tunnel not found')

@@ -1,7 +1,7 @@
 import { isId } from '@instatunnel/kit/id'
 
 /** What passed through a user's tunnels. */
-export interface Traffic {
+export interface UserTraffic {
   readonly userId: string
   readonly requests: number
   readonly bytes: number
@@ -11,10 +11,10 @@ export interface Traffic {
  * The sums per user, in the order of their ids, so that two batches lock rows in one order. What is no amount or no
  * user counts for nothing: a batch that could never be stored would hold up all that come after it.
  */
-export function trafficPerUser(uses: readonly Traffic[]): Traffic[] {
-  const sums = new Map<string, Traffic>()
+export function trafficPerUser(uses: readonly UserTraffic[]): UserTraffic[] {
+  const sums = new Map<string, UserTraffic>()
   for (const { userId, requests, bytes } of uses) {
-    if (!isId(userId, 'user_')) continue
+    if (!isUser(userId)) continue
     const sum = sums.get(userId) ?? { userId, requests: 0, bytes: 0 }
     sums.set(userId, {
       userId,
@@ -25,4 +25,8 @@ export function trafficPerUser(uses: readonly Traffic[]): Traffic[] {
   return [...sums.values()].sort((a, b) => (a.userId < b.userId ? -1 : 1))
 }
 
-const amountOf = (value: number) => (Number.isSafeInteger(value) && value > 0 ? value : 0)
+/** True for what may be a user's id. */
+export const isUser = (text: string) => isId(text, 'user_')
+
+/** A count as it was told; 0 for what is none. */
+export const amountOf = (value: number) => (Number.isSafeInteger(value) && value > 0 ? value : 0)

@@ -33,6 +33,7 @@ describe('CreateTunnel', () => {
       updatedAt: tunnel?.createdAt,
       lastConnected: undefined,
       userId: user.id,
+      ephemeral: false,
     })
   })
 

@@ -10,6 +10,7 @@ import { countTunnels, insertTunnel } from '../store/tunnel-store.ts'
 import { countCreated } from '../store/usage-store.ts'
 import { claimSubdomain } from './claim-subdomain.ts'
 import type { Deps } from './deps.ts'
+import { makeRoom } from './make-room.ts'
 import { tunnelFields } from './tunnel-fields.ts'
 import { messageOf } from './tunnel-message.ts'
 
@@ -28,8 +29,12 @@ export const createTunnel =
     const tunnel = await sql.begin(async (tx) => {
       // First: it holds back the user's other creates until this one is counted. A refusal takes it back.
       await countCreated(tx, userId)
+      const past = (await countTunnels(tx, userId)) + 1 - deps.plans[plan].tunnels
+      if (past > 0) await makeRoom(tx, { userId, wanted: past }, deps)
       refusePastPlan(plan, deps.plans, await countTunnels(tx, userId))
-      const wanted = { id, userId, ...chosen, ...kept, createdAt: now, updatedAt: now }
+      const { ephemeral } = request
+      const times = { createdAt: now, updatedAt: now, lastConnected: null }
+      const wanted = { id, userId, ...chosen, ephemeral, ...kept, ...times }
       const made = await claimSubdomain(wanted, random, (claimed) => insertTunnel(tx, claimed, kept))
       await tellCreated(tx, made, now)
       return made

@@ -21,7 +21,11 @@ describe('RegenerateToken', () => {
     expect(token).not.toBe(old)
     expect((await user.getTunnel({ id })).token).toBe(token)
     const { lookUpToken } = tunnels.directory
-    expect(await lookUpToken({ digest: digestOf(token) })).toEqual({ tunnelId: id, userId: user.id })
+    expect(await lookUpToken({ digest: digestOf(token) })).toEqual({
+      tunnelId: id,
+      userId: user.id,
+      tokenGeneration: 1,
+    })
     expect(await refused(lookUpToken({ digest: digestOf(old) }))).toMatchObject({ reason: 'TOKEN_UNKNOWN' })
   })
 

@@ -10,19 +10,29 @@ import { tellTokenRegenerated } from '../store/outbox.ts'
 import { lockTunnel, replaceToken } from '../store/tunnel-store.ts'
 import type { Deps } from './deps.ts'
 
-/** Gives a tunnel a new token, so many times an hour; counted where the old token is replaced, so exactly. */
+/**
+ * Gives a tunnel a new token, so many times an hour; counted where the old token is replaced, so exactly. Agents that
+ * connected with the old one are cut off before it is answered.
+ */
 export const regenerateToken =
   (deps: Deps): Unary<RegenerateTokenRequest, RegenerateTokenResponse> =>
   async (request, call) => {
     const caller = identityOf(call)
     const id = tunnelIdFrom(request.id)
     const { token, kept } = issueToken(id, deps)
-    await deps.sql.begin(async (tx) => {
+    const tokenGeneration = await deps.sql.begin(async (tx) => {
       const tunnel = availableTo(caller, 'admin:write', await lockTunnel(tx, id))
       const now = deps.now()
       const regeneratedAt = regenerationsWith(now, tunnel.regeneratedAt, deps.regenerationsPerHour)
-      await replaceToken(tx, id, kept, regeneratedAt)
+      const generation = await replaceToken(tx, id, kept, regeneratedAt)
       await tellTokenRegenerated(tx, tunnel, now)
+      return generation
     })
-    return { success: true, token }
+    const connectionsCut = await deps.cutConnections({
+      credentialType: 'tunnel_token',
+      credentialId: id,
+      reason: 'token_regenerated',
+      tokenGeneration,
+    })
+    return { success: true, token, connectionsCut }
   }

@@ -8,9 +8,9 @@ import type { Deps } from './deps.ts'
 export function messageOf(
   tunnel: Tunnel,
   asker: Asker,
-  { safe, address }: Pick<Deps, 'safe' | 'address'>,
+  { safe, address, presence }: Pick<Deps, 'safe' | 'address' | 'presence'>,
 ): TunnelMessage {
-  const { id, userId, name, subdomain, localPort, createdAt, updatedAt } = tunnel
+  const { id, userId, name, subdomain, localPort, createdAt, updatedAt, lastConnected, ephemeral } = tunnel
   const token = safe.open(id, tunnel)
   return {
     id,
@@ -18,13 +18,13 @@ export function messageOf(
     subdomain,
     localPort,
     token: mayHoldToken(asker, tunnel) ? token : maskedToken(token),
-    // No agent can connect before there is a relay.
-    status: 'inactive',
+    status: presence.isActive(id) ? 'active' : 'inactive',
     domain: address.domain,
     url: urlOf(subdomain, address),
     createdAt,
     updatedAt,
-    lastConnected: undefined,
+    lastConnected: lastConnected ?? undefined,
     userId,
+    ephemeral,
   }
 }

@@ -29,6 +29,16 @@ describe('UpdateTunnel', () => {
     })
   })
 
+  it('leaves an ephemeral tunnel ephemeral', async () => {
+    const user = tunnels.user()
+    const { id } = await made(user, { ephemeral: true })
+    expect(await user.updateTunnel({ id, localPort: 4000, updateMask: ['*'], name: 'x' })).toMatchObject({
+      ephemeral: true,
+      localPort: 4000,
+    })
+    expect((await user.getTunnel({ id })).ephemeral).toBe(true)
+  })
+
   it('sets exactly the fields of the mask', async () => {
     const user = tunnels.user()
     const { id, subdomain } = await made(user)

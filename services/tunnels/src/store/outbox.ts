@@ -18,14 +18,16 @@ export const tellUpdated = (tx: ISql, tunnel: Tunnel, changed: string[], now: Da
   tell(tx, 'updated', tunnel, TunnelUpdated.toJSON({ ...named(tunnel), changed }), now)
 
 /** Tells that a tunnel is no more. */
-export const tellDeleted = (tx: ISql, tunnel: Tunnel, now: Date) =>
+export const tellDeleted = (tx: ISql, tunnel: Named, now: Date) =>
   tell(tx, 'deleted', tunnel, TunnelDeleted.toJSON(named(tunnel)), now)
 
 /** Tells that a tunnel's old token is no longer good; neither token is told. */
 export const tellTokenRegenerated = (tx: ISql, { id, userId }: Tunnel, now: Date) =>
   tell(tx, 'token_regenerated', { id }, TunnelTokenRegenerated.toJSON({ tunnelId: id, userId }), now)
 
-const named = ({ id, userId, subdomain }: Tunnel) => ({ tunnelId: id, userId, subdomain })
+type Named = Pick<Tunnel, 'id' | 'userId' | 'subdomain'>
+
+const named = ({ id, userId, subdomain }: Named) => ({ tunnelId: id, userId, subdomain })
 
 const tell = (tx: ISql, what: string, { id }: Pick<Tunnel, 'id'>, data: unknown, now: Date) =>
   appendEvent(tx, {

@@ -3,9 +3,13 @@ import { type ISql, type TransactionSql, violates } from '@instatunnel/kit/postg
 import type { KeptToken } from '../domain/token.ts'
 import type { Tunnel } from '../domain/tunnel.ts'
 
+const columns = (sql: ISql) => sql`
+  id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at, ephemeral,
+  last_connected`
+
 /** A user's tunnels, newest first: one more than the page holds, where there are more. */
 export const listTunnels = (sql: ISql, userId: string, { size, before }: Page) => sql<Tunnel[]>`
-  select id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at
+  select ${columns(sql)}
   from tunnels
   where user_id = ${userId} ${before === undefined ? sql`` : sql`and id < ${before}`}
   order by id desc
@@ -14,9 +18,7 @@ export const listTunnels = (sql: ISql, userId: string, { size, before }: Page) =
 /** The tunnel with this id, whoever has it. */
 export async function findTunnel(sql: ISql, id: string): Promise<Tunnel | undefined> {
   const [tunnel] = await sql<Tunnel[]>`
-    select id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at
-    from tunnels
-    where id = ${id}`
+    select ${columns(sql)} from tunnels where id = ${id}`
   return tunnel
 }
 
@@ -29,10 +31,7 @@ export interface LockedTunnel extends Tunnel {
 /** As findTunnel; whoever else wants to change the tunnel waits. */
 export async function lockTunnel(tx: ISql, id: string): Promise<LockedTunnel | undefined> {
   const [tunnel] = await tx<LockedTunnel[]>`
-    select id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at, regenerated_at
-    from tunnels
-    where id = ${id}
-    for update`
+    select ${columns(tx)}, regenerated_at from tunnels where id = ${id} for update`
   return tunnel
 }
 
@@ -43,17 +42,21 @@ export async function countTunnels(sql: ISql, userId: string): Promise<number> {
   return row?.count ?? 0
 }
 
-/** Writes a new tunnel; false where another has its subdomain. */
+/**
+ * Writes a new tunnel; false where another has its subdomain. Looking first is not for exactness, which is the
+ * constraint's: two creates would otherwise wait for one another where each makes room for the other's subdomain.
+ */
 export async function insertTunnel(tx: ISql, tunnel: Tunnel, token: KeptToken): Promise<boolean> {
-  const { id, userId, name, subdomain, localPort, createdAt, updatedAt } = tunnel
+  const { id, userId, name, subdomain, localPort, createdAt, updatedAt, ephemeral } = tunnel
   const { tokenHash, tokenPepperId, tokenSealed, tokenSecretId } = token
   const { count } = await tx`
     insert into tunnels (
       id, user_id, name, subdomain, local_port,
-      token_hash, token_pepper_id, token_sealed, token_secret_id, created_at, updated_at)
-    values (
+      token_hash, token_pepper_id, token_sealed, token_secret_id, created_at, updated_at, ephemeral)
+    select
       ${id}, ${userId}, ${name}, ${subdomain}, ${localPort},
-      ${tokenHash}, ${tokenPepperId}, ${tokenSealed}, ${tokenSecretId}, ${createdAt}, ${updatedAt})
+      ${tokenHash}, ${tokenPepperId}, ${tokenSealed}, ${tokenSecretId}, ${createdAt}, ${updatedAt}, ${ephemeral}
+    where not exists (select 1 from tunnels where subdomain = ${subdomain})
     on conflict on constraint tunnels_subdomain do nothing`
   return count === 1
 }
@@ -78,21 +81,23 @@ export async function saveTunnel(tx: TransactionSql, tunnel: Tunnel): Promise<bo
   }
 }
 
-/** Writes a tunnel's new token, and when it was regenerated lately. */
+/** Writes a tunnel's new token, and when it was regenerated lately; tells how many tokens there were before. */
 export async function replaceToken(
   tx: ISql,
   id: string,
   token: KeptToken,
   regeneratedAt: readonly Date[],
-): Promise<void> {
+): Promise<number> {
   const { tokenHash, tokenPepperId, tokenSealed, tokenSecretId } = token
-  await tx`
+  const [row] = await tx<[{ tokenGeneration: number }]>`
     update tunnels
     set token_hash = ${tokenHash}, token_pepper_id = ${tokenPepperId},
       token_sealed = ${tokenSealed}, token_secret_id = ${tokenSecretId},
       regenerated_at = ${regeneratedAt.map((time) => time.toISOString())}::timestamptz[],
-      updated_at = ${regeneratedAt.at(-1) ?? null}
-    where id = ${id}`
+      token_generation = token_generation + 1, updated_at = ${regeneratedAt.at(-1) ?? null}
+    where id = ${id}
+    returning token_generation`
+  return row.tokenGeneration
 }
 
 /** Removes a tunnel; its subdomain is free when the transaction commits. */
@@ -100,12 +105,9 @@ export async function deleteTunnel(tx: ISql, id: string): Promise<void> {
   await tx`delete from tunnels where id = ${id}`
 }
 
-/** The tunnel whose token has one of these hashes. */
-export async function findTunnelByToken(
-  sql: ISql,
-  hashes: readonly Buffer[],
-): Promise<{ id: string; userId: string } | undefined> {
-  const [tunnel] = await sql<{ id: string; userId: string }[]>`
-    select id, user_id from tunnels where token_hash in ${sql(hashes as Buffer[])}`
-  return tunnel
+/** Writes when an agent connected, where that was later than what is written. */
+export async function markConnected(sql: ISql, id: string, at: Date): Promise<void> {
+  await sql`
+    update tunnels set last_connected = ${at}
+    where id = ${id} and (last_connected is null or last_connected < ${at})`
 }

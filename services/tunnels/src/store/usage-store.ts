@@ -1,5 +1,5 @@
 import type { ISql } from '@instatunnel/kit/postgres'
-import type { Traffic } from '../domain/usage.ts'
+import type { UserTraffic } from '../domain/usage.ts'
 
 /** What a user has used. */
 export interface Usage {
@@ -16,10 +16,14 @@ export async function countCreated(tx: ISql, userId: string): Promise<void> {
     on conflict (user_id) do update set tunnels_created = usage.tunnels_created + 1`
 }
 
-/** Adds traffic to a user's totals. */
-export async function addTraffic(tx: ISql, { userId, requests, bytes }: Traffic): Promise<void> {
+/** Adds to users' totals; no user may come twice, and their rows are locked in the order given. */
+export async function addUserTraffic(tx: ISql, traffic: readonly UserTraffic[]): Promise<void> {
   await tx`
-    insert into usage (user_id, requests_served, data_transferred_bytes) values (${userId}, ${requests}, ${bytes})
+    insert into usage (user_id, requests_served, data_transferred_bytes)
+    select * from unnest(
+      ${traffic.map(({ userId }) => userId)}::text[],
+      ${traffic.map(({ requests }) => requests)}::float8[],
+      ${traffic.map(({ bytes }) => bytes)}::float8[])
     on conflict (user_id) do update set
       requests_served = usage.requests_served + excluded.requests_served,
       data_transferred_bytes = usage.data_transferred_bytes + excluded.data_transferred_bytes`

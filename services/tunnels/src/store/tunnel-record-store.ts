@@ -1,0 +1,37 @@
+import type { ISql } from '@instatunnel/kit/postgres'
+
+/** What the other services' decisions need of a tunnel. */
+export interface TunnelRecord {
+  readonly tunnelId: string
+  readonly userId: string
+  readonly subdomain: string
+  /** How many tokens the tunnel had before the one it has. */
+  readonly tokenGeneration: number
+  /** How many of the user's tunnels are older. */
+  readonly olderTunnels: number
+}
+
+/** The tunnel whose column has this value, each of which one tunnel has at most. */
+export async function findTunnelRecord(
+  sql: ISql,
+  column: 'id' | 'subdomain',
+  value: string,
+): Promise<TunnelRecord | undefined> {
+  const [record] = await sql<TunnelRecord[]>`
+    select id as tunnel_id, user_id, subdomain, token_generation, (
+      select count(*)::integer from tunnels as older where older.user_id = tunnels.user_id and older.id < tunnels.id
+    ) as older_tunnels
+    from tunnels
+    where ${sql(column)} = ${value}`
+  return record
+}
+
+/** The tunnel whose token has one of these hashes. */
+export async function findTunnelByToken(
+  sql: ISql,
+  hashes: readonly Buffer[],
+): Promise<Omit<TunnelRecord, 'subdomain' | 'olderTunnels'> | undefined> {
+  const [record] = await sql<TunnelRecord[]>`
+    select id as tunnel_id, user_id, token_generation from tunnels where token_hash in ${sql(hashes as Buffer[])}`
+  return record
+}
