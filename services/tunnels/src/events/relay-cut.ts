@@ -6,7 +6,8 @@ import { z } from 'zod'
 import type { Cut, CutConnections } from '../domain/cut.ts'
 
 const SUBJECT = 'instatunnel.relay.cut'
-const WAIT_MS = 1000
+// Who asks waits a second for the answer, and should hear at least of those that told in time.
+const WAIT_MS = 900
 
 /** What relays answer: who they are, and how many connections of the credential they cut within the last seconds. */
 const answer = z.object({ relayId: z.string().max(100), cut: z.int().min(0) })
