@@ -1,5 +1,6 @@
 import type { Agent, IncomingMessage } from 'node:http'
 import { ApiError, type ApiErrorAnswer, NotReachable } from './exit.ts'
+import { version } from './version.ts'
 
 /** How long one call may take, from asking for the connection to the answer's last byte. */
 const callTimeoutMs = 30_000
@@ -41,7 +42,7 @@ export function createApi({ url, credential }: { url: string; credential?: strin
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
         headers: {
           accept: 'application/json',
-          'user-agent': 'instatunnel-cli',
+          'user-agent': `instatunnel/${version}`,
           ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
           ...(payload === undefined
             ? {}

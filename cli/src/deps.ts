@@ -2,13 +2,14 @@ import { type Api, createApi } from './api.ts'
 import type { Config } from './config.ts'
 import type { Credentials } from './credentials.ts'
 import { Refused } from './exit.ts'
-import type { Output } from './output.ts'
+import type { Output, Streams } from './output.ts'
 
 /** What a command works with; made once, in main.ts. */
 export interface Deps {
   readonly config: Config
   readonly output: Output
   readonly credentials: Credentials
+  readonly streams: Streams
 }
 
 /** The credential in use, and where it is from. */

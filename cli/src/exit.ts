@@ -25,13 +25,15 @@ export interface ApiErrorAnswer {
   readonly fields?: readonly { readonly field: string; readonly message: string }[]
 }
 
-/** The command itself says no, e.g. because nobody is logged in. */
+/** The command itself says no, e.g. because nobody is logged in; `more` is told to programs. */
 export class Refused extends Error {
   readonly error: string
+  readonly more: object
 
-  constructor(error: string, message: string) {
+  constructor(error: string, message: string, more: object = {}) {
     super(message)
     this.error = error
+    this.more = more
   }
 }
 
@@ -64,17 +66,17 @@ export function failureOf(error: unknown): Failure {
     const exitCode = error.status === 503 || error.status === 504 ? exitCodes.notReachable : exitCodes.refused
     return { exitCode, line: lineOf(error.answer), json: error.answer }
   }
-  if (error instanceof Refused) return failure(exitCodes.refused, error.error, error.message)
+  if (error instanceof Refused) return failure(exitCodes.refused, error.error, error.message, error.more)
   if (error instanceof UsageError) return failure(exitCodes.usage, 'usage', error.message)
   if (error instanceof NotReachable) return failure(exitCodes.notReachable, 'not_reachable', error.message)
   const message = error instanceof Error ? error.message : String(error)
   return failure(exitCodes.refused, 'internal', message)
 }
 
-const failure = (exitCode: number, error: string, line: string): Failure => ({
+const failure = (exitCode: number, error: string, line: string, more?: object): Failure => ({
   exitCode,
   line,
-  json: { error, message: line },
+  json: { error, message: line, ...more },
 })
 
 /** The message with what helps to do better: the scope that is missing, how long to wait. */

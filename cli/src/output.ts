@@ -1,9 +1,10 @@
 import { styleText } from 'node:util'
 
-/** What standard output and standard error take; the process's own, or a test's. */
+/** The process's own streams. */
 export interface Streams {
-  readonly out: NodeJS.WritableStream & { isTTY?: boolean }
-  readonly err: NodeJS.WritableStream & { isTTY?: boolean }
+  readonly in: NodeJS.ReadStream
+  readonly out: NodeJS.WriteStream
+  readonly err: NodeJS.WriteStream
 }
 
 /** Says things: results on standard output, remarks on standard error. */
@@ -19,7 +20,12 @@ export interface Output {
 }
 
 /** Where and how to say things. */
-export function createOutput({ out, err, json, color }: Streams & { json: boolean; color: boolean }): Output {
+export function createOutput({
+  out,
+  err,
+  json,
+  color,
+}: Omit<Streams, 'in'> & { json: boolean; color: boolean }): Output {
   return {
     json,
     result: (data, lines) => {
@@ -33,5 +39,5 @@ export function createOutput({ out, err, json, color }: Streams & { json: boolea
   }
 }
 
-/** Without control characters: what came from elsewhere must not steer the terminal. */
-export const printable = (text: string) => text.replace(/\p{Cc}/gu, '�')
+/** In one line and without control characters: what came from elsewhere must not steer the terminal. */
+export const printable = (text: string) => text.replace(/\s+/g, ' ').replace(/\p{Cc}/gu, '�')

@@ -1,72 +1,82 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type Help } from 'commander'
+import { commands, defaultCommand, type Load } from './commands.ts'
 import type { Deps } from './deps.ts'
 import { UsageError } from './exit.ts'
-
-/** Makes a command: its words, options and help, and what it does. */
-export type MakeCommand = (deps: Deps) => Command
-
-/** A command's module, loaded when the command is asked for. */
-type Load = () => Promise<MakeCommand>
-
-interface Group {
-  readonly description: string
-  readonly commands: Readonly<Record<string, Load>>
-}
-
-/** Every command; a group's are called "tunnels list". */
-const commands: Readonly<Record<string, Load | Group>> = {
-  tunnels: {
-    description: 'manage tunnels',
-    commands: {
-      list: async () => (await import('./commands/tunnels/list.ts')).listTunnels,
-    },
-  },
-}
-
-/** The command that is meant where the first word is none of the others: `instatunnel 3000`. */
-const defaultCommand = 'tunnel'
+import { version } from './version.ts'
 
 /** Parses the arguments and runs the command that they name. Throws UsageError where they name none, or not well. */
 export async function runProgram(deps: Deps, args: readonly string[]): Promise<void> {
   const program = await createProgram(deps, args)
   try {
+    if (args.length === 0) program.help({ error: true })
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    if (error.exitCode === 0) return // --help, --version
-    throw new UsageError(error.message.replace(/^error: /, ''))
+    if (error.exitCode !== 0) throw new UsageError(messageOf(error)) // otherwise it was --help or --version
   }
 }
 
-/** The program with what the arguments name; with all of it where they name nothing, for the help. */
-export async function createProgram(
-  deps: Deps,
-  [first = '', second = '']: readonly string[],
-): Promise<Command> {
+/** The program with the command that the arguments name, for each is loaded late; with all where they name none. */
+export async function createProgram(deps: Deps, args: readonly string[]): Promise<Command> {
   const program = new Command('instatunnel')
     .description('Makes a local port reachable under a public URL, and manages what belongs to it.')
+    .version(version)
     .option('--json', 'print JSON, errors too')
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: () => {} }) // said by whoever catches it
+    .configureHelp({ showGlobalOptions: true, commandUsage })
+    .configureOutput({
+      outputError: () => {}, // whoever catches it says it
+      writeErr: (help) => void (deps.output.json || deps.streams.err.write(help)),
+    })
     .exitOverride()
-  for (const [name, entry] of only(commands, first, defaultCommand)) {
+    .addHelpText('after', environmentText)
+    .addHelpText('afterAll', exitCodesText)
+  const [first = '', second = ''] = args
+  const asksForHelp = args.some((arg) => arg === '-h' || arg === '--help')
+  for (const [name, entry] of named(commands, first, asksForHelp ? undefined : defaultCommand)) {
     if (typeof entry === 'function') {
-      add(program, (await entry())(deps), name === defaultCommand)
+      await add(program, entry, deps)
       continue
     }
-    const group = new Command(name).description(entry.description)
-    add(program, group)
-    for (const [, load] of only(entry.commands, second)) add(group, (await load())(deps))
+    const group = new Command(name).description(entry.description).copyInheritedSettings(program)
+    program.addCommand(group)
+    for (const [, load] of named(entry.commands, second)) await add(group, load, deps)
   }
   return program
 }
 
-/** The entry of this name; all entries where the word is an option or missing; the fallback for any other word. */
-function only<T>(entries: Readonly<Record<string, T>>, word: string, fallback?: string): [string, T][] {
-  const name = Object.hasOwn(entries, word) ? word : /^[^-]/.test(word) ? fallback : undefined
+/** The entry that a word names; the fallback where it names none; all of them where the word is no name. */
+function named<T>(entries: Readonly<Record<string, T>>, word: string, fallback?: string): [string, T][] {
+  const isName = /^[^-]/.test(word) && word !== 'help'
+  const name = Object.hasOwn(entries, word) ? word : isName ? fallback : undefined
   return Object.entries(entries).filter(([one]) => name === undefined || one === name)
 }
 
-function add(parent: Command, command: Command, isDefault = false): void {
-  parent.addCommand(command.copyInheritedSettings(parent), { isDefault })
+async function add(parent: Command, load: Load, deps: Deps): Promise<void> {
+  const command = (await load())(deps).copyInheritedSettings(parent)
+  const isDefault = command.name() === defaultCommand
+  parent.addCommand(command, { isDefault, hidden: isDefault })
 }
+
+/** "instatunnel tunnels create [options] <port>": without the name that nobody types. */
+function commandUsage(this: Help, command: Command): string {
+  const names: string[] = []
+  for (let one: Command | null = command; one; one = one.parent)
+    if (one.name() !== defaultCommand) names.unshift(one.name())
+  return [...names, command.usage()].join(' ')
+}
+
+/** What commander says, in one line; what was typed too much is not repeated, for it may be a secret. */
+function messageOf({ code, message }: CommanderError): string {
+  if (code === 'commander.help') return 'Name a command'
+  if (code === 'commander.excessArguments') return 'Too many arguments'
+  const text = message.replace(/^error: /, '')
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+const environmentText = `
+Environment:
+  INSTATUNNEL_API      the API's base URL
+  INSTATUNNEL_API_KEY  a key that goes before the stored one`
+
+const exitCodesText = `
+Exit codes: 0 done, 1 refused, 2 not used as it must be, 3 the API is not reachable.`

@@ -1,0 +1,20 @@
+import type { LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
+import { createApi } from '../api.ts'
+import type { Deps } from '../deps.ts'
+import type { Json } from './json.ts'
+
+/** Logs in, keeps the session's key for this API, and shows it as the documentation does. */
+export async function logIn(deps: Deps, who: { email: string; password: string }): Promise<void> {
+  const { config, credentials, output } = deps
+  const api = createApi({ url: config.api })
+  const answer: Json<LoginResponse> = await api.call('POST', '/v1/auth/login', { body: who })
+  const { user, api_key } = answer
+  await credentials.keep(config.api, { api_key })
+  output.result({ user, api_key }, ['✅ Login successful', `🔑 API Key: ${api_key}`])
+  noteEnvironmentKey(deps)
+}
+
+/** Says so where a key that was just stored will not be used. */
+export function noteEnvironmentKey({ config, output }: Deps): void {
+  if (config.apiKey !== undefined) output.note('INSTATUNNEL_API_KEY is set, and goes before the stored key')
+}

@@ -1,0 +1,28 @@
+import type {
+  ListTunnelsResponse,
+  Tunnel as TunnelMessage,
+} from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import type { Api } from '../api.ts'
+import { Refused } from '../exit.ts'
+import { allPages } from './all-pages.ts'
+import type { Json } from './json.ts'
+
+/** A tunnel as the API shows it. */
+export type Tunnel = Json<TunnelMessage>
+
+/** Every tunnel of the account, newest first. */
+export const listAllTunnels = (api: Api): Promise<Tunnel[]> =>
+  allPages(api, '/v1/tunnels', (page: Json<ListTunnelsResponse>) => page.tunnels)
+
+/** The account's tunnel with this subdomain. */
+export async function findTunnel(api: Api, subdomain: string): Promise<Tunnel | undefined> {
+  const wanted = subdomain.toLowerCase()
+  return (await listAllTunnels(api)).find((tunnel) => tunnel.subdomain === wanted)
+}
+
+/** The path of the tunnel that is named by its id or its subdomain. Ids have an underscore, subdomains never. */
+export async function tunnelPath(api: Api, named: string): Promise<string> {
+  const id = named.startsWith('tun_') ? named : (await findTunnel(api, named))?.id
+  if (id === undefined) throw new Refused('not_found', `You have no tunnel with the subdomain "${named}"`)
+  return `/v1/tunnels/${encodeURIComponent(id)}`
+}
