@@ -110,7 +110,7 @@ export function watchCredentials(options: {
           )
           break
         case 'recheck':
-          recheck(({ credential, userId }) => credential.id === end.credential?.id || userId === end.userId)
+          recheck(({ credential, userId }) => credential.id === end.keyId || userId === end.userId)
           break
       }
     },
