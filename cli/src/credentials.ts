@@ -72,10 +72,15 @@ async function closeToOthers(file: string, note: (line: string) => void): Promis
 function contentOf(text: string, file: string): Content {
   try {
     const content: unknown = JSON.parse(text)
-    if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content as Content
+    if (isRecord(content) && Object.values(content).every(isStoredKey)) return content as Content
   } catch {}
   throw new Refused(
     'credentials_unreadable',
     `${file} is not what the command wrote; delete it and log in again`,
   )
 }
+
+const isStoredKey = (value: unknown) => isRecord(value) && typeof value.api_key === 'string'
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

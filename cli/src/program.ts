@@ -1,4 +1,4 @@
-import { Command, CommanderError, type Help } from 'commander'
+import { Command, CommanderError, Help, type Option } from 'commander'
 import { commands, defaultCommand, type Load } from './commands.ts'
 import type { Deps } from './deps.ts'
 import { UsageError } from './exit.ts'
@@ -22,7 +22,7 @@ export async function createProgram(deps: Deps, args: readonly string[]): Promis
     .description('Makes a local port reachable under a public URL, and manages what belongs to it.')
     .version(version)
     .option('--json', 'print JSON, errors too')
-    .configureHelp({ showGlobalOptions: true, commandUsage })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions, commandUsage })
     .configureOutput({
       outputError: () => {}, // whoever catches it says it
       writeErr: (help) => void (deps.output.json || deps.streams.err.write(help)),
@@ -63,6 +63,12 @@ function commandUsage(this: Help, command: Command): string {
   for (let one: Command | null = command; one; one = one.parent)
     if (one.name() !== defaultCommand) names.unshift(one.name())
   return [...names, command.usage()].join(' ')
+}
+
+/** Those that make sense everywhere: not --version. */
+function visibleGlobalOptions(this: Help, command: Command): Option[] {
+  const all = Help.prototype.visibleGlobalOptions.call(this, command)
+  return all.filter(({ long }) => long !== '--version')
 }
 
 /** What commander says, in one line; what was typed too much is not repeated, for it may be a secret. */

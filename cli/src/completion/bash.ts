@@ -19,7 +19,7 @@ ${places.map((place) => `    ${quoted(place.path)}) words=${quoted(namesAt(place
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
-complete -o default -F _instatunnel instatunnel
+complete -F _instatunnel instatunnel
 `
 
 const namesAt = ({ words, options }: Place) => [...words.map(({ name }) => name), ...options.flatMap(flagsOf)]

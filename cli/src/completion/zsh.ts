@@ -12,7 +12,7 @@ _instatunnel() {
     case $place/$word in (${stepsOf(places).map(quoted).join('|')}) place="\${place:+$place }$word" ;; esac
     previous=$word
   done
-  case $previous in (${valueFlags(places).join('|')}) _files; return ;; esac
+  case $previous in (${valueFlags(places).join('|')}) return ;; esac
   case $place in
 ${places.map(caseOf).join('\n')}
   esac

@@ -1,0 +1,88 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Credentials, openCredentials } from './credentials.ts'
+import { Refused } from './exit.ts'
+
+const key = { api_key: 'it_1234567890abcdef' }
+const other = { api_key: 'it_abcdef1234567890', expires_at: '2026-12-01T10:30:00Z' }
+
+let folder: string
+let configDir: string
+let file: string
+let notes: string[]
+let credentials: Credentials
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'instatunnel-credentials-'))
+  configDir = join(folder, 'new/instatunnel')
+  file = join(configDir, 'credentials.json')
+  notes = []
+  credentials = openCredentials({ configDir, note: (line) => notes.push(line) })
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const modeOf = async (path: string) => (await stat(path)).mode & 0o777
+
+describe('credentials', () => {
+  it('are none at first, and looking makes no file', async () => {
+    expect(await credentials.find('http://localhost:8080')).toBeUndefined()
+    await credentials.forget('http://localhost:8080')
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  it('are kept, found and forgotten for each API by itself', async () => {
+    await credentials.keep('http://localhost:8080', key)
+    await credentials.keep('https://api.example.com', other)
+    expect(await credentials.find('http://localhost:8080')).toEqual(key)
+    expect(await credentials.find('https://api.example.com')).toEqual(other)
+    await credentials.forget('http://localhost:8080')
+    expect(await credentials.find('http://localhost:8080')).toBeUndefined()
+    expect(await credentials.find('https://api.example.com')).toEqual(other)
+    await credentials.keep('https://api.example.com', key)
+    expect(await credentials.find('https://api.example.com')).toEqual(key)
+  })
+
+  it('are in a file and a folder for their owner alone, with nothing left beside', async () => {
+    await credentials.keep('http://localhost:8080', key)
+    expect(await modeOf(file)).toBe(0o600)
+    expect(await modeOf(configDir)).toBe(0o700)
+    expect(await readdir(configDir)).toEqual(['credentials.json'])
+    expect(notes).toEqual([])
+  })
+
+  it('are closed to others again where they were open, which is said', async () => {
+    await credentials.keep('http://localhost:8080', key)
+    await chmod(file, 0o644)
+    expect(await credentials.find('http://localhost:8080')).toEqual(key)
+    expect(await modeOf(file)).toBe(0o600)
+    expect(notes).toEqual([expect.stringContaining(`${file} was open to others`)])
+    await credentials.find('http://localhost:8080')
+    expect(notes).toHaveLength(1)
+  })
+
+  it('close a folder that was open before', async () => {
+    await mkdir(configDir, { recursive: true, mode: 0o755 })
+    await credentials.keep('http://localhost:8080', key)
+    expect(await modeOf(configDir)).toBe(0o700)
+  })
+
+  it.each([
+    '',
+    '[]',
+    'null',
+    '{"http://localhost:8080": ',
+    '{"http://localhost:8080": "it_1234567890abcdef"}',
+  ])('refuse a file that holds %s, and leave it as it is', async (text) => {
+    await mkdir(configDir, { recursive: true })
+    await writeFile(file, text, { mode: 0o600 })
+    const refused = new Refused(
+      'credentials_unreadable',
+      `${file} is not what the command wrote; delete it and log in again`,
+    )
+    await expect(credentials.find('http://localhost:8080')).rejects.toEqual(refused)
+    await expect(credentials.keep('http://localhost:8080', key)).rejects.toEqual(refused)
+    expect(await readFile(file, 'utf8')).toBe(text)
+  })
+})
