@@ -52,7 +52,9 @@ export const MAX_DATA_BYTES = 256 * 1024
 export const MAX_HEAD_BYTES = 64 * 1024
 
 const HEADER_BYTES = 8
-const SLAB_BYTES = 64 * 1024
+// What frames are gathered in grows with the traffic: a thousand connections at rest hold next to nothing.
+const MIN_SLAB_BYTES = 256
+const MAX_SLAB_BYTES = 64 * 1024
 // Below this, copying is cheaper than one buffer more in a write.
 const COPIED_BYTES = 4 * 1024
 
@@ -141,7 +143,8 @@ function maxPayload(type: number): number {
 
 /** Gathers frames until they are taken: small ones in one buffer, large data as it is, uncopied. */
 export class FrameWriter {
-  #slab = Buffer.allocUnsafe(SLAB_BYTES)
+  #slab: Buffer = EMPTY
+  #slabBytes = MIN_SLAB_BYTES / 2
   #from = 0
   #at = 0
   #ready: Buffer[] = []
@@ -190,6 +193,15 @@ export class FrameWriter {
     return taken
   }
 
+  /** Lets go of what traffic has made it hold; called where there is none. */
+  rest(): void {
+    if (this.length > 0) return
+    this.#slab = EMPTY
+    this.#slabBytes = MIN_SLAB_BYTES / 2
+    this.#from = 0
+    this.#at = 0
+  }
+
   #data(stream: number, chunk: Buffer, end: boolean): void {
     this.#head(FRAME.data, stream, chunk.length, end)
     if (chunk.length <= COPIED_BYTES) {
@@ -224,7 +236,8 @@ export class FrameWriter {
   #reserve(bytes: number): void {
     if (this.#slab.length - this.#at >= bytes) return
     this.#cut()
-    this.#slab = Buffer.allocUnsafe(Math.max(SLAB_BYTES, bytes))
+    this.#slabBytes = Math.min(this.#slabBytes * 2, MAX_SLAB_BYTES)
+    this.#slab = Buffer.allocUnsafe(Math.max(this.#slabBytes, bytes))
     this.#from = 0
     this.#at = 0
   }

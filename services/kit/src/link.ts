@@ -324,6 +324,7 @@ export class Link {
       this.#over('stalled')
       return
     }
+    if (this.#streams.size === 0) this.#writer.rest()
     this.ping()
   }
 
