@@ -235,11 +235,12 @@ export class FrameWriter {
   /** Makes room; what was taken may still be on its way, so a full slab is left to the collector. */
   #reserve(bytes: number): void {
     if (this.#slab.length - this.#at >= bytes) return
-    this.#cut()
+    if (this.#slabBytes >= MAX_SLAB_BYTES) this.#cut()
     this.#slabBytes = Math.min(this.#slabBytes * 2, MAX_SLAB_BYTES)
-    this.#slab = Buffer.allocUnsafe(Math.max(this.#slabBytes, bytes))
+    const waiting = this.#slab.subarray(this.#from, this.#at)
+    this.#slab = Buffer.allocUnsafe(Math.max(this.#slabBytes, waiting.length + bytes))
+    this.#at = waiting.copy(this.#slab)
     this.#from = 0
-    this.#at = 0
   }
 
   #cut(): void {
