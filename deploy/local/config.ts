@@ -45,6 +45,7 @@ const settings = z.object({
   LIMIT_AUTH_PER_MINUTE: limit,
   LIMIT_READ_PER_MINUTE: limit,
   LIMIT_WRITE_PER_MINUTE: limit,
+  LIMIT_CONNECT_PER_MINUTE: limit,
   LIMIT_REGENERATE_PER_HOUR: limit,
   PLANS: z.string().optional(),
   LOG_LEVEL: z.string().optional(),
@@ -71,7 +72,7 @@ export interface Config {
 
 /** The settings that only services understand. */
 export type PassedOn =
-  | `LIMIT_${'AUTH' | 'READ' | 'WRITE'}_PER_MINUTE`
+  | `LIMIT_${'AUTH' | 'READ' | 'WRITE' | 'CONNECT'}_PER_MINUTE`
   | 'LIMIT_REGENERATE_PER_HOUR'
   | `INSTATUNNEL_ADMIN_${'EMAIL' | 'PASSWORD'}`
   | 'PLANS'
@@ -102,6 +103,7 @@ export function readConfig(environment: Environment): Config {
       LIMIT_AUTH_PER_MINUTE: read.LIMIT_AUTH_PER_MINUTE,
       LIMIT_READ_PER_MINUTE: read.LIMIT_READ_PER_MINUTE,
       LIMIT_WRITE_PER_MINUTE: read.LIMIT_WRITE_PER_MINUTE,
+      LIMIT_CONNECT_PER_MINUTE: read.LIMIT_CONNECT_PER_MINUTE,
       LIMIT_REGENERATE_PER_HOUR: read.LIMIT_REGENERATE_PER_HOUR,
       INSTATUNNEL_ADMIN_EMAIL: read.INSTATUNNEL_ADMIN_EMAIL,
       INSTATUNNEL_ADMIN_PASSWORD: read.INSTATUNNEL_ADMIN_PASSWORD,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import postgres from 'postgres'
 import { keptSecret } from './kept-secret.ts'
-import { type ServiceName, serviceNames } from './service-names.ts'
+import { type StoringService, storingServices } from './service-names.ts'
 
 /** The database of the whole platform: a schema per service. */
 const database = 'instatunnel'
@@ -10,7 +10,7 @@ const database = 'instatunnel'
 export async function openDatabases(options: {
   dataDir: string
   adminUrl: string
-}): Promise<Record<ServiceName, string>> {
+}): Promise<Record<StoringService, string>> {
   const admin = postgres(options.adminUrl, { max: 1, onnotice: () => {} })
   try {
     const [exists] = await admin`select 1 from pg_database where datname = ${database}`
@@ -21,12 +21,12 @@ export async function openDatabases(options: {
 
   const url = Object.assign(new URL(options.adminUrl), { pathname: `/${database}` })
   const sql = postgres(url.href, { max: 1, onnotice: () => {} })
-  const urls: Partial<Record<ServiceName, string>> = {}
+  const urls: Partial<Record<StoringService, string>> = {}
   try {
     await sql.unsafe(
       `revoke all on database ${database} from public; revoke all on schema public from public`,
     )
-    for (const name of serviceNames) {
+    for (const name of storingServices) {
       const password = await keptSecret(options.dataDir, `postgres-${name}-password`, () =>
         randomBytes(24).toString('hex'),
       )
@@ -41,5 +41,5 @@ export async function openDatabases(options: {
   } finally {
     await sql.end()
   }
-  return urls as Record<ServiceName, string>
+  return urls as Record<StoringService, string>
 }

@@ -13,9 +13,10 @@ export interface NatsConfigOptions {
 /** The text of nats.conf: loopback, JetStream, one nkey user per service with its own subjects. */
 export function natsConfig({ port, storeDir, publicKeys }: NatsConfigOptions): string {
   const users = natsUsers.map((user) => {
-    const { publish, subscribe } = permissionsOf(user)
+    const { publish, subscribe, responds } = permissionsOf(user)
+    const answers = responds ? ', allow_responses: true' : ''
     return `    # ${user}
-    { nkey: ${publicKeys[user]}, permissions: { publish: ${list(publish)}, subscribe: ${list(subscribe)} } }`
+    { nkey: ${publicKeys[user]}, permissions: { publish: ${list(publish)}, subscribe: ${list(subscribe)}${answers} } }`
   })
   return `# Written by deploy/local at every start.
 server_name: instatunnel

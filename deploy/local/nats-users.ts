@@ -9,6 +9,8 @@ export type NatsUser = (typeof natsUsers)[number]
 export interface Permissions {
   publish: string[]
   subscribe: string[]
+  /** May answer who asks it, wherever that one listens. */
+  responds?: boolean
 }
 
 const streams = ['INSTATUNNEL', 'INSTATUNNEL_USAGE']
@@ -39,21 +41,50 @@ const changing = streams.map((stream) => `$JS.API.STREAM.UPDATE.${stream}`)
 
 const lookingUp = ['$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.LIST']
 
-/** The events that each service tells, as the subjects of design §8. */
+/** The events that each service tells, as the subjects of design §8, and what else it may say. */
 const telling: Record<NatsUser, string[]> = {
   auth: ['instatunnel.events.user.>', 'instatunnel.events.session.>', 'instatunnel.events.usage.key'],
   keys: ['instatunnel.events.key.>'],
-  tunnels: ['instatunnel.events.tunnel.>'],
+  tunnels: [
+    ...['created', 'updated', 'deleted', 'token_regenerated'].map(
+      (what) => `instatunnel.events.tunnel.${what}`,
+    ),
+    'instatunnel.relay.cut',
+  ],
+  relay: [
+    'instatunnel.events.tunnel.connected',
+    'instatunnel.events.tunnel.disconnected',
+    'instatunnel.events.usage.tunnel',
+    '$KV.relay_routes.>',
+    '$JS.API.STREAM.MSG.GET.KV_relay_routes',
+    '$JS.API.DIRECT.GET.KV_relay_routes.>',
+  ],
   observer: [],
 }
 
+/** Hearing the relays' routes. The bucket is in memory: whoever comes first makes it, and nobody may change or empty it. */
+const hearingRoutes = [
+  '$JS.API.STREAM.CREATE.KV_relay_routes',
+  '$JS.API.STREAM.INFO.KV_relay_routes',
+  '$JS.API.CONSUMER.CREATE.KV_relay_routes.>',
+  '$JS.API.CONSUMER.INFO.KV_relay_routes.>',
+  '$JS.API.CONSUMER.MSG.NEXT.KV_relay_routes.>',
+]
+
+const subscribing: Partial<Record<NatsUser, string[]>> = { relay: ['instatunnel.relay.cut'] }
+
 /** What a user may do on NATS. */
 export function permissionsOf(user: NatsUser): Permissions {
-  const subscribe = ['_INBOX.>', 'instatunnel.events.>']
+  const subscribe = ['_INBOX.>', 'instatunnel.events.>', ...(subscribing[user] ?? [])]
   if (user === 'observer') {
     const removing = streams.map((stream) => `$JS.API.CONSUMER.DELETE.${stream}.>`)
     return { publish: [...lookingUp, ...reading, ...removing], subscribe }
   }
   const managing = user === 'auth' ? [...making, ...changing] : making
-  return { publish: [...telling[user], ...lookingUp, ...managing, ...reading], subscribe }
+  const routes = user === 'relay' || user === 'tunnels' ? hearingRoutes : []
+  return {
+    publish: [...telling[user], ...lookingUp, ...managing, ...reading, ...routes],
+    subscribe,
+    responds: user === 'relay',
+  }
 }

@@ -1,12 +1,12 @@
 import type { Config, PassedOn } from './config.ts'
 import type { Secrets } from './secrets.ts'
-import type { ServiceName } from './service-names.ts'
+import type { ServiceName, StoringService } from './service-names.ts'
 
 /** What the services' settings are made of. */
 export interface ServiceSurroundings {
   config: Config
   secrets: Secrets
-  databaseUrls: Record<ServiceName, string>
+  databaseUrls: Record<StoringService, string>
   natsUrl: string
   /** None where the NATS is one of the user's own. */
   natsSeeds: Partial<Record<ServiceName, string>>
@@ -23,19 +23,22 @@ export function serviceEnvironment(name: ServiceName, around: ServiceSurrounding
   const own: Record<ServiceName, Record<string, string | undefined>> = {
     auth: {
       AUTH_SECRET: secrets.authSecret,
+      DATABASE_URL: around.databaseUrls.auth,
       ...passedOn('LIMIT_AUTH_PER_MINUTE', 'LIMIT_READ_PER_MINUTE', 'LIMIT_WRITE_PER_MINUTE'),
+      ...passedOn('LIMIT_CONNECT_PER_MINUTE'),
       ...passedOn('INSTATUNNEL_ADMIN_EMAIL', 'INSTATUNNEL_ADMIN_PASSWORD', 'PLANS'),
     },
-    keys: { KEY_PEPPERS: secrets.keyPeppers },
+    keys: { DATABASE_URL: around.databaseUrls.keys, KEY_PEPPERS: secrets.keyPeppers },
     tunnels: {
+      DATABASE_URL: around.databaseUrls.tunnels,
       TOKEN_PEPPERS: secrets.tokenPeppers,
       TOKEN_SECRET: secrets.tokenSecret,
       ...passedOn('LIMIT_REGENERATE_PER_HOUR', 'PLANS'),
     },
+    relay: { PEER_LISTEN: '127.0.0.1:0' },
   }
   const settings: Record<string, string | undefined> = {
     TZ: 'UTC',
-    DATABASE_URL: around.databaseUrls[name],
     NATS_URL: around.natsUrl,
     NATS_SEED: around.natsSeeds[name],
     SERVICE_KEY: secrets.serviceKeys[name],

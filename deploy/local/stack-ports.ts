@@ -1,6 +1,6 @@
 import type { Config } from './config.ts'
 import { isFree, portOrFree } from './ports.ts'
-import { type ServiceName, serviceNames } from './service-names.ts'
+import { type ServiceName, serviceNames, storingServices } from './service-names.ts'
 
 /** Every port of a stack, none of them 0. */
 export interface StackPorts {
@@ -15,7 +15,7 @@ export interface StackPorts {
 export async function choosePorts(config: Config): Promise<StackPorts> {
   const wanted: [setting: string, port: number][] = [
     ['INSTATUNNEL_PORT', config.gatewayPort],
-    ...serviceNames.map((name): [string, number] => [
+    ...storingServices.map((name): [string, number] => [
       `INSTATUNNEL_${name.toUpperCase()}_PORT`,
       config.servicePorts[name],
     ]),
@@ -27,9 +27,9 @@ export async function choosePorts(config: Config): Promise<StackPorts> {
   const chosen = new Map<string, number>()
   for (const [setting, port] of wanted) chosen.set(setting, await portOrFree(port))
   const portOf = (setting: string) => chosen.get(setting) as number
-  const services: StackPorts['services'] = { auth: [], keys: [], tunnels: [] }
+  const services: StackPorts['services'] = { auth: [], keys: [], tunnels: [], relay: [] }
+  for (const name of storingServices) services[name].push(portOf(`INSTATUNNEL_${name.toUpperCase()}_PORT`))
   for (const name of serviceNames) {
-    services[name].push(portOf(`INSTATUNNEL_${name.toUpperCase()}_PORT`))
     while (services[name].length < config.replicas) services[name].push(await portOrFree(0))
   }
   return {

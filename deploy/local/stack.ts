@@ -11,7 +11,7 @@ import { recordOf } from './record-of.ts'
 import { openSecrets, type Secrets } from './secrets.ts'
 import { type Service, startService } from './service.ts'
 import { serviceEnvironment } from './service-environment.ts'
-import { type ServiceName, serviceNames } from './service-names.ts'
+import { type ServiceName, type StoringService, serviceNames, storingServices } from './service-names.ts'
 import { choosePorts } from './stack-ports.ts'
 
 /** The whole platform as it runs, with a handle on each part. */
@@ -24,7 +24,7 @@ export interface Stack {
   readonly postgres: Postgres | undefined
   readonly nats: Nats | undefined
   readonly secrets: Secrets
-  readonly databaseUrls: Readonly<Record<ServiceName, string>>
+  readonly databaseUrls: Readonly<Record<StoringService, string>>
   /** The folder of every child's log. */
   readonly logDir: string
   /** Every child as it runs now. */
@@ -85,7 +85,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
   signal.throwIfAborted()
   const databaseUrls = postgres
     ? await openDatabases({ dataDir, adminUrl: postgres.url })
-    : recordOf(serviceNames, () => config.databaseUrl as string)
+    : recordOf(storingServices, () => config.databaseUrl as string)
 
   const addresses = recordOf(serviceNames, (name) => ports.services[name].map((port) => `127.0.0.1:${port}`))
   const surroundings = {

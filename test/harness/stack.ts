@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { readConfig } from '@instatunnel/local/config'
 import type { Nats } from '@instatunnel/local/nats'
 import type { Postgres } from '@instatunnel/local/postgres'
+import type { ServiceName } from '@instatunnel/local/service-names'
 import { type Stack, startStack } from '@instatunnel/local/stack'
 import { type Observer, observe } from './observer.ts'
 import { type Call, restClient } from './rest-client.ts'
@@ -13,6 +14,7 @@ const noLimits = {
   LIMIT_AUTH_PER_MINUTE: '100000',
   LIMIT_READ_PER_MINUTE: '100000',
   LIMIT_WRITE_PER_MINUTE: '100000',
+  LIMIT_CONNECT_PER_MINUTE: '100000',
   LIMIT_REGENERATE_PER_HOUR: '100000',
 }
 
@@ -46,7 +48,7 @@ export async function startTestStack({
   durable = false,
 }: {
   settings?: Record<string, string>
-  env?: { auth?: Record<string, string>; keys?: Record<string, string>; tunnels?: Record<string, string> }
+  env?: Partial<Record<ServiceName, Record<string, string>>>
   durable?: boolean
 } = {}): Promise<TestStack> {
   const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-stack-'))
