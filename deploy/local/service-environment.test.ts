@@ -57,7 +57,7 @@ describe('serviceEnvironment', () => {
       const told = JSON.stringify(serviceEnvironment(name, around()))
       for (const other of serviceNames) {
         expect(told.includes(`seed of ${other}`)).toBe(other === name)
-        expect(told.includes(`postgres://${other}@`)).toBe(other === name)
+        expect(told.includes(`postgres://${other}@`)).toBe(other === name && name !== 'relay')
         expect(told.includes(JSON.stringify(secrets.serviceKeys[other]))).toBe(other === name)
       }
       expect(told.includes(secrets.authSecret)).toBe(name === 'auth')

@@ -13,8 +13,8 @@ describe('choosePorts', () => {
   it('gives each part and replica a port of its own', async () => {
     const { gateway, nats, postgres, services } = await choose({ INSTATUNNEL_REPLICAS: '2' })
     const all = [gateway, nats, postgres, ...Object.values(services).flat()]
-    expect(all).toHaveLength(9)
-    expect(new Set(all).size).toBe(9)
+    expect(all).toHaveLength(11)
+    expect(new Set(all).size).toBe(11)
     expect(all).not.toContain(0)
   })
 
