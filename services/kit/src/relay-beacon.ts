@@ -50,8 +50,8 @@ export function createBeacon(options: {
   let said = ''
 
   const doubt = (error: unknown) => {
-    if (ended) return
     bucket = undefined
+    if (ended) return
     dueAt = now() + RETRY_MS
     const cause = String(error)
     if (cause !== said) log.warn({ cause }, 'routes wait to be announced')

@@ -108,6 +108,13 @@ describe('announceRoutes', () => {
     await expect.poll(watcher.liveRelays, within).toBe(1)
     expect(connections(watcher.routesHeldBy(first().credential))).toEqual(['conn_docs_2'])
     await a.close()
+  })
+
+  it('gives up where the connection was closed before it', async () => {
+    const { a } = await twoRelays()
+    await a.announce(first())
+    await a.nats.close()
+    await a.close()
     expect(await a.announce(first())).toBe('current')
   })
 
