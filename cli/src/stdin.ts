@@ -4,14 +4,15 @@ import type { Streams } from './output.ts'
 /** No secret is longer. */
 const maxLength = 4096
 
-/** Reads a secret from a pipe: all of standard input, but for the line's end. `what` names it where there is none. */
+/** Reads a secret from a pipe: all of standard input, but for the line's end. `what` names it in refusals. */
 export async function readSecret({ in: input }: Streams, what: string): Promise<string> {
-  if (input.isTTY) throw new UsageError(`${what} is read from a pipe here, and standard input is a terminal`)
+  if (input.isTTY)
+    throw new UsageError(`The ${what} is read from a pipe here, and standard input is a terminal`)
   input.setEncoding('utf8')
   let text = ''
   for await (const chunk of input) {
     text += chunk
-    if (text.length > maxLength) throw new UsageError(`${what} on standard input is too long`)
+    if (text.length > maxLength) throw new UsageError(`The ${what} on standard input is too long`)
   }
   const secret = text.replace(/\r?\n$/, '')
   if (secret === '') throw new UsageError(`There is no ${what} on standard input`)

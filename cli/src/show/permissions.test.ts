@@ -14,6 +14,8 @@ it.each([
     'tunnels:*, analytics:read, logs:read, alerts:*, account:*, billing:read, keys:manage',
   ],
   [SCOPES, '*'],
+  [['*'], '*'],
+  [['tunnels:*', 'analytics:*', 'tunnels:read'], 'tunnels:*, analytics:read'],
   [['webhooks:read', 'tunnels:read'], 'tunnels:read, webhooks:read'],
   [[], ''],
 ])('%j is shown as "%s"', (scopes, shown) => {

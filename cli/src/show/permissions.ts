@@ -15,12 +15,19 @@ const groups = [
 ]
 
 /** Scopes as people write them: "tunnels:*" where all of several in a group are held, "*" where all there are. */
-export function folded(scopes: readonly string[]): string[] {
+export function folded(patterns: readonly string[]): string[] {
+  const scopes = [...new Set(patterns.flatMap(expanded))]
   if (SCOPES.every((scope) => scopes.includes(scope))) return ['*']
   return [...Map.groupBy(scopes, groupOf)].toSorted(byOrder).flatMap(([group, held]) => {
     const all = expandScope(`${group}:*`)
     return all.length > 1 && all.every((scope) => held.includes(scope)) ? [`${group}:*`] : held
   })
+}
+
+/** A scope that is not known here stays as it is. */
+const expanded = (pattern: string): readonly string[] => {
+  const scopes = expandScope(pattern)
+  return scopes.length > 0 ? scopes : [pattern]
 }
 
 const groupOf = (scope: string) => scope.split(':')[0] ?? scope

@@ -19,7 +19,7 @@ Examples:
     )
     .action(async ({ email, passwordStdin }: { email: string; passwordStdin?: true }) => {
       const password = passwordStdin
-        ? await readSecret(deps.streams, 'The password')
+        ? await readSecret(deps.streams, 'password')
         : await (await openAsk(deps.streams, 'give --password-stdin')).hidden('🔒 Password:')
       await logIn(deps, { email, password })
     })

@@ -23,7 +23,7 @@ Examples:
   pass show instatunnel | instatunnel auth set-key -`,
     )
     .action(async (argument: string) => {
-      const key = argument === '-' ? (await readSecret(deps.streams, 'The key')).trim() : argument
+      const key = argument === '-' ? (await readSecret(deps.streams, 'key')).trim() : argument
       if (!isCredential(key)) throw new UsageError('This is no API key')
       const expires_at = await expiryOf(deps, key)
       const { config, credentials, output } = deps
