@@ -20,6 +20,7 @@ export async function runProgram(deps: Deps, args: readonly string[]): Promise<v
 export async function createProgram(deps: Deps, args: readonly string[]): Promise<Command> {
   const program = new Command('instatunnel')
     .description('Makes a local port reachable under a public URL, and manages what belongs to it.')
+    .usage('<port> [options]\n       instatunnel <command> [options]')
     .version(version)
     .option('--json', 'print JSON, errors too')
     .configureHelp({ showGlobalOptions: true, visibleGlobalOptions, commandUsage })
@@ -28,7 +29,8 @@ export async function createProgram(deps: Deps, args: readonly string[]): Promis
       writeErr: (help) => void (deps.output.json || deps.streams.err.write(help)),
     })
     .exitOverride()
-    .addHelpText('after', environmentText)
+    .addHelpText('after', ({ command }) => namelessOptions(command))
+    .addHelpText('after', examplesText)
     .addHelpText('afterAll', exitCodesText)
   const [first = '', second = ''] = args
   const asksForHelp = args.some((arg) => arg === '-h' || arg === '--help')
@@ -79,7 +81,23 @@ function messageOf({ code, message }: CommanderError): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-const environmentText = `
+/** The options of the command that needs no name, for the program's own help. */
+function namelessOptions(program: Command): string {
+  const nameless = program.commands.find((one) => one.name() === defaultCommand)
+  if (!nameless) return ''
+  const help = nameless.createHelp()
+  const options = help.visibleOptions(nameless).filter(({ long }) => long !== '--help')
+  const width = Math.max(...options.map(({ flags }) => flags.length))
+  const items = options.map((one) => help.formatItem(one.flags, width, help.optionDescription(one), help))
+  return ['\nOptions of instatunnel <port>:', ...items].join('\n')
+}
+
+const examplesText = `
+Examples:
+  instatunnel login
+  instatunnel 3000 --subdomain docs-demo
+  instatunnel tunnels list --json
+
 Environment:
   INSTATUNNEL_API      the API's base URL
   INSTATUNNEL_API_KEY  a key that goes before the stored one`
