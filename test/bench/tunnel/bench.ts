@@ -33,14 +33,12 @@ export async function benchTunnel(seconds: number): Promise<void> {
     for (const contender of contenders) entrants.push(...(await admit(contender, target)))
     const results = await measureAll(entrants, target, seconds)
     const file = await writeResults('bench-tunnel.json', { seconds, rounds: ROUNDS, results })
-    console.log(`${formatReport(results)}\n\n${notes} As JSON: ${file}`)
+    console.log(`${formatReport(results)}\n\nAs JSON: ${file}`)
   } finally {
     for (const entrant of entrants) await entrant.stop()
     await target.stop()
   }
 }
-
-const notes = 'of …: a share of what that reached in the same run; µs is processor time per request.'
 
 /** What to install first, if anything. */
 async function missingHere(): Promise<string | undefined> {

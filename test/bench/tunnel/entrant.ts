@@ -3,6 +3,7 @@ import { checkBodies } from './check.ts'
 import type { Agent, Contender, Pids, Place } from './contenders/contender.ts'
 import { connectAndAsk } from './first-answer.ts'
 import { bulkStreams, measureBulk, measureSmall, type SmallRun, smallConnections } from './measure.ts'
+import { isDisturbed, whenQuiet } from './quiet.ts'
 import type { Target } from './target.ts'
 
 /** How often the agent's command is run to know how long it takes. */
@@ -25,6 +26,9 @@ export interface Round {
   readonly small: Record<number, SmallRun>
   readonly download: Record<number, number>
   readonly upload: Record<number, number>
+  readonly runs: number
+  /** How many of the runs say little, since other programs never left the machine alone. */
+  readonly disturbed: number
 }
 
 /** Starts a contender, warms it up, and measures how soon its agent's tunnel answers. */
@@ -58,16 +62,24 @@ export async function enter(contender: Contender, target: Target): Promise<Entra
   }
 }
 
-/** Checks that bodies arrive as they were sent, then measures everything once. */
+/** Checks that bodies arrive as they were sent, then measures everything once, each thing when the machine is quiet. */
 export async function runRound({ place, pids }: Entrant, target: Target, seconds: number): Promise<Round> {
   await checkBodies(place, target)
-  const round: Round = { small: {}, download: {}, upload: {} }
+  let runs = 0
+  let disturbed = 0
+  const quietly = async <T>(measure: () => Promise<T>): Promise<T> => {
+    const run = await whenQuiet([target.pid, ...Object.values(pids)], measure)
+    runs++
+    if (isDisturbed(run)) disturbed++
+    return run.value
+  }
+  const [small, download, upload]: [Round['small'], Round['download'], Round['upload']] = [{}, {}, {}]
   for (const connections of smallConnections) {
-    round.small[connections] = await measureSmall(place, pids, { connections, seconds })
+    small[connections] = await quietly(() => measureSmall(place, pids, { connections, seconds }))
   }
   for (const streams of bulkStreams) {
-    round.download[streams] = await measureBulk(place, 'download', { streams, seconds })
-    round.upload[streams] = await measureBulk(place, 'upload', { streams, seconds })
+    download[streams] = await quietly(() => measureBulk(place, 'download', { streams, seconds }))
+    upload[streams] = await quietly(() => measureBulk(place, 'upload', { streams, seconds }))
   }
-  return round
+  return { small, download, upload, runs, disturbed }
 }

@@ -10,7 +10,18 @@ export function formatReport(results: readonly Result[]): string {
   return [
     ...smallConnections.map((connections) => smallTable(results, connections)),
     bulkTable(results),
+    'of …: a share of what that reached in the same run; µs is processor time per request.',
+    ...disturbance(results),
   ].join('\n\n')
+}
+
+function disturbance(results: readonly Result[]): string[] {
+  const sum = (field: 'runs' | 'disturbed') => results.reduce((total, result) => total + result[field], 0)
+  const disturbed = sum('disturbed')
+  if (disturbed === 0) return []
+  return [
+    `In ${disturbed} of ${sum('runs')} runs other programs never left the machine alone: measure again.`,
+  ]
 }
 
 function smallTable(results: readonly Result[], connections: number): string {

@@ -10,6 +10,7 @@ export interface Result extends Round {
 
 /** Takes the median of each thing measured. */
 export function summarize({ name, firstAnswerMs }: Entrant, rounds: readonly Round[]): Result {
+  const sum = (field: 'runs' | 'disturbed') => rounds.reduce((total, round) => total + round[field], 0)
   const bulk = (way: 'download' | 'upload') =>
     by(bulkStreams, (streams) => median(rounds.map((round) => round[way][streams] ?? Number.NaN)))
   return {
@@ -20,6 +21,8 @@ export function summarize({ name, firstAnswerMs }: Entrant, rounds: readonly Rou
     ),
     download: bulk('download'),
     upload: bulk('upload'),
+    runs: sum('runs'),
+    disturbed: sum('disturbed'),
   }
 }
 

@@ -21,6 +21,7 @@ const uploadBytes = 4 * MIB
 /** The server that all tunnels lead to: nginx, far faster than any of them. */
 export interface Target {
   readonly port: number
+  readonly pid: number
   /** SHA-256 of what /bulk answers. */
   readonly bulkDigest: string
   stop(): Promise<void>
@@ -51,6 +52,7 @@ export async function startTarget(): Promise<Target> {
   await waitForPort(port, nginx)
   return {
     port,
+    pid: nginx.pid,
     bulkDigest: createHash('sha256').update(bulk).digest('hex'),
     async stop() {
       digester.close()
