@@ -1,7 +1,9 @@
+import { freshNats } from '@instatunnel/test/nats'
 import { describe, expect, it } from 'vitest'
 import { createClock, openNats, routeOf, routesOn } from '../test/routes.ts'
 import { every } from './relay-routes.ts'
 
+const ours = await freshNats()
 const within = { timeout: 15_000 }
 const docs = routeOf('docs')
 
@@ -173,7 +175,7 @@ describe('while NATS is away', () => {
   }, 40_000)
 
   it('two relays take one agent, and the older of its connections is told of when it is back', async () => {
-    const { server, on, relay, watcher } = await relayAndWatcher({ isRealTime: true })
+    const { server, on, relay, relayClock, watcher } = await relayAndWatcher()
     const other = on.announce(realClock, { relayId: 'relay_b' })
     await other.announceAll([routeOf('marker')])
     await expect.poll(watcher.liveRelays, within).toBe(2)
@@ -182,7 +184,11 @@ describe('while NATS is away', () => {
     expect(await relay.announce(docs)).toBe('current')
     await server.start()
     await expect.poll(() => watcher.routesTo('docs').map(({ generation }) => generation), within).toEqual([2])
-    await expect.poll(() => relay.superseded, within).toEqual(['conn_docs_1'])
+    const superseded = () => {
+      relayClock.pass(1000)
+      return relay.superseded
+    }
+    await expect.poll(superseded, within).toEqual(['conn_docs_1'])
     expect(other.superseded).toEqual([])
   }, 40_000)
 
@@ -237,5 +243,29 @@ describe('a bucket that somebody deleted', () => {
     await jsm.streams.delete('KV_relay_routes')
     const messages = () => jsm.streams.info('KV_relay_routes').then(({ state }) => state.messages, String)
     await expect.poll(messages, within).toBe(2)
+  }, 40_000)
+})
+
+describe('the users of NATS', () => {
+  it('may do what it takes: a relay announces, tunnels listens and cannot announce', async () => {
+    const on = routesOn(ours, ours.seeds)
+    const clock = createClock()
+    const tunnels = on.connectAs('tunnels')
+    const watchers = [on.watch(clock, { nats: tunnels }), on.watch(clock, { nats: on.connectAs('relay') })]
+    await Promise.all(watchers.map(({ ready }) => ready))
+    const liar = on.announce(clock, { nats: tunnels, relayId: 'relay_liar' })
+    expect(await liar.announceAll([routeOf('lie')])).toEqual(['current'])
+    const [a, b] = [on.announce(clock), on.announce(clock, { relayId: 'relay_b' })]
+    await a.announce(docs)
+    await b.announceAll([routeOf('docs', { generation: 2 })])
+    expect(await a.announce(docs)).toBe('superseded')
+    for (const { routesTo } of watchers)
+      await expect.poll(() => routesTo('docs').map(({ relayId }) => relayId), within).toEqual(['relay_b'])
+    await b.close()
+    for (const { routesTo, liveRelays } of watchers) {
+      await expect.poll(() => routesTo('docs'), within).toEqual([])
+      expect(liveRelays()).toBe(1)
+    }
+    expect(on.logged.join('')).toContain('$KV.relay_routes.relay.relay_liar')
   }, 40_000)
 })
