@@ -1,4 +1,4 @@
-import type { Agent, IncomingMessage } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { ApiError, type ApiErrorAnswer, NotReachable } from './exit.ts'
 import { version } from './version.ts'
 
@@ -28,34 +28,20 @@ export function createApi({ url, credential }: { url: string; credential?: strin
   return {
     url,
     async call<T>(method: string, path: string, { query = {}, body, signal }: CallOptions = {}) {
-      const target = new URL(path, url)
-      for (const [name, value] of Object.entries(query))
-        if (value !== undefined) target.searchParams.set(name, String(value))
+      const target = targetOf(url, path, query)
       // Loaded late: what fails before it calls does not pay for it.
       const http = target.protocol === 'https:' ? await import('node:https') : await import('node:http')
       agent ??= new http.Agent({ keepAlive: true })
       const timeout = AbortSignal.timeout(callTimeoutMs)
       const payload = body === undefined ? undefined : JSON.stringify(body)
-      const outgoing = http.request(target, {
+      const options = {
         method,
         agent,
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-        headers: {
-          accept: 'application/json',
-          'user-agent': `instatunnel/${version}`,
-          ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
-          ...(payload === undefined
-            ? {}
-            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
-        },
-      })
-      const answered = new Promise<IncomingMessage>((resolve, reject) => {
-        outgoing.once('response', resolve)
-        outgoing.once('error', reject)
-      })
-      outgoing.end(payload)
+        headers: headersOf(credential, payload),
+      }
       try {
-        const incoming = await answered
+        const incoming = await answerTo(http.request(target, options), payload)
         return resultOf<T>(url, incoming.statusCode ?? 0, await textOf(incoming))
       } catch (error) {
         if (error instanceof ApiError || error instanceof NotReachable || signal?.aborted) throw error
@@ -64,6 +50,31 @@ export function createApi({ url, credential }: { url: string; credential?: strin
     },
     close: () => agent?.destroy(),
   }
+}
+
+function targetOf(url: string, path: string, query: NonNullable<CallOptions['query']>): URL {
+  const target = new URL(path, url)
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined) target.searchParams.set(name, String(value))
+  return target
+}
+
+function headersOf(credential: string | undefined, payload: string | undefined): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = { accept: 'application/json', 'user-agent': `instatunnel/${version}` }
+  if (credential !== undefined) headers.authorization = `Bearer ${credential}`
+  if (payload !== undefined) {
+    headers['content-type'] = 'application/json'
+    headers['content-length'] = Buffer.byteLength(payload)
+  }
+  return headers
+}
+
+function answerTo(outgoing: ClientRequest, payload: string | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    outgoing.on('response', resolve)
+    outgoing.on('error', reject)
+    outgoing.end(payload)
+  })
 }
 
 async function textOf(incoming: IncomingMessage): Promise<string> {
@@ -76,11 +87,17 @@ async function textOf(incoming: IncomingMessage): Promise<string> {
 function resultOf<T>(url: string, status: number, text: string): T {
   const body = jsonOf(text)
   if (status === 200 && typeof body === 'object' && body !== null) return body as T
-  if (isErrorAnswer(body)) throw new ApiError(status, body)
-  throw new NotReachable(`${url} answers with status ${status}, but not as InstaTunnel's API does`)
+  throw refusalOf(url, status, body)
 }
 
-function jsonOf(text: string): unknown {
+/** What an answer that is none of success says. */
+export function refusalOf(url: string, status: number, body: unknown): ApiError | NotReachable {
+  if (isErrorAnswer(body)) return new ApiError(status, body)
+  return new NotReachable(`${url} answers with status ${status}, but not as InstaTunnel's API does`)
+}
+
+/** The JSON that a text is; undefined where it is none. */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -97,7 +114,7 @@ const isErrorAnswer = (body: unknown): body is ApiErrorAnswer =>
   typeof body.message === 'string'
 
 /** "ECONNREFUSED", or the message; where both address families were tried, that of the first. */
-function causeOf(error: unknown): string {
+export function causeOf(error: unknown): string {
   const first = error instanceof AggregateError ? error.errors[0] : error
   if (!(first instanceof Error)) return String(first)
   return 'code' in first && typeof first.code === 'string' ? first.code : first.message

@@ -20,20 +20,14 @@ export interface CredentialInUse {
   readonly expiresAt?: string | undefined
 }
 
-/** The credential to call with: INSTATUNNEL_API_KEY, otherwise the stored key of this API. */
-export async function findCredential({ config, credentials }: Deps): Promise<CredentialInUse | undefined> {
+/** The credential to call with: INSTATUNNEL_API_KEY, otherwise the stored key of this API. Refuses where there is none. */
+export async function requireCredential({ config, credentials }: Deps): Promise<CredentialInUse> {
   if (config.apiKey !== undefined) return { key: config.apiKey, from: 'environment' }
   const stored = await credentials.find(config.api)
-  return stored && { key: stored.api_key, from: 'stored', expiresAt: stored.expires_at }
-}
-
-/** The credential to call with; refuses where there is none. */
-export async function requireCredential(deps: Deps): Promise<CredentialInUse> {
-  const found = await findCredential(deps)
-  if (found) return found
+  if (stored) return { key: stored.api_key, from: 'stored', expiresAt: stored.expires_at }
   throw new Refused(
     'not_logged_in',
-    `Not logged in to ${deps.config.api}: run \`instatunnel login\`, or set INSTATUNNEL_API_KEY`,
+    `Not logged in to ${config.api}: run \`instatunnel login\`, or set INSTATUNNEL_API_KEY`,
   )
 }
 

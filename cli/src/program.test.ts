@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Home, openHome } from '../test/home.ts'
 import { programOf } from '../test/program.ts'
+import { defaultCommand } from './commands.ts'
 import { version } from './version.ts'
 
 let home: Home
@@ -13,12 +16,14 @@ afterAll(() => home.remove())
 const run = (...args: string[]) => home.run(args)
 const usage = (line: string) => ({ code: 2, stdout: '', stderr: `❌ ${line}\n` })
 
-/** Every command by its words, from the program itself. */
-const everyCommand = (await programOf([])).commands.flatMap((command) =>
-  command.commands.length === 0
-    ? [[command.name()]]
-    : command.commands.map((one) => [command.name(), one.name()]),
-)
+/** Every command that is called by its words, from the program itself. */
+const everyCommand = (await programOf([])).commands
+  .filter((command) => command.name() !== defaultCommand)
+  .flatMap((command) =>
+    command.commands.length === 0
+      ? [[command.name()]]
+      : command.commands.map((one) => [command.name(), one.name()]),
+  )
 
 describe('help', () => {
   it.each(everyCommand)('of %s %s says how it is used, with what, and the exit codes', async (...words) => {
@@ -97,5 +102,16 @@ describe('a command', () => {
     const program = await programOf(['keys', 'list'])
     expect(program.commands.map((one) => one.name())).toEqual(['keys'])
     expect(program.commands[0]?.commands.map((one) => one.name())).toEqual(['list'])
+  })
+})
+
+describe('the README', () => {
+  it('has every command, and no other', async () => {
+    const readme = await readFile(join(import.meta.dirname, '../README.md'), 'utf8')
+    const rows = [...readme.matchAll(/^\| `([a-z][a-z -]*[a-z])[^`]*` +\|/gm)].map(([, words = '']) => words)
+    const starts = everyCommand.map((words) => words.join(' '))
+    for (const start of starts)
+      expect(rows.filter((row) => `${row} `.startsWith(`${start} `))).toHaveLength(1)
+    expect(rows).toHaveLength(starts.length)
   })
 })
