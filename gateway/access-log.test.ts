@@ -9,6 +9,7 @@ beforeAll(async () => {
 afterAll(() => gateway?.stop())
 beforeEach(() => {
   gateway.log.length = 0
+  gateway.auth.check.decide = () => ({ admit: true })
 })
 
 /** The log once it has so many lines. */
@@ -65,9 +66,11 @@ it('tells nothing secret, however the call ends', async () => {
   await gateway.call('POST', '/v1/tunnels', { headers, body: `{"${secret}` })
   await gateway.call('GET', `http://user:${secret}@api.test/v1/tunnels`, { headers })
   await gateway.call('GET', '/v1/tunnels', { headers, host: `user:${secret}@api.test` })
+  await gateway.call('GET', '/v1/tunnels', { headers: { ...headers, connection: 'Upgrade', upgrade: 'x' } })
+  await gateway.call('GET', `/#${secret}`, { headers })
   gateway.auth.check.decide = () => ({ admit: false, http: 401, body: JSON.stringify({ secret }) })
   await gateway.call('GET', '/v1/tunnels', { headers })
-  expect(JSON.stringify(await lines(10))).not.toContain(secret)
+  expect(JSON.stringify(await lines(12))).not.toContain(secret)
   expect(gateway.envoy.logTail().join()).not.toContain(secret)
 })
 
@@ -131,6 +134,56 @@ describe('of a path', () => {
     )
     expect(JSON.stringify(await lines(7))).not.toContain('0123456789abcdef')
   })
+})
+
+describe('of a visitor', () => {
+  it('tells which tunnel, and how it ended', async () => {
+    gateway.relay.answer = (request, response) => request.on('end', () => response.end('answer')).resume()
+    await gateway.call('POST', '/a?b', { host: 'docs.tunnels.test:8080', body: '{"a":1}' })
+    expect(await lines(1)).toEqual([
+      {
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+        client: '127.0.0.1',
+        method: 'POST',
+        host: 'docs.tunnels.test:8080',
+        protocol: 'HTTP/1.1',
+        status: 200,
+        flags: '-',
+        details: 'via_upstream',
+        bytes_received: 7,
+        bytes_sent: 6,
+        duration_ms: expect.any(Number),
+        upstream: 'relay',
+        upstream_address: gateway.relay.address,
+      },
+    ])
+  })
+
+  it('tells nothing that is between him and the site', async () => {
+    const secret = 'it_0123456789abcdef'
+    const headers = {
+      ...{ authorization: secret, cookie: secret, 'x-request-id': secret },
+      ...{ referer: secret, 'x-instatunnel-identity': secret, 'x-forwarded-for': secret },
+    }
+    const upgrade = { connection: 'Upgrade', upgrade: secret }
+    const host = 'docs.tunnels.test'
+    await gateway.call('GET', `/${secret}?${secret}#`, { host, headers })
+    await gateway.call('GET', `/${secret}?${secret}`, { host, headers })
+    await gateway.call('GET', `/${secret}`, { host, headers: { ...headers, ...upgrade } })
+    await gateway.call('GET', `/${secret}`, { host: `user:${secret}@${host}`, headers })
+    await gateway.relay.stop()
+    await gateway.call('GET', `/${secret}`, { host, headers })
+    expect(JSON.stringify(await lines(5))).not.toContain(secret)
+  })
+})
+
+it('tells of a call that waits for 100 once', async () => {
+  await gateway.call('POST', '/v1/tunnels', { headers: { expect: '100-continue' }, body: '{}' })
+  await gateway.call('GET', '/v1/nothing')
+  expect(await lines(2)).toMatchObject([
+    { path: '/v1/tunnels', client: '127.0.0.1', upstream: 'tunnels', status: 200 },
+    { path: '/v1/nothing' },
+  ])
 })
 
 it('cuts what is long', async () => {

@@ -51,7 +51,7 @@ describe('GET /healthz', () => {
     expectAnswer(await gateway.call('GET', '/healthz', { host: '10.1.2.3:8080' }), healthy)
   })
 
-  for (const service of ['auth', 'keys', 'tunnels'] as const) {
+  for (const service of ['auth', 'keys', 'tunnels', 'relay'] as const) {
     it(`is 503 while ${service} does not serve, and 200 again once it does`, async () => {
       const gateway = await gatewayWith(quickly)
       gateway[service].serving(false)
@@ -64,7 +64,7 @@ describe('GET /healthz', () => {
 
   it('is 503 before a service is there at all', async () => {
     const gateway = await gatewayWith({
-      services: { auth: [], keys: ['127.0.0.1:1'], tunnels: ['127.0.0.1:1'] },
+      services: { auth: [], keys: ['127.0.0.1:1'], tunnels: ['127.0.0.1:1'], relay: ['127.0.0.1:1'] },
     })
     expectAnswer(await health(gateway), answers.unavailable)
     expectAnswer(await list(gateway), answers.unavailable)
@@ -104,8 +104,7 @@ describe('a service that is away', () => {
     const gateway = await gatewayWith()
     const other = await backendOn()
     await gateway.envoy.updateServices({
-      auth: [gateway.auth.address],
-      keys: [gateway.keys.address],
+      ...gateway.services,
       tunnels: [gateway.tunnels.address, other.address],
     })
     const heard = () => [...gateway.tunnels.heard, ...other.heard].map(({ rpc }) => rpc.split('/').pop())
@@ -165,11 +164,7 @@ describe('a service that is away', () => {
       stopping.push(async () => server.close())
       const { port } = server.address() as AddressInfo
       const gateway = await gatewayWith()
-      await gateway.envoy.updateServices({
-        auth: [gateway.auth.address],
-        keys: [gateway.keys.address],
-        tunnels: [`127.0.0.1:${port}`],
-      })
+      await gateway.envoy.updateServices({ ...gateway.services, tunnels: [`127.0.0.1:${port}`] })
       await until(503, () => list(gateway))
       expectAnswer(await list(gateway), answers.unavailable)
     }
@@ -192,7 +187,7 @@ describe('what takes too long', () => {
   })
 
   it('is 504 where it is the client’s body', async () => {
-    const gateway = await gatewayWith(withSetting('request_timeout: 30s', 'request_timeout: 0.2s'))
+    const gateway = await gatewayWith(withSetting('max_stream_duration: 45s', 'max_stream_duration: 0.2s'))
     const head = ['POST /v1/tunnels HTTP/1.1', 'Host: api.test', 'Content-Type: application/json']
     const answer = await sendRaw(gateway.port, [...head, 'Content-Length: 9', '', '{'].join('\r\n'))
     expectAnswer(answer, answers.timeout)
@@ -213,8 +208,7 @@ describe('replicas', () => {
   it('share the calls, and one that dies costs no GET', async () => {
     const [one, two] = [await backendOn(), await backendOn()]
     const gateway = await gatewayWith()
-    const services = { auth: [gateway.auth.address], keys: [gateway.keys.address] }
-    await gateway.envoy.updateServices({ ...services, tunnels: [one.address, two.address] })
+    await gateway.envoy.updateServices({ ...gateway.services, tunnels: [one.address, two.address] })
     while (one.heard.length === 0 || two.heard.length === 0) expect((await list(gateway)).status).toBe(200)
     // It breaks off in the midst of a call.
     one.heard.length = 0
@@ -237,8 +231,7 @@ describe('replicas', () => {
     while (gateway.tunnels.heard.length === 0) await health(gateway)
 
     const other = await backendOn()
-    const services = { auth: [gateway.auth.address], keys: [gateway.keys.address] }
-    await gateway.envoy.updateServices({ ...services, tunnels: [other.address] })
+    await gateway.envoy.updateServices({ ...gateway.services, tunnels: [other.address] })
     while (!(await gateway.envoy.admin('/clusters')).includes(other.address)) await health(gateway)
     expect((await list(gateway)).status).toBe(200)
     expect(other.heard).toHaveLength(1)

@@ -77,9 +77,11 @@ local function answer_by_grpc_status(handle, code)
   answer(handle, rows[name].http, rows.json(name))
 end
 
--- The first filter also sees what a route refuses: it notes what the access log may tell of the path.
+-- It also sees what a route refuses: it notes what the access log may tell of the path, and the id, which is ours by now.
 function envoy_on_request(handle)
-  handle:streamInfo():dynamicMetadata():set('log', 'path', shown_path(handle:headers():get(':path') or ''))
+  local headers, log = handle:headers(), handle:streamInfo():dynamicMetadata()
+  log:set('log', 'path', shown_path(headers:get(':path') or ''))
+  log:set('log', 'request_id', headers:get('x-request-id'))
 end
 
 function envoy_on_response(handle)
@@ -100,6 +102,8 @@ function envoy_on_response(handle)
     return answer(handle, 415, rows.json('unsupported_media_type'))
   end
   if not from_service or headers:get(':status') == '200' then return end
+  -- A relay speaks HTTP, and finishes its answers itself.
+  if handle:streamInfo():routeName() == 'connect' then return end
 
   local status, json = finished(headers)
   if status then return answer(handle, status, json) end

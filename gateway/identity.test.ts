@@ -177,9 +177,40 @@ describe('the client’s address', () => {
     expect(await addressAt(2, forwarded)).toBe('2001:db8::1')
   })
 
+  it('is the same where a client waits for 100', async () => {
+    const waiting = { expect: '100-continue', 'content-length': '0' }
+    expect(await addressAt(0, { ...waiting, 'x-forwarded-for': '6.6.6.6' })).toBe('127.0.0.1')
+    expect(await addressAt(2, { ...waiting, ...forwarded })).toBe('2001:db8::1')
+  })
+
   it('is the connection’s where fewer proxies have appended than are ours', async () => {
     expect(await addressAt(1, {})).toBe('127.0.0.1')
     expect(await addressAt(2, { 'x-forwarded-for': '6.6.6.6' })).toBe('127.0.0.1')
     expect(await addressAt(1, { 'x-forwarded-for': 'nonsense' })).toBe('127.0.0.1')
+  })
+})
+
+describe('what a relay hears of a visitor', () => {
+  const heard = async (hops: number, headers: Record<string, string>) => {
+    const there = await startGateway({ trustedHops: hops })
+    try {
+      await there.call('GET', '/', { host: 'docs.tunnels.test', headers })
+      const { headers: flat = [] } = there.relay.heard[0] ?? {}
+      const named = (name: string) => flat[flat.indexOf(name) + 1]
+      return [named('x-envoy-external-address'), named('x-forwarded-proto')]
+    } finally {
+      await there.stop()
+    }
+  }
+  const said = { 'x-forwarded-for': '6.6.6.6, 7.7.7.7', 'x-forwarded-proto': 'https' }
+
+  it('is the connection where no proxy is ours', async () => {
+    expect(await heard(0, said)).toEqual(['127.0.0.1', 'http'])
+    expect(await heard(0, {})).toEqual(['127.0.0.1', 'http'])
+  })
+
+  it('is what a proxy of ours says of it', async () => {
+    expect(await heard(1, said)).toEqual(['7.7.7.7', 'https'])
+    expect(await heard(1, {})).toEqual(['127.0.0.1', 'http'])
   })
 })

@@ -6,6 +6,7 @@ export interface ServiceAddresses {
   auth: string[]
   keys: string[]
   tunnels: string[]
+  relay: string[]
 }
 
 /** PEM files; Envoy takes new ones that are moved in their place. */
@@ -25,6 +26,8 @@ export interface Place {
   services: ServiceAddresses
   /** The hosts that the API answers on, without a port. */
   apiHosts: string[]
+  /** The names below it are tunnels, but for those of apiHosts. */
+  visitorDomain: string
   /** How many proxies of ours stand before Envoy, each appending to X-Forwarded-For. */
   trustedHops: number
   /** mTLS to the services. */
@@ -33,20 +36,24 @@ export interface Place {
   downstreamTls?: TlsFiles
 }
 
-/** The files that are the same everywhere, beside the contract's descriptors.binpb; http.yaml is, but for a number. */
+/** The files that are the same everywhere, beside the contract's descriptors.binpb; http.yaml is, but for two values. */
 const constantFiles = ['envoy.yaml', 'request.lua', 'errors.lua', 'rows.lua', 'shown_path.lua']
 
 /** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
 export function gatewayFiles(place: Place): Record<string, string> {
   return {
     ...Object.fromEntries(constantFiles.map((file) => [file, read(file)])),
-    'http.yaml': fill('http.yaml', { TRUSTED_HOPS: place.trustedHops }),
+    'http.yaml': fill('http.yaml', { TRUSTED_HOPS: place.trustedHops, INTERIM_ANSWERS_PASS: true }),
+    'continue.yaml': fill('http.yaml', { TRUSTED_HOPS: 1, INTERIM_ANSWERS_PASS: false }),
     'place/listeners.yaml': fill('place/listeners.yaml', {
       ADDRESS: place.address,
       PORT: place.port,
       DOWNSTREAM_TLS: downstreamTls(place.downstreamTls),
     }),
-    'place/routes.yaml': fill('place/routes.yaml', { API_HOSTS: place.apiHosts }),
+    'place/routes.yaml': fill('place/routes.yaml', {
+      API_HOSTS: place.apiHosts,
+      VISITOR_HOSTS: [`*.${place.visitorDomain}`],
+    }),
     'place/clusters.yaml': clustersFile(place),
     ...secretFiles('downstream', place.downstreamTls),
     ...secretFiles('upstream', place.tls),
@@ -59,9 +66,11 @@ export function clustersFile({ services, tls }: Pick<Place, 'services' | 'tls'>)
     AUTH: endpoints(services.auth),
     KEYS: endpoints(services.keys),
     TUNNELS: endpoints(services.tunnels),
+    RELAY: endpoints(services.relay),
     AUTH_TLS: upstreamTls('auth', tls),
     KEYS_TLS: upstreamTls('keys', tls),
     TUNNELS_TLS: upstreamTls('tunnels', tls),
+    RELAY_TLS: upstreamTls('relay', tls),
   })
 }
 
@@ -104,7 +113,7 @@ function upstreamTls(service: keyof ServiceAddresses, files: TlsFiles | undefine
   return tlsSocket('Upstream', {
     sni: service,
     common_tls_context: {
-      ...tlsContext('upstream', ['h2']),
+      ...tlsContext('upstream', [service === 'relay' ? 'http/1.1' : 'h2']),
       combined_validation_context: {
         default_validation_context: {
           match_typed_subject_alt_names: names.map((matcher) => ({ san_type: 'DNS', matcher })),

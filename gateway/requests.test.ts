@@ -228,6 +228,21 @@ describe('HTTP', () => {
     expect(answer.statusCode).toBe(200)
   })
 
+  it('refuses before the body comes where Expect: 100-continue asks for that', async () => {
+    const ask = async (path: string, headers: Record<string, string>) => {
+      const all = { host: 'api.test', 'content-type': 'application/json', expect: '100-Continue', ...headers }
+      const call = request({ port: gateway.port, method: 'POST', path, headers: all, agent: false })
+      call.flushHeaders()
+      const [answer] = await once(call, 'response')
+      call.destroy()
+      return answer.statusCode
+    }
+    expect(await ask('/v1//tunnels', { 'content-length': '9' })).toBe(400)
+    expect(await ask('/v1/tunnels', { 'content-length': '9', 'content-type': 'application/grpc' })).toBe(415)
+    expect(await ask('/v1/tunnels', { 'content-length': '9', host: 'nobody.test' })).toBe(404)
+    heardNothing()
+  })
+
   it('serves HTTP/1.1 where h2c is asked for by upgrade', async () => {
     const head = 'GET /v1/tunnels HTTP/1.1\nHost: api.test\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c'
     expect((await send(`${head}\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA`)).status).toBe(200)
@@ -340,9 +355,14 @@ describe('sizes', () => {
   })
 
   it('takes at most 100 headers', async () => {
-    const headers = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`x-${n}`, '1']))
-    expectAnswer(await gateway.call('GET', '/v1/tunnels', { headers }), answers.headersTooLarge)
+    const call = (count: number) => {
+      const headers = Array.from({ length: count - 2 }, (_, n) => [`x-${n}`, '1']) // beside Host and Connection
+      return gateway.call('GET', '/v1/tunnels', { headers: Object.fromEntries(headers) })
+    }
+    expectAnswer(await call(102), answers.headersTooLarge)
+    expectAnswer(await call(1002), answers.headersTooLarge)
     heardNothing()
+    expect((await call(100)).status).toBe(200)
   })
 
   it('refuses larger headers over HTTP/2 by resetting the stream', async () => {

@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { type AgentOptions, get } from 'node:https'
 import { connect, type TLSSocket } from 'node:tls'
 import { ServerCredentials } from '@grpc/grpc-js'
-import { createTransport } from '@instatunnel/kit/tls'
+import { createTransport, type TlsFiles } from '@instatunnel/kit/tls'
 import { type CertificateFiles, makeAuthority } from '@instatunnel/test/certificates'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { clustersFile } from './place.ts'
@@ -101,19 +101,22 @@ describe('towards clients', () => {
 })
 
 describe('towards the services', () => {
-  /** What a service serves with when TLS_* are set to these. */
-  const serving = ({ certFile, keyFile, caFile }: CertificateFiles) =>
+  /** How a service speaks when TLS_* are set to these. */
+  const transport = ({ certFile, keyFile, caFile }: CertificateFiles) =>
     createTransport({
       TLS_CERT_FILE: certFile,
       TLS_KEY_FILE: keyFile,
       TLS_CA_FILE: caFile,
       services: ['auth', 'keys', 'tunnels'],
-    }).server
+    })
+  const serving = (files: CertificateFiles) => transport(files).server
+  const relay = async (name: string) => transport(await ours.sign(name, `DNS:${name}`)).files as TlsFiles
   const named = async (name: string) => serving(await ours.sign(name, `DNS:${name}`))
   const credentials = async () => ({
     auth: await named('auth'),
     keys: await named('keys'),
     tunnels: await named('tunnels'),
+    relay: await relay('relay'),
   })
   const list = (gateway: TestGateway) => gateway.call('GET', '/v1/tunnels')
 
@@ -123,6 +126,20 @@ describe('towards the services', () => {
     expect((await list(gateway)).status).toBe(200)
     expect(gateway.auth.check.asked).toHaveLength(1)
     expect(gateway.tunnels.heard).toHaveLength(1)
+  })
+
+  it('speaks mutual TLS to a relay, by HTTP/1.1', async () => {
+    const gateway = await start({ tls: gatewayFiles, credentials: await credentials() })
+    const visit = () => gateway.call('GET', '/', { host: 'docs.tunnels.test' })
+    expect((await visit()).status).toBe(200)
+    expect(gateway.relay.heard).toHaveLength(1)
+
+    const impostor = await start({
+      tls: gatewayFiles,
+      credentials: { ...(await credentials()), relay: await relay('keys') },
+    })
+    expectAnswer(await impostor.call('GET', '/', { host: 'docs.tunnels.test' }), answers.unavailable)
+    expect(impostor.relay.heard).toEqual([])
   })
 
   it('takes a service for itself in its namespace', async () => {
@@ -163,8 +180,8 @@ describe('towards the services', () => {
 
   const ownCertificate = /"tls_certificate_sds_secret_configs":\[.*?\}\}\}\],/g
   it('shows the services a certificate of its own', () => {
-    const services = { auth: ['a:1'], keys: ['k:1'], tunnels: ['t:1'] }
-    expect(clustersFile({ services, tls: gatewayFiles }).match(ownCertificate)).toHaveLength(3)
+    const services = { auth: ['a:1'], keys: ['k:1'], tunnels: ['t:1'], relay: ['r:1'] }
+    expect(clustersFile({ services, tls: gatewayFiles }).match(ownCertificate)).toHaveLength(4)
   })
 
   const unproven: [what: string, options: Parameters<typeof startGateway>[0]][] = [
@@ -183,7 +200,8 @@ describe('towards the services', () => {
       const gateway = await start({ ...options, credentials: await credentials() })
       expect((await gateway.call('GET', '/healthz')).status).toBe(503)
       expectAnswer(await list(gateway), answers.unavailable)
-      expect([gateway.auth.check.asked, gateway.tunnels.heard]).toEqual([[], []])
+      expectAnswer(await gateway.call('GET', '/', { host: 'docs.tunnels.test' }), answers.unavailable)
+      expect([gateway.auth.check.asked, gateway.tunnels.heard, gateway.relay.heard]).toEqual([[], [], []])
     })
   }
 })

@@ -36,13 +36,14 @@ describe('a request', () => {
       expect(await heard('POST', '/v1/tunnels', { name: 'a', ...body })).toEqual({
         name: 'a',
         localPort: 3000,
+        ephemeral: false,
       })
     }
   })
 
   it('drops what the contract does not know', async () => {
     const body = { name: 'a', local_port: 1, unknown: { a: [1] }, constructor: 1, __proto__x: 2, 'a.b': 3 }
-    expect(await heard('POST', '/v1/tunnels', body)).toEqual({ name: 'a', localPort: 1 })
+    expect(await heard('POST', '/v1/tunnels', body)).toEqual({ name: 'a', localPort: 1, ephemeral: false })
   })
 
   it('holds the path’s id', async () => {
@@ -116,7 +117,7 @@ describe('an answer', () => {
       Tunnel.fromPartial({ id: 'tun_1', localPort: 3000, createdAt: new Date('2026-01-02T03:04:05.678Z') })
     expect((await gateway.call('GET', '/v1/tunnels/tun_1')).body).toBe(
       '{"id":"tun_1","name":"","subdomain":"","local_port":3000,"token":"","status":"","domain":"","url":"",' +
-        '"created_at":"2026-01-02T03:04:05.678Z","user_id":""}',
+        '"created_at":"2026-01-02T03:04:05.678Z","user_id":"","ephemeral":false}',
     )
   })
 

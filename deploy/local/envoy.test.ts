@@ -7,8 +7,15 @@ import { startEnvoy } from './envoy.ts'
 it('gives up on an admin interface that hangs', async () => {
   const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-envoy-'))
   onTestFinished(() => rm(runDir, { recursive: true, force: true }))
-  const services = { auth: [], keys: [], tunnels: [] }
-  const envoy = await startEnvoy({ runDir, port: 0, services, apiHosts: ['api.test'], trustedHops: 0 })
+  const services = { auth: [], keys: [], tunnels: [], relay: [] }
+  const envoy = await startEnvoy({
+    runDir,
+    port: 0,
+    services,
+    apiHosts: ['api.test'],
+    visitorDomain: 'test',
+    trustedHops: 0,
+  })
   onTestFinished(async () => void (await envoy.kill()))
   expect(await envoy.admin('/ready')).toBe('LIVE\n')
   process.kill(envoy.pid, 'SIGSTOP')

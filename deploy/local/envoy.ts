@@ -120,7 +120,8 @@ async function listening(running: RunningProcess, admin: (path: string) => Promi
 }
 
 const portIn = (listeners: string): number =>
-  JSON.parse(listeners).listener_statuses[0].local_address.socket_address.port_value
+  JSON.parse(listeners).listener_statuses.find(({ name }: { name: string }) => name === 'http').local_address
+    .socket_address.port_value
 
 function get(socket: string, path: string): Promise<string> {
   // The path of a socket may have 107 bytes: the way from here is often the shorter one.

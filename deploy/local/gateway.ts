@@ -33,7 +33,8 @@ export async function startGateway(
   const apiHosts = [...new Set([domain, `api.${domain}`, 'localhost', '127.0.0.1', '[::1]'])]
   const runDir = join(dataDir, 'envoy')
   const logFile = join(dataDir, 'logs/envoy.log')
-  const start = () => startEnvoy({ runDir, logFile, port, services, apiHosts, trustedHops })
+  const start = () =>
+    startEnvoy({ runDir, logFile, port, services, apiHosts, visitorDomain: domain, trustedHops })
 
   let envoy = await start()
   return {

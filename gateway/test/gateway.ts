@@ -2,18 +2,24 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ServerCredentials } from '@grpc/grpc-js'
+import type { TlsFiles } from '@instatunnel/kit/tls'
 import { type Envoy, type EnvoyOptions, startEnvoy } from '@instatunnel/local/envoy'
+import type { ServiceAddresses } from '../place.ts'
 import { type Authorizer, authorizer } from './authorizer.ts'
 import { type Backend, startBackend } from './backend.ts'
 import { type RawAnswer, sendRaw } from './raw-http.ts'
+import { type Relay, startRelay } from './relay.ts'
 
-/** A real Envoy on the gateway's files, before backends that do nothing and an authorizer that does as it is told. */
+/** A real Envoy on the gateway's files, before backends and a relay that do nothing and an authorizer that does as it is told. */
 export interface TestGateway {
   envoy: Envoy
   port: number
   auth: Backend & { check: Authorizer }
   keys: Backend
   tunnels: Backend
+  relay: Relay
+  /** Where they are, for another beside them. */
+  services: ServiceAddresses
   /** Each line of the access log so far. */
   log: Record<string, unknown>[]
   call: (method: string, path: string, options?: CallOptions) => Promise<RawAnswer>
@@ -28,7 +34,7 @@ export interface CallOptions {
 }
 
 /** What the backends' servers show and demand; clear text where left out. */
-type Credentials = Partial<Record<'auth' | 'keys' | 'tunnels', ServerCredentials>>
+type Credentials = Partial<Record<'auth' | 'keys' | 'tunnels', ServerCredentials>> & { relay?: TlsFiles }
 
 export async function startGateway({
   credentials = {},
@@ -36,21 +42,29 @@ export async function startGateway({
 }: Partial<EnvoyOptions> & { credentials?: Credentials } = {}): Promise<TestGateway> {
   const runDir = await mkdtemp(join(tmpdir(), 'gateway-'))
   const check = authorizer()
-  const [auth, keys, tunnels] = await Promise.all([
+  const [auth, keys, tunnels, relay] = await Promise.all([
     startBackend(0, check.addTo, credentials.auth),
     startBackend(0, undefined, credentials.keys),
     startBackend(0, undefined, credentials.tunnels),
+    startRelay(0, credentials.relay),
   ])
+  const services = {
+    auth: [auth.address],
+    keys: [keys.address],
+    tunnels: [tunnels.address],
+    relay: [relay.address],
+  }
   const log: Record<string, unknown>[] = []
   const cleanUp = async () => {
-    await Promise.all([auth, keys, tunnels].map((backend) => backend.stop()))
+    await Promise.all([auth, keys, tunnels, relay].map((backend) => backend.stop()))
     await rm(runDir, { recursive: true, force: true })
   }
   const envoy = await startEnvoy({
     runDir,
     port: 0,
-    services: { auth: [auth.address], keys: [keys.address], tunnels: [tunnels.address] },
+    services,
     apiHosts: ['api.test'],
+    visitorDomain: 'tunnels.test',
     trustedHops: 0,
     concurrency: 1,
     onAccessLog: (entry) => log.push(entry),
@@ -65,6 +79,8 @@ export async function startGateway({
     auth: Object.assign(auth, { check }),
     keys,
     tunnels,
+    relay,
+    services,
     log,
     call: (method, path, { headers = {}, body, host = 'api.test' } = {}) => {
       const all: Record<string, string> = { host, connection: 'close', ...headers }

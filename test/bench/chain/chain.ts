@@ -61,8 +61,15 @@ export async function startIdleChain(): Promise<Chain> {
   const { value: port } = await createInterface(idle.stdout)[Symbol.asyncIterator]().next()
   const address = [`127.0.0.1:${port}`]
   const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-bench-'))
-  const services = { auth: address, keys: address, tunnels: address }
-  const envoy = await startEnvoy({ runDir, port: 0, services, apiHosts: ['localhost'], trustedHops: 0 })
+  const services = { auth: address, keys: address, tunnels: address, relay: address }
+  const envoy = await startEnvoy({
+    runDir,
+    port: 0,
+    services,
+    apiHosts: ['localhost'],
+    visitorDomain: 'localhost',
+    trustedHops: 0,
+  })
   return {
     name: 'do-nothing',
     target: { port: envoy.port, path: PATH, headers: { authorization: 'Bearer it_0123456789abcdef' } },
