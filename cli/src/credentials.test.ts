@@ -62,6 +62,22 @@ describe('credentials', () => {
     expect(notes).toHaveLength(1)
   })
 
+  it('refuse where no file can be made, or read', async () => {
+    await writeFile(join(folder, 'new'), 'in the way')
+    await expect(credentials.find('http://localhost:8080')).rejects.toEqual(
+      new Refused('credentials_unreadable', `${file} cannot be read: ENOTDIR`),
+    )
+    await rm(join(folder, 'new'))
+    await mkdir(file, { recursive: true })
+    await expect(credentials.find('http://localhost:8080')).rejects.toEqual(
+      new Refused('credentials_unreadable', `${file} cannot be read: EISDIR`),
+    )
+    const elsewhere = openCredentials({ configDir: '/proc/instatunnel', note: () => {} })
+    await expect(elsewhere.keep('http://localhost:8080', key)).rejects.toEqual(
+      new Refused('credentials_unwritable', '/proc/instatunnel/credentials.json cannot be written: ENOENT'),
+    )
+  })
+
   it('close a folder that was open before', async () => {
     await mkdir(configDir, { recursive: true, mode: 0o755 })
     await credentials.keep('http://localhost:8080', key)

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Refused } from './exit.ts'
@@ -29,9 +30,9 @@ export function openCredentials({
   const file = join(configDir, 'credentials.json')
 
   const read = async (): Promise<Content> => {
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
-      throw new Refused('credentials_unreadable', `${file} cannot be read: ${error.code}`)
+    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw new Refused('credentials_unreadable', `${file} cannot be read: ${codeOf(error)}`)
     })
     if (text === undefined) return {}
     await closeToOthers(file, note)
@@ -39,16 +40,16 @@ export function openCredentials({
   }
 
   const write = async (content: Content) => {
-    await mkdir(configDir, { recursive: true, mode: 0o700 })
-    await chmod(configDir, 0o700)
-    // Renamed into place: whoever reads meanwhile, or is killed, sees the old file or the new one.
-    const fresh = `${file}.${process.pid}`
+    // Renamed into place: whoever reads meanwhile, or is killed, leaves the old file or the new one.
+    const fresh = `${file}.${randomUUID()}`
     try {
+      await mkdir(configDir, { recursive: true, mode: 0o700 })
+      await chmod(configDir, 0o700)
       await writeFile(fresh, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' })
       await rename(fresh, file)
     } catch (error) {
-      await rm(fresh, { force: true })
-      throw error
+      await rm(fresh, { force: true }).catch(() => {})
+      throw new Refused('credentials_unwritable', `${file} cannot be written: ${codeOf(error)}`)
     }
   }
 
@@ -79,6 +80,8 @@ function contentOf(text: string, file: string): Content {
     `${file} is not what the command wrote; delete it and log in again`,
   )
 }
+
+const codeOf = (error: unknown) => (isRecord(error) ? error.code : undefined)
 
 const isStoredKey = (value: unknown) => isRecord(value) && typeof value.api_key === 'string'
 

@@ -1,6 +1,7 @@
 import { chmod, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Account, type Accounts, accountsOf } from '@instatunnel/test/accounts'
+import { aTime } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Home, type Outcome, openHome, type RunOptions } from './home.ts'
@@ -62,6 +63,7 @@ describe('instatunnel login', () => {
     terminal.type(`${ada.password}\r`)
     expect(await terminal.exited).toBe(0)
     const key = await storedKey()
+    expect(await stored()).toEqual({ api_key: key, expires_at: aTime })
     expect(terminal.screen()).toContain(`✅ Login successful\r\n🔑 API Key: ${key}\r\n`)
     expect(terminal.screen()).not.toContain(ada.password)
     expect((await whoAmI(key)).body.user.email).toBe(ada.email)
@@ -137,6 +139,9 @@ describe('instatunnel auth login', () => {
   it('refuses no password, and none without a terminal', async () => {
     expect(await run(`auth login -e ${ada.email} --password-stdin`)).toEqual(
       usage('There is no password on standard input'),
+    )
+    expect(await run(`auth login -e ${ada.email} --password-stdin`, { input: 'x'.repeat(5000) })).toEqual(
+      usage('The password on standard input is too long'),
     )
     expect(await run(`auth login -e ${ada.email}`)).toEqual(
       usage('There is no terminal to ask on; give --password-stdin'),

@@ -8,8 +8,8 @@ export async function logIn(deps: Deps, who: { email: string; password: string }
   const { config, credentials, output } = deps
   const api = createApi({ url: config.api })
   const answer: Json<LoginResponse> = await api.call('POST', '/v1/auth/login', { body: who })
-  const { user, api_key } = answer
-  await credentials.keep(config.api, { api_key })
+  const { user, api_key, expires_at } = answer
+  await credentials.keep(config.api, { api_key, ...(expires_at && { expires_at }) }) // the key ends with its session
   output.result({ user, api_key }, ['✅ Login successful', `🔑 API Key: ${api_key}`])
   noteEnvironmentKey(deps)
 }

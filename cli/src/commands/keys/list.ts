@@ -9,7 +9,8 @@ import { tableOf } from '../../show/table.ts'
 export const listKeys = (deps: Deps): Command =>
   new Command('list').description('list your API keys, newest first').action(async () => {
     const keys = await listAllKeys(await signedIn(deps))
-    deps.output.result({ keys }, tableOf(keys.map(rowOf), deps.output))
+    const rows = keys.map(rowOf)
+    deps.output.result({ keys }, rows.length > 0 ? tableOf(rows, deps.output) : ['No keys yet'])
   })
 
 const rowOf = ({ id, name, key, enabled, expires_at, last_used, permissions }: Key) => ({
