@@ -1,22 +1,16 @@
-import { AckPolicy, DeliverPolicy, type JetStreamClient, type JsMsg, StorageType } from '@nats-io/jetstream'
+import { DeliverPolicy, type JetStreamClient, type JsMsg, StorageType } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
-import { nanos } from '@nats-io/transport-node'
-import { newId } from './id.ts'
+import { hearStream } from './hearing.ts'
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
-import { followPresence, type Presence } from './presence.ts'
 
-/** The bucket that relays keep their routes in. */
-export const BUCKET = 'relay_routes'
-
-const STREAM = `KV_${BUCKET}`
-/** What a key is part of as a subject. */
-export const SUBJECT = `$KV.${BUCKET}.`
+const BUCKET = 'relay_routes'
 const AGE_MS = 30_000
-const RETRY_MS = 250
-const FORGOTTEN_MS = 10_000
 
-/** The bucket, made where it is not there: whoever comes first makes it, and again where it was deleted. */
+/** What comes before a key, as a subject. */
+export const SUBJECT = `$KV.${BUCKET}.`
+
+/** The bucket of the relays' routes, made where it is not there: whoever comes first makes it. */
 export const openBucket = (js: JetStreamClient): Promise<KV> =>
   new Kvm(js).create(BUCKET, { storage: StorageType.Memory, history: 1, ttl: AGE_MS })
 
@@ -30,92 +24,35 @@ export interface BucketListener {
   away(): void
 }
 
-/**
- * Listens to the whole bucket for as long as it is not closed. The client's own watch goes on by sequence numbers,
- * and would be deaf after a bucket was lost and made again; this one begins anew whenever something is amiss.
- */
+/** Listens to the whole bucket for as long as it is not closed. */
 export function listenToBucket(options: { nats: Nats; log: Logger; listener: BucketListener }): {
   close(): void
 } {
   const { nats, log, listener } = options
-  let closed = false
-  let stop = () => {}
-  let presence: Presence | undefined
-
-  const hear = async ({ js, jsm }: Awaited<Nats['ready']>) => {
-    await openBucket(js)
-    const made = await jsm.consumers.add(STREAM, {
-      name: newId('routes_', new Date()),
-      filter_subject: `${SUBJECT}>`,
-      deliver_policy: DeliverPolicy.LastPerSubject,
-      ack_policy: AckPolicy.None,
-      mem_storage: true,
-      inactive_threshold: nanos(FORGOTTEN_MS),
-    })
-    const askedAt = Date.parse(made.ts ?? '')
-    let isComplete = false
-    let heard = 0
-    const complete = () => {
-      if (!isComplete) listener.complete()
-      isComplete = true
-    }
-    const consumer = await js.consumers.get(STREAM, made.name)
-    const messages = await consumer.consume({
-      max_messages: 1000,
-      idle_heartbeat: 1000,
-      abort_on_missing_resource: true,
-      callback: (message) => {
-        // One that got lost on its way to us may have been the last word on its key.
-        if (message.info.deliverySequence !== ++heard) return messages.stop()
-        const value = isWithdrawal(message) ? undefined : message.data
-        const age = isComplete ? 0 : askedAt - message.info.timestampNanos / 1_000_000
-        listener.entry(message.subject.slice(SUBJECT.length), value, Math.max(0, age || 0))
-        if (message.info.pending === 0) complete()
-      },
-    })
-    stop = () => messages.stop()
-    if (closed || !presence?.isThere()) stop()
-    if (made.num_pending === 0) complete()
-    for await (const { type } of messages.status()) {
-      // It comes when there is nothing to tell: what was to be told at first may have been withdrawn meanwhile.
-      if (type === 'heartbeat') complete()
-      if (AMISS.has(type)) messages.stop()
-    }
-  }
-
-  const run = async (ready: Awaited<Nats['ready']>) => {
-    presence = followPresence(ready.connection, () => stop())
-    let said = ''
-    while (!closed) {
-      await presence.there()
-      if (closed) return
-      const cause = await hear(ready).then(() => '', String)
-      stop = () => {}
-      if (closed) return
-      listener.away()
-      if (cause && cause !== said) log.warn({ cause }, 'routes are not heard yet')
-      said = cause
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-    }
-  }
-  nats.ready.then(run, () => {})
-
-  return {
-    close() {
-      closed = true
-      presence?.stop()
-      stop()
+  /** By the clock of NATS; undefined when what is heard is heard as it is put. */
+  let askedAt: number | undefined
+  return hearStream({
+    nats,
+    log,
+    stream: `KV_${BUCKET}`,
+    async begin() {
+      await openBucket((await nats.ready).js)
+      return { filter_subject: `${SUBJECT}>`, deliver_policy: DeliverPolicy.LastPerSubject }
     },
-  }
+    begun({ ts }) {
+      askedAt = ts === undefined ? undefined : Date.parse(ts)
+    },
+    message(message) {
+      const putAt = message.info.timestampNanos / 1_000_000
+      const value = isWithdrawal(message) ? undefined : message.data
+      listener.entry(message.subject.slice(SUBJECT.length), value, Math.max(0, (askedAt ?? putAt) - putAt))
+    },
+    caughtUp() {
+      askedAt = undefined
+      listener.complete()
+    },
+    away: listener.away,
+  })
 }
-
-/** What a consumer says of itself when it may not be heard any more. */
-const AMISS = new Set([
-  'heartbeats_missed',
-  'consumer_deleted',
-  'consumer_not_found',
-  'stream_not_found',
-  'no_responders',
-])
 
 const isWithdrawal = ({ headers }: JsMsg) => ['DEL', 'PURGE'].includes(headers?.get('KV-Operation') ?? '')

@@ -43,16 +43,21 @@ export function tellConnections(options: {
   const waiting: Waiting[] = []
   let telling: Promise<void> | undefined
   let closed = false
+  let dropped = 0
 
   const tell = async () => {
     while (waiting[0]) {
+      const next = waiting[0]
       try {
-        await publishEvent(nats, 'relay', waiting[0])
+        await publishEvent(nats, 'relay', next)
         waiting.shift()
+        dropped = 0
       } catch (error) {
         if (closed) return
         log.warn({ cause: String(error), waiting: waiting.length }, 'connections wait to be told')
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+        // A NATS that lost its storage has no stream to take them.
+        await nats.ensureStreams().catch(() => {})
       }
     }
   }
@@ -65,7 +70,7 @@ export function tellConnections(options: {
   const add = (type: string, { tunnelId }: ToldConnection, data: unknown) => {
     if (waiting.length >= MAX_WAITING) {
       waiting.splice(1, 1) // the first may be on its way
-      log.warn('a connection is not told: too many wait')
+      if (dropped++ % MAX_WAITING === 0) log.warn({ dropped }, 'connections are not told: too many wait')
     }
     const time = now()
     waiting.push({ id: newId('evt_', time), type, subject: tunnelId, time, data: data as object })

@@ -5,20 +5,15 @@ import { z } from 'zod'
 
 const SUBJECT = 'instatunnel.relay.cut'
 
-const request = z.object({
+const asked = z.object({
   credentialType: z.string(),
   credentialId: z.string(),
-  reason: z.string().refine(isGoawayReason),
+  reason: z.custom<GoawayReason>((reason) => typeof reason === 'string' && isGoawayReason(reason)),
   tokenGeneration: z.int().optional(),
 })
 
 /** What is to be cut: all that a credential holds; of a tunnel's token, where that came before `tokenGeneration`. */
-export interface CutRequest {
-  readonly credentialType: string
-  readonly credentialId: string
-  readonly reason: GoawayReason
-  readonly tokenGeneration?: number | undefined
-}
+export type CutRequest = Readonly<z.infer<typeof asked>>
 
 /** Answers whoever has connections cut: how many of this relay's were, for that credential, within the last seconds. */
 export function onCut(options: {
@@ -26,37 +21,34 @@ export function onCut(options: {
   log: Logger
   relayId: string
   cut: (request: CutRequest) => number
-}): { close(): Promise<void> } {
+}): { close(): void } {
   const { nats, log, relayId, cut } = options
-  // The client subscribes again by itself after NATS was away.
-  const subscription = nats.ready.then(({ connection }) =>
-    connection.subscribe(SUBJECT, {
-      callback(error, message) {
-        const asked = error ? undefined : request.safeParse(jsonIn(message))
-        if (!asked?.success) {
-          log.warn({ cause: String(error ?? 'no request') }, 'a cut that could not be read')
-          return
-        }
-        const { data } = asked
-        message.respond(
-          JSON.stringify({ relayId, cut: cut({ ...data, reason: data.reason as GoawayReason }) }),
-        )
-      },
-    }),
-  )
-  subscription.catch(() => {}) // closed before NATS was reached
-  return {
-    async close() {
-      const subscribed = await Promise.race([subscription.catch(() => undefined), undefined])
-      subscribed?.unsubscribe()
-    },
-  }
-}
+  let stop: (() => void) | undefined
+  let closed = false
 
-function jsonIn(message: { json(): unknown }): unknown {
-  try {
-    return message.json()
-  } catch {
-    return undefined
+  nats.ready.then(
+    ({ connection }) => {
+      if (closed) return
+      // The client subscribes again by itself after NATS was away.
+      const subscription = connection.subscribe(SUBJECT, {
+        callback(error, message) {
+          try {
+            if (error) throw error
+            const answer = { relayId, cut: cut(asked.parse(message.json())) }
+            message.respond(JSON.stringify(answer))
+          } catch (error) {
+            log.warn({ cause: String(error) }, 'a cut that could not be made')
+          }
+        },
+      })
+      stop = () => subscription.unsubscribe()
+    },
+    () => {},
+  )
+  return {
+    close() {
+      closed = true
+      stop?.()
+    },
   }
 }
