@@ -2,6 +2,7 @@ import type { ConnectCredential } from '@instatunnel/kit/connect'
 import type { GoawayReason } from '@instatunnel/kit/goaway'
 import type { Link, LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Logger } from '@instatunnel/kit/log'
+import { type Every, every } from '@instatunnel/kit/relay-routes'
 
 /** One agent's connection, as it was admitted. */
 export interface Admitted {
@@ -16,6 +17,8 @@ export interface Admitted {
   readonly generation: number
   readonly mode: string
   readonly credential: ConnectCredential
+  /** When auth decided, in Unix seconds. */
+  readonly issuedAt: number
 }
 
 /** Somewhere that a tunnel's requests can be sent to: an agent, or the relay that has one. */
@@ -40,85 +43,81 @@ export interface ConnectionsOptions {
   onUp(connection: Connection): void
   /** A connection that takes no more requests, and why. */
   onDown(connection: Connection, reason: string): void
+  readonly every?: Every
 }
 
 /** The agents that are connected to this relay. */
 export interface Connections {
-  /** The connection of a subdomain, or of a tunnel, that has the least to do; undefined where there is none. */
-  leastBusy(subdomainOrTunnelId: string): Connection | undefined
-  /** Connections that a tunnel has here. */
+  /** Those that take a subdomain's requests. */
+  at(subdomain: string): readonly Connection[]
+  /** Those that take a tunnel's requests. */
   ofTunnel(tunnelId: string): readonly Connection[]
+  /** Of these the one that has the least to do, by turns; undefined where all have as much as they may, or none is. */
+  leastBusy(these: readonly Connection[]): Connection | undefined
   /** Takes a connection into service; one that the same agent had before is replaced. */
   add(connection: Connection): void
   /** The connection that the same agent has here. */
   ofAgent(tunnelId: string, agent: string): Connection | undefined
-  /** Ends connections at once, with what is in flight; tells how many. */
-  cut(matches: (connection: Connection) => boolean, reason: GoawayReason): number
+  /** Ends connections at once, with what is in flight; tells which they were. */
+  cut(matches: (connection: Connection) => boolean, reason: GoawayReason): readonly Connection[]
   /** Takes connections out of service; what is in flight may finish, for 30 s at most. */
   retire(matches: (connection: Connection) => boolean, reason: GoawayReason): void
   /** The link of a connection is over. */
   lost(connection: Connection, end: string): void
+  /** All that take requests. */
   all(): Iterable<Connection>
   /** How many live, those that finish included. */
   readonly size: number
-  /** Resolves when none lives any more. */
-  empty(): Promise<void>
   close(): void
 }
 
 const RETIRED_MS = 30_000
 const LOOK_MS = 200
+const NONE: readonly Connection[] = []
 
 /** Keeps the agents' connections. */
-export function createConnections({ log, now, onUp, onDown, maxStreams }: ConnectionsOptions): Connections {
-  /** By subdomain and by tunnel id: an id is no subdomain, as it holds an underscore. */
-  const groups = new Map<string, Connection[]>()
+export function createConnections(options: ConnectionsOptions): Connections {
+  const { log, now, onUp, onDown, maxStreams } = options
+  const subdomains = new Map<string, readonly Connection[]>()
+  const tunnels = new Map<string, readonly Connection[]>()
   const inService = new Set<Connection>()
   const retired = new Map<Connection, { reason: GoawayReason; until: number }>()
-  const waiting = new Set<() => void>()
+  let turn = 0
 
-  const group = (name: string, change: (list: Connection[]) => Connection[]) => {
-    const changed = change(groups.get(name) ?? [])
-    if (changed.length === 0) groups.delete(name)
-    else groups.set(name, changed)
-  }
   const takeOut = (connection: Connection, reason: string): boolean => {
     if (!inService.delete(connection)) return false
-    const others = (list: Connection[]) => list.filter((each) => each !== connection)
-    group(connection.subdomain, others)
-    group(connection.tunnelId, others)
+    leave(subdomains, connection.subdomain, connection)
+    leave(tunnels, connection.tunnelId, connection)
     const { connectionId, tunnelId } = connection
     log.info({ connectionId, tunnelId, reason }, 'agent disconnected')
     onDown(connection, reason)
     return true
   }
-  const settle = () => {
-    if (inService.size + retired.size > 0) return
-    for (const resolve of waiting) resolve()
-    waiting.clear()
-  }
-  const looking = setInterval(() => {
+  const look = () => {
     for (const [connection, { reason, until }] of retired) {
       if (connection.link.size === 0 || now().getTime() >= until) connection.link.close(reason)
     }
-  }, LOOK_MS)
+  }
+  const stopLooking = (options.every ?? every)(LOOK_MS, look)
 
   return {
-    leastBusy(name) {
-      const list = groups.get(name)
-      if (list === undefined) return undefined
-      let best: Connection | undefined
-      for (const each of list) if (best === undefined || each.link.size < best.link.size) best = each
-      return best !== undefined && best.link.size >= maxStreams ? undefined : best
+    at: (subdomain) => subdomains.get(subdomain) ?? NONE,
+    ofTunnel: (tunnelId) => tunnels.get(tunnelId) ?? NONE,
+    leastBusy(these) {
+      // The turn decides between those that have as little to do.
+      turn = (turn + 1) & 0xffff
+      let best = these[turn % these.length]
+      if (best === undefined) return undefined
+      for (const each of these) if (each.link.size < best.link.size) best = each
+      return best.link.size >= maxStreams ? undefined : best
     },
-    ofTunnel: (tunnelId) => groups.get(tunnelId) ?? [],
-    ofAgent: (tunnelId, agent) => groups.get(tunnelId)?.find((each) => each.agent === agent),
+    ofAgent: (tunnelId, agent) => tunnels.get(tunnelId)?.find((each) => each.agent === agent),
     add(connection) {
       const before = this.ofAgent(connection.tunnelId, connection.agent)
       if (before) this.cut((each) => each === before, 'replaced')
       inService.add(connection)
-      group(connection.subdomain, (list) => [...list, connection])
-      group(connection.tunnelId, (list) => [...list, connection])
+      join(subdomains, connection.subdomain, connection)
+      join(tunnels, connection.tunnelId, connection)
       const { connectionId, tunnelId, credential, generation } = connection
       log.info({ connectionId, tunnelId, credential: credential.id, generation }, 'agent connected')
       onUp(connection)
@@ -129,7 +128,7 @@ export function createConnections({ log, now, onUp, onDown, maxStreams }: Connec
         takeOut(connection, reason)
         connection.link.close(reason)
       }
-      return found.length
+      return found
     },
     retire(matches, reason) {
       for (const connection of [...inService].filter(matches)) {
@@ -141,16 +140,22 @@ export function createConnections({ log, now, onUp, onDown, maxStreams }: Connec
     lost(connection, end) {
       takeOut(connection, end)
       retired.delete(connection)
-      settle()
     },
     all: () => inService,
     get size() {
       return inService.size + retired.size
     },
-    async empty() {
-      if (inService.size + retired.size === 0) return
-      await new Promise<void>((resolve) => waiting.add(resolve))
-    },
-    close: () => clearInterval(looking),
+    close: stopLooking,
   }
+}
+
+type Groups = Map<string, readonly Connection[]>
+
+const join = (groups: Groups, name: string, connection: Connection) =>
+  groups.set(name, [...(groups.get(name) ?? NONE), connection])
+
+function leave(groups: Groups, name: string, connection: Connection): void {
+  const others = groups.get(name)?.filter((each) => each !== connection) ?? NONE
+  if (others.length === 0) groups.delete(name)
+  else groups.set(name, others)
 }

@@ -1,4 +1,4 @@
-import type { RelayRoutes } from '@instatunnel/kit/relay-routes'
+import type { LiveRoute, RelayRoutes } from '@instatunnel/kit/relay-routes'
 import type { Arrivals } from './arrivals.ts'
 import type { Carrier, Connections } from './connections.ts'
 import type { VisitorFault } from './domain/visitor-error.ts'
@@ -28,27 +28,53 @@ export interface FindOptions {
   readonly meterOf: (tunnelId: string, userId: string) => Meter
 }
 
-/** An agent here goes before one at a peer; where there is none, visitors wait a moment for one that was just here. */
+/** An agent here goes before one at a peer; where there is none, visitors wait a moment for one that was just there. */
 export function createFind(options: FindOptions): FindDestination {
   const { relayId, connections, routes, peers, arrivals, known, meterOf } = options
 
-  const atPeer = (subdomain: string): Found | Promise<Found> | undefined => {
-    const elsewhere = routes.routesTo(subdomain).filter((route) => route.relayId !== relayId)
-    const route = elsewhere[Math.floor(Math.random() * elsewhere.length)]
-    if (!route) return undefined
-    const meter = meterOf(route.tunnelId, route.userId)
+  const here = (subdomain: string): Destination | undefined => {
+    const connection = connections.leastBusy(connections.at(subdomain))
+    return connection && { carrier: connection, meter: meterOf(connection.tunnelId, connection.userId) }
+  }
+  const elsewhere = (subdomain: string): readonly LiveRoute[] =>
+    routes.routesTo(subdomain).filter((route) => route.relayId !== relayId)
+  const over = (carrier: Carrier, { tunnelId, userId }: LiveRoute): Destination => ({
+    carrier,
+    meter: meterOf(tunnelId, userId),
+  })
+  /** Asks one relay after another: who cannot be reached may have died a moment ago. */
+  const atPeer = async (subdomain: string): Promise<Destination | undefined> => {
+    const tried = new Set<string>()
+    for (;;) {
+      const route = anyOf(elsewhere(subdomain).filter((each) => !tried.has(each.relayId)))
+      if (!route) return undefined
+      tried.add(route.relayId)
+      const carrier = await peers.carrier(route)
+      if (carrier) return over(carrier, route)
+    }
+  }
+  const awaited = async (subdomain: string): Promise<Destination | undefined> =>
+    (await arrivals.expected(subdomain)) ? (here(subdomain) ?? atPeer(subdomain)) : undefined
+
+  const reached = async (subdomain: string): Promise<Found> => {
+    const found = (await atPeer(subdomain)) ?? here(subdomain)
+    if (found) return found
+    // The agents of a relay that has died are about to connect to another.
+    arrivals.gone(subdomain)
+    return (await awaited(subdomain)) ?? 'unavailable'
+  }
+  const later = async (subdomain: string): Promise<Found> =>
+    (await awaited(subdomain)) ?? known.faultOf(subdomain)
+
+  return (subdomain) => {
+    const agent = here(subdomain)
+    if (agent) return agent
+    const route = anyOf(elsewhere(subdomain))
+    if (!route) return connections.at(subdomain).length > 0 ? 'too_many' : later(subdomain)
     const carrier = peers.carrier(route)
-    if (!(carrier instanceof Promise)) return { carrier, meter }
-    return carrier.then((late) => (late ? { carrier: late, meter } : 'unavailable'))
+    return carrier instanceof Promise ? reached(subdomain) : over(carrier, route)
   }
-  const here = (subdomain: string): Found | undefined => {
-    const connection = connections.leastBusy(subdomain)
-    if (connection) return { carrier: connection, meter: meterOf(connection.tunnelId, connection.userId) }
-    return connections.ofTunnel(subdomain).length > 0 ? 'too_many' : undefined
-  }
-  const later = async (subdomain: string): Promise<Found> => {
-    const isBack = await arrivals.expected(subdomain)
-    return (isBack && (here(subdomain) ?? atPeer(subdomain))) || known.faultOf(subdomain)
-  }
-  return (subdomain) => here(subdomain) ?? atPeer(subdomain) ?? later(subdomain)
 }
+
+const anyOf = <Item>(items: readonly Item[]): Item | undefined =>
+  items[Math.floor(Math.random() * items.length)]

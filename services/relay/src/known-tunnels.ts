@@ -18,8 +18,14 @@ export interface KnownTunnels {
 /** Asks tunnels, once for all who want to know, and remembers for 5 s. */
 export function createKnownTunnels(options: {
   tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'lookUpSubdomain'>
+  now: () => Date
 }): KnownTunnels {
-  const known = new LRUCache<string, 'offline' | 'unknown'>({ max: REMEMBERED, ttl: REMEMBERED_MS })
+  const known = new LRUCache<string, 'offline' | 'unknown'>({
+    max: REMEMBERED,
+    ttl: REMEMBERED_MS,
+    ttlResolution: 0,
+    perf: { now: () => options.now().getTime() },
+  })
   const asked = new Map<string, Promise<'offline' | 'unknown' | 'unavailable'>>()
 
   const ask = async (subdomain: string) => {

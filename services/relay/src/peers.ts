@@ -19,7 +19,7 @@ const AGAIN_MS = 250
 
 /** What relays speak to one another with. */
 export interface PeerOptions {
-  readonly agents: () => Pick<Connections, 'leastBusy' | 'ofTunnel'>
+  readonly agents: () => Connections
   readonly log: Logger
   readonly sign: SignServiceToken
   readonly verifyService: VerifyServiceToken
@@ -73,10 +73,15 @@ const notARelay = (_: string, certificate: PeerCertificate) =>
 export function createPeers({ sign, tls, log }: Pick<PeerOptions, 'sign' | 'tls' | 'log'>): Peers {
   const links = new Map<string, Link>()
   const connecting = new Map<string, Promise<Link | undefined>>()
+  let closed = false
 
   const connect = async (address: string): Promise<Link | undefined> => {
     try {
       const { socket, head } = await upgrade(address, await sign('relay'), tls)
+      if (closed) {
+        socket.destroy()
+        return undefined
+      }
       const drop = () => {
         if (links.get(address) === link) links.delete(address)
       }
@@ -112,6 +117,7 @@ export function createPeers({ sign, tls, log }: Pick<PeerOptions, 'sign' | 'tls'
       return streams
     },
     close() {
+      closed = true
       for (const link of links.values()) link.close('draining')
     },
   }
@@ -133,6 +139,7 @@ export async function servePeers(
       socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
       return
     }
+    if (socket.destroyed) return
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${UPGRADE}\r\n\r\n`)
     const link: Link = new Link(socket, {
       onOpen: (stream, text, end) => passOn(agents(), stream, text, end),
@@ -143,13 +150,12 @@ export async function servePeers(
     links.add(link)
     link.begin(head)
   })
-  const address = await listenOn(server, listen)
+  const listening = await listenOn(server, listen)
   return {
-    address,
+    address: listening.address,
     async close() {
       for (const link of links) link.close('draining')
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+      await listening.close()
     },
   }
 }
@@ -165,21 +171,17 @@ async function isRelay(
 }
 
 /** Joins a peer's stream with one of this relay's agents: what comes on the one goes on the other, and so does credit. */
-function passOn(
-  connections: ReturnType<PeerOptions['agents']>,
-  from: LinkStream,
-  text: string,
-  end: boolean,
-): StreamSink {
+function passOn(connections: Connections, from: LinkStream, text: string, end: boolean): StreamSink {
   const cut = text.indexOf('\n')
   const tunnelId = text.slice(0, cut)
   const fromPeer = new Passage(from)
   const fromAgent = new Passage()
-  const to = connections.leastBusy(tunnelId)?.open(text.slice(cut + 1), end, fromAgent)
+  const agents = connections.ofTunnel(tunnelId)
+  const to = connections.leastBusy(agents)?.open(text.slice(cut + 1), end, fromAgent)
   if (to) {
     fromPeer.join(fromAgent)
     fromAgent.join(fromPeer, to)
-  } else from.reset(connections.ofTunnel(tunnelId).length > 0 ? RESET.too_many : RESET.refused)
+  } else from.reset(agents.length > 0 ? RESET.too_many : RESET.refused)
   return fromPeer
 }
 

@@ -27,7 +27,14 @@ export function openPresence(options: {
 }): Presence {
   const { relayId, closing, nats, log, now } = options
   const told = closing.adopt(tellConnections({ nats, log, now, relayId }), (teller) => teller.close())
-  const announcer = closing.adopt(announceRoutes({ ...options }), (open) => open.close())
+  const announcer = closing.adopt(
+    announceRoutes({
+      ...options,
+      onSuperseded: ({ connectionId }) =>
+        connections.cut((each) => each.connectionId === connectionId, 'replaced'),
+    }),
+    (open) => open.close(),
+  )
   const arrivals = closing.adopt(createArrivals({ now }), (all) => all.close())
   const connections = closing.adopt(
     createConnections({
@@ -46,10 +53,20 @@ export function openPresence(options: {
     }),
     (all) => all.close(),
   )
-  /** An agent that has connected elsewhere since has left here, whether it could say so or not. */
+  /** Subdomains of the tunnels that have agents elsewhere. */
+  const elsewhere = new Map<string, string>()
   const onChange = (tunnelId: string) => {
     const all = routes.routesOf(tunnelId)
     for (const { subdomain } of all) arrivals.arrived(subdomain)
+    const [other] = all.filter((route) => route.relayId !== relayId)
+    const before = elsewhere.get(tunnelId)
+    if (other) elsewhere.set(tunnelId, other.subdomain)
+    else if (before !== undefined) {
+      elsewhere.delete(tunnelId)
+      // Its relay may have ended: then it is about to connect to another one.
+      arrivals.gone(before)
+    }
+    // An agent that has connected elsewhere since has left here, whether it could say so or not.
     const isReplaced = (each: Admitted) => all.some((route) => replaces(route, routeOf(each, relayId)))
     if (connections.ofTunnel(tunnelId).some(isReplaced)) {
       connections.cut((each) => each.tunnelId === tunnelId && isReplaced(each), 'replaced')

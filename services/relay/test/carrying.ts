@@ -83,9 +83,10 @@ export async function startCarrying(
       domain: 'example.com',
       responseTimeoutMs: options.responseTimeoutMs ?? 10_000,
       find(subdomain) {
-        const carrier = connections.leastBusy(subdomain)
+        const agents = connections.at(subdomain)
+        const carrier = connections.leastBusy(agents)
         if (carrier) return { carrier, meter }
-        return connections.ofTunnel(subdomain).length > 0 ? 'too_many' : 'offline'
+        return agents.length > 0 ? 'too_many' : 'offline'
       },
     },
     onAgent({ socket }) {
@@ -104,6 +105,7 @@ export async function startCarrying(
         generation: 1,
         mode: '',
         credential: { type: 'api_key', id: 'key_1' },
+        issuedAt: 0,
         since: now(),
         link,
         open: (head, end, sink) => link.open(head, end, sink),
