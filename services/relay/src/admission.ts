@@ -9,6 +9,7 @@ import {
 import { goaways } from '@instatunnel/kit/goaway'
 import { newId, type Random } from '@instatunnel/kit/id'
 import { Refusal } from '@instatunnel/kit/refusal'
+import { type RelayRoutes, replaces } from '@instatunnel/kit/relay-routes'
 import type { RouteAnnouncer } from '@instatunnel/kit/route-announcer'
 import { validate } from '@instatunnel/kit/validate'
 import { z } from 'zod'
@@ -22,6 +23,7 @@ export interface AdmissionOptions {
   readonly verifyConnect: VerifyConnect
   readonly connections: Connections
   readonly announcer: Pick<RouteAnnouncer, 'announce' | 'withdraw'>
+  readonly routes: Pick<RelayRoutes, 'routesOf'>
   readonly ended: EndedCredentials
   readonly maxAgentsPerTunnel: number
   readonly isDraining: () => boolean
@@ -29,8 +31,11 @@ export interface AdmissionOptions {
   readonly random: Random
 }
 
-/** Admits an agent that auth has let through, or refuses. */
-export type Admit = (request: IncomingMessage) => Promise<Admitted>
+/**
+ * Admits an agent that auth has let through, or refuses. `connect` puts it into service, at once where it is called:
+ * between the last look at what speaks against it and that nothing can happen.
+ */
+export type Admit = (request: IncomingMessage, connect: (admitted: Admitted) => void) => Promise<void>
 
 const asked = z.object({
   [AGENT_HEADER]: z.string().regex(/^[0-9A-Za-z_-]{16,64}$/, 'must be 16 to 64 of [0-9A-Za-z_-]'),
@@ -47,36 +52,42 @@ const asked = z.object({
  */
 export const createAdmission =
   (options: AdmissionOptions): Admit =>
-  async (request) => {
+  async (request, connect) => {
     if (options.isDraining()) throw draining()
     const grant = await grantOf(request, options)
     const { [AGENT_HEADER]: agent, [GENERATION_HEADER]: generation } = validate(asked, request.headers)
-    const { tunnel, credential, userId, mode } = grant
-    const admitted: Admitted = {
-      connectionId: newId('conn_', options.now(), options.random),
-      tunnelId: tunnel.id,
-      userId,
-      subdomain: tunnel.subdomain,
-      tokenGeneration: tunnel.tokenGeneration,
-      agent,
-      generation,
-      mode,
-      credential,
-    }
+    const connectionId = newId('conn_', options.now(), options.random)
+    const admitted = admittedOf(grant, { connectionId, agent, generation })
     refuseExcess(options, admitted)
     const route = routeOf(admitted, options.relayId)
     if ((await options.announcer.announce(route)) === 'superseded') throw superseded()
     try {
-      // What ended while the agent was on its way here was heard before there was anything to cut.
-      refuseEnded(options, grant)
+      // What was heard while the agent was on its way here found nothing to cut.
+      if (options.ended.since(admitted)) throw decideAgain()
+      if (options.routes.routesOf(route.tunnelId).some((other) => replaces(other, route))) throw superseded()
       refuseExcess(options, admitted)
       if (options.isDraining()) throw draining()
+      if (request.socket.destroyed) throw gone()
+      connect(admitted)
     } catch (refusal) {
       await options.announcer.withdraw(route)
       throw refusal
     }
-    return admitted
   }
+
+const admittedOf = (
+  { tunnel, credential, userId, mode, issuedAt }: ConnectGrant,
+  connection: Pick<Admitted, 'connectionId' | 'agent' | 'generation'>,
+): Admitted => ({
+  ...connection,
+  tunnelId: tunnel.id,
+  userId,
+  subdomain: tunnel.subdomain,
+  tokenGeneration: tunnel.tokenGeneration,
+  mode,
+  credential,
+  issuedAt,
+})
 
 async function grantOf(request: IncomingMessage, { verifyConnect }: AdmissionOptions): Promise<ConnectGrant> {
   const token = request.headers[CONNECT_HEADER]
@@ -85,10 +96,6 @@ async function grantOf(request: IncomingMessage, { verifyConnect }: AdmissionOpt
   if (request.headers.upgrade?.toLowerCase() !== CONNECT_UPGRADE) throw notAnUpgrade()
   if (target?.tunnelId !== grant.tunnel.id || target.mode !== grant.mode) throw notAnUpgrade()
   return grant
-}
-
-function refuseEnded({ ended }: AdmissionOptions, grant: ConnectGrant): void {
-  if (ended.since(grant)) throw decideAgain()
 }
 
 function refuseExcess({ connections, maxAgentsPerTunnel }: AdmissionOptions, admitted: Admitted): void {
@@ -104,6 +111,8 @@ const decideAgain = () =>
   new Refusal('DECIDE_AGAIN', 'What admitted this agent has just changed; try again', {
     retryAfterSeconds: 1,
   })
+/** Said to nobody. */
+const gone = () => new Refusal('DECIDE_AGAIN', 'The agent has gone')
 const superseded = () => new Refusal('SUPERSEDED', 'This agent has a newer connection')
 const tooMany = (most: number) =>
   new Refusal('TOO_MANY_AGENTS', `${goaways.too_many_agents.message}: ${most} at one relay`)

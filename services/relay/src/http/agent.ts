@@ -27,8 +27,7 @@ export const takeAgents =
     const gone = () => socket.destroy()
     socket.on('error', gone)
     try {
-      const admitted = await options.admit(agent.request)
-      if (!socket.destroyed) connect(agent, admitted, options)
+      await options.admit(agent.request, (admitted) => connect(agent, admitted, options))
     } catch (error) {
       refuse(agent, error, options.log)
     }
