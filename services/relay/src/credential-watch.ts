@@ -1,6 +1,7 @@
 import type { ServiceClient } from '@instatunnel/kit/client'
 import { type GoawayReason, isGoawayReason } from '@instatunnel/kit/goaway'
 import type { Logger } from '@instatunnel/kit/log'
+import { type Every, every } from '@instatunnel/kit/relay-routes'
 import type { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import type { Connection, Connections } from './connections.ts'
 import { type EndedCredentials, tokenOf } from './ended-credentials.ts'
@@ -24,6 +25,8 @@ export interface CredentialWatch {
   close(): void
 }
 
+type Matches = (connection: Connection) => boolean
+
 /** Watches over connections: at events, at their expiry, and by asking auth about each once a minute. */
 export function watchCredentials(options: {
   readonly auth: Pick<ServiceClient<typeof AuthorizationServiceService>, 'checkConnection'>
@@ -31,61 +34,84 @@ export function watchCredentials(options: {
   readonly ended: EndedCredentials
   readonly log: Logger
   readonly now: () => Date
+  readonly every?: Every
 }): CredentialWatch {
-  const { auth, connections, ended, log, now } = options
+  const { connections, ended, log } = options
+  const now = () => options.now().getTime()
   const checkAt = new WeakMap<Connection, number>()
+  /** To be checked as soon as it is their turn, the first first. */
+  let waiting = new Set<Connection>()
   const checking = new Set<Connection>()
-  let told: { credentialType: string; credentialId: string; cut: number; at: number }[] = []
+  /** What was cut lately, and when. */
+  const cutAt = new Map<Connection, number>()
+  let failed = 0
+  let closed = false
 
-  const cutAndCount = (matches: (connection: Connection) => boolean, reason: GoawayReason): void => {
-    const found = [...connections.all()].filter(matches)
-    for (const { credential } of found) {
-      told.push({ credentialType: credential.type, credentialId: credential.id, cut: 1, at: now().getTime() })
+  const cut = (matches: Matches, reason: GoawayReason) => {
+    for (const connection of connections.cut(matches, reason)) cutAt.set(connection, now())
+  }
+  const forgetCut = () => {
+    for (const [connection, at] of cutAt) {
+      if (now() - at < TOLD_MS) break
+      cutAt.delete(connection)
     }
-    connections.cut((each) => matches(each), reason)
   }
   const check = async (connection: Connection): Promise<void> => {
     const { tunnelId, credential, tokenGeneration, mode } = connection
-    checking.add(connection)
+    const { type: credentialType, id: credentialId } = credential
+    const asked = { tunnelId, credentialType, credentialId, tokenGeneration, mode }
     try {
-      const { reason } = await auth.checkConnection({
-        tunnelId,
-        credentialType: credential.type,
-        credentialId: credential.id,
-        tokenGeneration,
-        mode,
-      })
-      checkAt.set(connection, now().getTime() + CHECK_EVERY_MS)
-      if (reason !== '')
-        cutAndCount((each) => each === connection, isGoawayReason(reason) ? reason : 'scope_lost')
+      const { reason } = await options.auth.checkConnection(asked)
+      checkAt.set(connection, now() + CHECK_EVERY_MS)
+      if (reason !== '') cut((each) => each === connection, isGoawayReason(reason) ? reason : 'scope_lost')
     } catch (error) {
-      checkAt.set(connection, now().getTime() + CHECK_AGAIN_MS)
-      log.warn(
-        { connectionId: connection.connectionId, cause: String(error) },
-        'a connection waits for its check',
-      )
-    } finally {
-      checking.delete(connection)
+      checkAt.set(connection, now() + CHECK_AGAIN_MS)
+      // One line tells of all that fail between two looks.
+      if (failed++ === 0) log.warn({ cause: String(error) }, 'connections wait to be checked')
     }
+  }
+  const checkNext = () => {
+    for (const connection of waiting) {
+      if (closed || checking.size >= MAX_CHECKS) return
+      // What was heard while it was being checked may have come too late for that: once more, after it.
+      if (checking.has(connection)) continue
+      waiting.delete(connection)
+      if (connection.link.ended) continue
+      checking.add(connection)
+      check(connection).finally(() => {
+        checking.delete(connection)
+        checkNext()
+      })
+    }
+  }
+  /** What something was heard of goes before those whose minute is over. */
+  const checkSoon = (matches: Matches) => {
+    waiting = new Set([...[...connections.all()].filter(matches), ...waiting])
+    checkNext()
+  }
+  const dueAt = (connection: Connection): number => {
+    const known = checkAt.get(connection)
+    if (known !== undefined) return known
+    // It came when what it was let through by was about to change, or had just done so.
+    const first = ended.doubts(connection) ? 0 : connection.since.getTime() + CHECK_EVERY_MS
+    checkAt.set(connection, first)
+    return first
   }
   const look = () => {
-    const time = now().getTime()
-    told = told.filter(({ at }) => time - at < TOLD_MS)
+    const time = now()
+    failed = 0
+    forgetCut()
     for (const connection of connections.all()) {
-      const { expiresAt } = connection.credential
-      if (expiresAt !== undefined && expiresAt * 1000 <= time)
-        cutAndCount((each) => each === connection, expiry(connection))
-      else if (checking.has(connection) || checking.size >= MAX_CHECKS) continue
-      else if (time >= (checkAt.get(connection) ?? connection.since.getTime() + CHECK_EVERY_MS))
-        check(connection)
+      const { expiresAt = Number.POSITIVE_INFINITY } = connection.credential
+      if (expiresAt * 1000 <= time) cut((each) => each === connection, expiry(connection))
+      else if (dueAt(connection) <= time) {
+        checkAt.set(connection, Number.POSITIVE_INFINITY)
+        waiting.add(connection)
+      }
     }
+    checkNext()
   }
-  const timer = setInterval(look, LOOK_MS)
-  /** To be looked at now; as many at once as may be. */
-  const recheck = (matches: (connection: Connection) => boolean) => {
-    for (const connection of connections.all()) if (matches(connection)) checkAt.set(connection, 0)
-    look()
-  }
+  const stopLooking = (options.every ?? every)(LOOK_MS, look)
 
   return {
     heard(end, at) {
@@ -94,39 +120,37 @@ export function watchCredentials(options: {
           const { type, id } = end.credential
           ended.add(type === 'tunnel_token' ? tokenOf(id) : id, at)
           if (type === 'tunnel_token')
-            recheck((each) => each.credential.type === type && each.tunnelId === id)
-          else
-            cutAndCount(({ credential }) => credential.id === id || credential.sessionId === id, end.reason)
+            checkSoon((each) => each.credential.type === type && each.tunnelId === id)
+          else cut(({ credential }) => credential.id === id || credential.sessionId === id, end.reason)
           break
         }
         case 'tunnel_deleted':
           ended.add(end.tunnelId, at)
-          cutAndCount(({ tunnelId }) => tunnelId === end.tunnelId, 'tunnel_deleted')
+          cut(({ tunnelId }) => tunnelId === end.tunnelId, 'tunnel_deleted')
           break
         case 'tunnel_renamed':
-          connections.retire(
-            ({ tunnelId, subdomain }) => tunnelId === end.tunnelId && subdomain !== end.subdomain,
-            'tunnel_changed',
-          )
+          ended.renamed(end.tunnelId, end.subdomain, at)
+          connections.retire((each) => each.tunnelId === end.tunnelId && ended.since(each), 'tunnel_changed')
           break
         case 'recheck':
-          recheck(({ credential, userId }) => credential.id === end.keyId || userId === end.userId)
+          for (const subject of [end.keyId, end.userId]) if (subject) ended.changed(subject, at)
+          checkSoon(({ credential, userId }) => credential.id === end.keyId || userId === end.userId)
           break
       }
     },
     cut({ credentialType, credentialId, reason, tokenGeneration = Number.POSITIVE_INFINITY }) {
-      const isMeant = (each: Connection) =>
+      const isMeant: Matches = (each) =>
         each.credential.type === credentialType &&
         each.credential.id === credentialId &&
         (credentialType !== 'tunnel_token' || each.tokenGeneration < tokenGeneration)
-      cutAndCount(isMeant, reason)
-      const time = now().getTime()
-      return told
-        .filter((each) => each.credentialType === credentialType && each.credentialId === credentialId)
-        .filter(({ at }) => time - at < TOLD_MS)
-        .reduce((sum, { cut }) => sum + cut, 0)
+      cut(isMeant, reason)
+      forgetCut()
+      return [...cutAt.keys()].filter(isMeant).length
     },
-    close: () => clearInterval(timer),
+    close() {
+      closed = true
+      stopLooking()
+    },
   }
 }
 

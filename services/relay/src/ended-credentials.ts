@@ -1,38 +1,75 @@
-import type { ConnectGrant } from '@instatunnel/kit/connect'
+import type { Admitted } from './connections.ts'
 
 // Longer than a connect token is good for.
 const REMEMBERED_MS = 120_000
 const MAX_REMEMBERED = 100_000
+// Clocks differ, and who decides may see a change a moment after its time: within this, order is a guess.
+const GUESS_MS = 5000
 
-/** What has ended lately, so that nobody who was let through before that gets in after it. */
+/** What was granted, to whom and when. */
+export type Granted = Pick<Admitted, 'tunnelId' | 'subdomain' | 'userId' | 'credential' | 'issuedAt'>
+
+/** What has ended or changed lately, so that nobody who was let through before that stays in after it. */
 export interface EndedCredentials {
   /** A key, a session, a tunnel, or a tunnel's token (tokenOf) ended at that time. */
   add(subject: string, at: Date): void
+  /** Something about a key, or about a user, is otherwise since then. */
+  changed(subject: string, at: Date): void
+  /** A tunnel has this subdomain since then. */
+  renamed(tunnelId: string, subdomain: string, at: Date): void
   /** True where what was granted may have ended since. */
-  since(grant: ConnectGrant): boolean
+  since(granted: Granted): boolean
+  /** True where something was heard that may make a difference to what was granted. */
+  doubts(granted: Granted): boolean
 }
 
 /** What stands for a tunnel's token. */
 export const tokenOf = (tunnelId: string) => `token of ${tunnelId}`
 
-/** Remembers ends for two minutes. */
+const nameOf = (tunnelId: string) => `name of ${tunnelId}`
+
+interface Heard {
+  readonly at: number
+  readonly kind: 'ended' | 'changed' | 'renamed'
+  readonly subdomain?: string
+}
+
+/** Remembers for two minutes. */
 export function createEndedCredentials(now: () => Date): EndedCredentials {
-  const ends = new Map<string, number>()
+  const all = new Map<string, Heard>()
+  const remember = (subject: string, heard: Heard) => {
+    // What is heard again does not undo what was heard after it.
+    if ((all.get(subject)?.at ?? 0) > heard.at) return
+    all.delete(subject)
+    all.set(subject, heard)
+    const oldest = now().getTime() - REMEMBERED_MS
+    for (const [each, { at }] of all) {
+      if (all.size <= MAX_REMEMBERED && at > oldest) break
+      all.delete(each)
+    }
+  }
+  const heardOf = ({ tunnelId, credential, userId }: Granted): Heard[] =>
+    [
+      tunnelId,
+      nameOf(tunnelId),
+      credential.type === 'tunnel_token' ? tokenOf(tunnelId) : credential.id,
+      credential.sessionId,
+      userId,
+    ].flatMap((subject) => (subject === undefined ? [] : (all.get(subject) ?? [])))
+
   return {
-    add(subject, at) {
-      ends.delete(subject)
-      ends.set(subject, at.getTime())
-      const oldest = now().getTime() - REMEMBERED_MS
-      for (const [each, end] of ends) {
-        if (ends.size <= MAX_REMEMBERED && end > oldest) break
-        ends.delete(each)
-      }
-    },
-    since({ tunnel, credential, issuedAt }) {
-      const presented = credential.type === 'tunnel_token' ? tokenOf(tunnel.id) : credential.id
-      return [tunnel.id, presented, credential.sessionId].some(
-        (subject) => subject !== undefined && (ends.get(subject) ?? 0) >= issuedAt * 1000,
+    add: (subject, at) => remember(subject, { kind: 'ended', at: at.getTime() }),
+    changed: (subject, at) => remember(subject, { kind: 'changed', at: at.getTime() }),
+    renamed: (tunnelId, subdomain, at) =>
+      remember(nameOf(tunnelId), { kind: 'renamed', subdomain, at: at.getTime() }),
+    since(granted) {
+      const grantedAt = granted.issuedAt * 1000
+      return heardOf(granted).some(({ kind, subdomain, at }) =>
+        kind === 'renamed'
+          ? subdomain !== granted.subdomain && at >= grantedAt - GUESS_MS
+          : kind === 'ended' && at >= grantedAt,
       )
     },
+    doubts: (granted) => heardOf(granted).some(({ at }) => at >= granted.issuedAt * 1000 - GUESS_MS),
   }
 }
