@@ -21,6 +21,9 @@ import { createKnownTunnels } from './known-tunnels.ts'
 import { createPeers, servePeers } from './peers.ts'
 import { openPresence } from './presence.ts'
 
+// Where NATS is away, agents that connect here can be reached all the same.
+const FIRST_VIEW_MS = 2000
+
 /** Opens, builds and serves the relay. */
 export async function start(
   config: Config,
@@ -73,13 +76,16 @@ export async function start(
     verifyConnect,
     connections,
     announcer,
+    routes,
     ended,
     maxAgentsPerTunnel: config.MAX_AGENTS_PER_TUNNEL,
     isDraining: () => isDraining,
     now,
     random: randomBytes,
   })
-  const known = createKnownTunnels({ tunnels })
+  // Whose agents are elsewhere it must know before it can say of any tunnel that it is offline.
+  await Promise.race([routes.ready, new Promise((resolve) => setTimeout(resolve, FIRST_VIEW_MS))])
+  const known = createKnownTunnels({ tunnels, now })
   const find = createFind({ relayId, connections, routes, peers, arrivals, known, meterOf: usage.meter })
   const address = { domain: config.DOMAIN, gateway: config.PUBLIC_URL }
   const server = opening.adopt(
@@ -97,7 +103,7 @@ export async function start(
     port: server.port,
     async close() {
       isDraining = true
-      await drain(connections, peers)
+      await drain({ connections, peers, visitors: () => server.visitors, now })
       await closing.disposeAsync()
     },
   }

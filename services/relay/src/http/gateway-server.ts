@@ -30,11 +30,18 @@ export interface GatewayServerOptions {
   }): void
 }
 
+/** The port as it is served. */
+export interface GatewayServer {
+  readonly port: number
+  /** How many visitors have not been answered whole; who came while the relay drains is not counted. */
+  readonly visitors: number
+  close(): Promise<void>
+}
+
 /** Serves agents and visitors as the gateway sends them, on one port that only the gateway reaches. */
-export async function serveGateway(
-  options: GatewayServerOptions,
-): Promise<{ port: number; close(): Promise<void> }> {
+export async function serveGateway(options: GatewayServerOptions): Promise<GatewayServer> {
   const { visits, isDraining, tls, listen } = options
+  let visitors = 0
   const shape = {
     maxHeaderSize: MAX_HEADER_BYTES,
     // The gateway keeps its connections, and ends them; requests take as long as they do.
@@ -54,6 +61,10 @@ export async function serveGateway(
       options.onAgent({ request, socket: request.socket, early: Buffer.alloc(0), respond: () => response })
       return
     }
+    if (!isDraining()) {
+      visitors++
+      response.once('close', () => visitors--)
+    }
     new Visit(visits, request, response, outgoing(request, visits.domain)).start()
   }
   const server = tls
@@ -68,14 +79,13 @@ export async function serveGateway(
     }
     new UpgradeVisit(visits, { request, socket, early }, outgoing(request, visits.domain)).start()
   })
-  const address = await listenOn(server, listen)
+  const { address, close } = await listenOn(server, listen)
   return {
     port: Number(address.slice(address.lastIndexOf(':') + 1)),
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
-      await closed
+    get visitors() {
+      return visitors
     },
+    close,
   }
 }
 
