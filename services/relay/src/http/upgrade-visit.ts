@@ -1,10 +1,11 @@
-import { type IncomingMessage, ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination } from '../destination.ts'
 import { type AnswerHead, readAnswer } from '../domain/head.ts'
 import { answerTo, type VisitorFault } from '../domain/visitor-error.ts'
+import { headText } from './head-text.ts'
 import type { Outgoing, VisitDeps } from './visit.ts'
 
 /** One visitor that asks to switch to another protocol, WebSocket for one: from then on bytes pass as they are. */
@@ -103,23 +104,14 @@ export class UpgradeVisit implements StreamSink {
     this.#socket.resume()
   }
 
-  #switch({ headers, upgrade, reason }: AnswerHead): void {
-    const lines = [`HTTP/1.1 101 ${reason}`, 'connection: upgrade', `upgrade: ${upgrade ?? ''}`]
-    try {
-      validateHeaderValue('upgrade', upgrade ?? '')
-      validateHeaderValue('reason', reason)
-      for (let i = 0; i < headers.length; i += 2) {
-        const [name, value] = [headers[i] as string, headers[i + 1] as string]
-        validateHeaderName(name)
-        validateHeaderValue(name, value)
-        lines.push(`${name}: ${value}`)
-      }
-    } catch {
+  #switch({ headers, upgrade = '', reason }: AnswerHead): void {
+    const text = headText(`HTTP/1.1 101 ${reason}`, ['connection', 'upgrade', 'upgrade', upgrade, ...headers])
+    if (text === undefined) {
       this.#broken()
       return
     }
     this.#switched = true
-    this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+    this.#socket.write(text, 'latin1')
     this.#socket.on('data', (chunk: Buffer) => this.#send(chunk))
     this.#socket.on('end', () => this.#stream?.end())
     if (this.#early.length > 0) this.#send(this.#early)

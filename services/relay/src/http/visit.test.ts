@@ -79,6 +79,26 @@ describe('a visit', () => {
     socket.destroy()
   })
 
+  it('passes hints as they are: several in one line, repeated ones, and those without a link', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(GET)
+    const { stream } = await played.next()
+    stream.head('103\nEarly Hints\nLink\n</a>; rel=preload, </b>; rel=preload\nlink\n</c>', false)
+    stream.head('102\nProcessing', false)
+    stream.head('103\nEarly Hints\nx-early\n1', false)
+    stream.head('204\nNo Content', true)
+    expect(await until(socket, '204 No Content\r\n')).toMatch(
+      [
+        'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload, </b>; rel=preload\r\nlink: </c>\r\n\r\n',
+        'HTTP/1.1 102 Processing\r\n\r\n',
+        'HTTP/1.1 103 Early Hints\r\nx-early: 1\r\n\r\nHTTP/1.1 204 No Content\r\n',
+      ].join(''),
+    )
+    socket.destroy()
+  })
+
   it('asks the local server whether it wants a body that the visitor holds back', async () => {
     const { agent, visitor } = await start()
     const played = await agent()
@@ -156,6 +176,24 @@ describe('a visit that fails', () => {
     await until(socket, 'half')
     played.socket.destroy()
     expect(await all).not.toContain('0\r\n\r\n')
+  })
+
+  it('as soon as an answer has begun shows what there is of it, and that it is not whole', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    for (const [half, seen] of [
+      ['half', '4\r\nhalf\r\n'],
+      ['', ''],
+    ] as const) {
+      const socket = await visitor()
+      const all = allOf(socket)
+      socket.write(GET)
+      const { stream } = await played.next()
+      stream.head('200\nOK\nx-a\n1', false)
+      if (half !== '') stream.send(Buffer.from(half))
+      stream.reset(RESET.local_broken)
+      expect(await all).toMatch(new RegExp(`^HTTP/1.1 200 OK\r\nx-a: 1\r\n[^]*\r\n\r\n${seen}$`))
+    }
   })
 
   it('without an answer in time is answered 504, and given up at the agent', async () => {
@@ -251,6 +289,18 @@ describe("an agent's answer that would reach into another visitor's", () => {
     stream.head('200\nOK', false)
     stream.head('200\nOK\nx-second\n1', false)
     expect(await all).not.toContain('x-second')
+  })
+
+  it('by what comes before it, without an end, is answered 502', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    const all = allOf(socket)
+    socket.write(GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    const { stream, reset } = await played.next()
+    for (let sent = 0; sent <= 64; sent++) stream.head(`103\nEarly Hints\nx-a\n${'a'.repeat(1024)}`, false)
+    expect(await reset).toBe(RESET.cancelled)
+    expect(await all).toContain('HTTP/1.1 502 ')
   })
 
   it('by a body of an answer that has none is cut off', async () => {

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { RESET } from '@instatunnel/kit/frames'
+import { MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination, FindDestination } from '../destination.ts'
 import { type AnswerHead, readAnswer, readTrailers } from '../domain/head.ts'
 import { answerTo, type VisitorFault } from '../domain/visitor-error.ts'
+import { headText } from './head-text.ts'
 
 /** What all visits share. */
 export interface VisitDeps {
@@ -37,6 +38,8 @@ export class Visit implements StreamSink {
   #tries = 0
   #answered = false
   #hasWritten = false
+  /** How much came before the answer. */
+  #informed = 0
   /** What of the announced length has not come yet. */
   #left: number | undefined
   /** Taken from the stream and not yet by the visitor. */
@@ -107,7 +110,10 @@ export class Visit implements StreamSink {
       return
     }
     if (answer.status < 200) {
-      this.#informs(answer)
+      // No credit holds heads back: without an end they would fill the memory.
+      this.#informed += text.length
+      if (this.#informed > MAX_HEAD_BYTES) this.#broken()
+      else this.#informs(answer)
       return
     }
     this.#answered = true
@@ -200,25 +206,16 @@ export class Visit implements StreamSink {
     this.#stream?.consumed(owed)
   }
 
-  /** Passes on what comes before the answer, as far as Node can say it. */
+  /** Passes on what comes before the answer: 100, 102 and 103. */
   #informs({ status, headers }: AnswerHead): void {
-    const response = this.#response
-    if (status === 100) response.writeContinue()
-    else if (status === 102) response.writeProcessing()
-    else if (status === 103) {
-      const hints: Record<string, string | string[]> = {}
-      for (let i = 0; i < headers.length; i += 2) {
-        const name = (headers[i] as string).toLowerCase()
-        const value = headers[i + 1] as string
-        const before = hints[name]
-        hints[name] = before === undefined ? value : [before, value].flat()
-      }
-      try {
-        response.writeEarlyHints(hints)
-      } catch {
-        // Hints that are none are not passed on.
-      }
+    if (status === 100) {
+      this.#response.writeContinue()
+      return
     }
+    const reason = INTERIM[status]
+    // By hand: Node says no hints without a link, and none that has several in one line.
+    const text = reason && headText(`HTTP/1.1 ${status} ${reason}`, headers)
+    if (text) this.#response.socket?.write(text, 'latin1')
   }
 
   #finish(last?: Buffer): void {
@@ -244,10 +241,11 @@ export class Visit implements StreamSink {
     else this.#fail('local_broken')
   }
 
-  /** The visitor must see that the answer is not whole. */
+  /** The visitor must see that the answer is not whole: what there is of it goes out, and then nothing. */
   #cutOff(): void {
     this.#over = true
-    this.#response.destroy()
+    this.#response.flushHeaders()
+    this.#response.socket?.destroySoon()
   }
 
   #fail(fault: VisitorFault): void {
@@ -271,6 +269,8 @@ export class Visit implements StreamSink {
     this.#stream?.reset(RESET.cancelled)
   }
 }
+
+const INTERIM: Readonly<Record<number, string>> = { 102: 'Processing', 103: 'Early Hints' }
 
 const FAULTS: Readonly<Record<number, VisitorFault>> = {
   [RESET.local_down]: 'local_down',
