@@ -1,6 +1,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openBucket } from '@instatunnel/kit/route-bucket'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -35,6 +36,15 @@ async function refusal(connection: NatsConnection): Promise<string> {
   throw new Error('the connection ended without a refusal')
 }
 
+async function expectRefused(cases: readonly (readonly [NatsUser, string])[]): Promise<void> {
+  for (const [user, subject] of cases) {
+    const connection = await as(user)
+    const refused = refusal(connection)
+    connection.publish(subject)
+    expect(await refused).toContain(subject)
+  }
+}
+
 describe('startNats', () => {
   it('admits no one without a seed', async () => {
     await expect(connect({ servers: nats.url, reconnect: false })).rejects.toMatchObject({
@@ -50,17 +60,64 @@ describe('startNats', () => {
   })
 
   it('lets no service delete or empty a stream, and the observer publish nothing', async () => {
-    for (const [user, subject] of [
+    await expectRefused([
       ['auth', '$JS.API.STREAM.DELETE.INSTATUNNEL'],
       ['auth', '$JS.API.STREAM.PURGE.INSTATUNNEL'],
       ['auth', '$JS.API.STREAM.MSG.DELETE.INSTATUNNEL'],
+      ['relay', '$JS.API.STREAM.DELETE.KV_relay_routes'],
+      ['relay', '$JS.API.STREAM.UPDATE.KV_relay_routes'],
+      ['tunnels', '$JS.API.STREAM.PURGE.KV_relay_routes'],
       ['observer', 'instatunnel.events.key.created'],
-    ] as const) {
-      const connection = await as(user)
-      const refused = refusal(connection)
-      connection.publish(subject)
-      expect(await refused).toContain(subject)
+    ])
+  })
+
+  it('lets none but relays say what passes through tunnels, and who carries them', async () => {
+    for (const user of ['auth', 'keys', 'tunnels', 'observer'] as const) {
+      await expectRefused([
+        [user, 'instatunnel.events.tunnel.connected'],
+        [user, 'instatunnel.events.tunnel.disconnected'],
+        [user, 'instatunnel.events.usage.tunnel'],
+        [user, '$KV.relay_routes.relay.relay_1'],
+      ])
     }
+    await expectRefused([
+      ['relay', 'instatunnel.events.tunnel.deleted'],
+      ['relay', 'instatunnel.events.usage.key'],
+      ['relay', 'instatunnel.events.key.revoked'],
+    ])
+  })
+
+  it('keeps routes that relays put and tunnels hears of, whoever of them comes first', async () => {
+    const bucket = async (user: NatsUser) => openBucket(jetstream(await as(user)))
+    const told = await (await bucket('tunnels')).watch({ key: 'tunnel.>' })
+    await (await bucket('relay')).put('tunnel.tun_1.agent', 'here')
+    for await (const { key } of told) {
+      expect(key).toBe('tunnel.tun_1.agent')
+      break
+    }
+  })
+
+  it('lets tunnels alone ask relays to cut connections, and every relay answer', async () => {
+    const cut = 'instatunnel.relay.cut'
+    await expectRefused([
+      ['auth', cut],
+      ['keys', cut],
+      ['relay', cut],
+    ])
+    const keys = await as('keys')
+    const refused = refusal(keys)
+    keys.subscribe(cut)
+    expect(await refused).toContain(cut)
+
+    for (const name of ['one', 'two']) {
+      const relay = await as('relay')
+      relay.subscribe(cut, { callback: (_, message) => void message.respond(name) })
+      await relay.flush()
+    }
+    const answers = []
+    const asked = await (await as('tunnels')).requestMany(cut, '{}', { strategy: 'count', maxMessages: 2 })
+    for await (const answer of asked) answers.push(answer.string())
+    expect(answers.sort()).toEqual(['one', 'two'])
   })
 
   it('lets keys and tunnels make a stream, but not empty one by its bounds', async () => {
