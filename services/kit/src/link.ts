@@ -178,7 +178,6 @@ export class Link {
       Buffer.from(`${String.fromCharCode(code)}${message.slice(0, 200)}`, 'latin1'),
     )
     this.flushSoon()
-    this.forget(stream)
   }
 
   /** @private */
@@ -402,7 +401,7 @@ export class LinkStream {
   /** Gives the stream up. */
   reset(code: number, message = ''): void {
     if (this.#over) return
-    this.#over = true
+    this.#done()
     this.link.sendReset(this, code, message)
   }
 
@@ -421,22 +420,25 @@ export class LinkStream {
     this.#unread += chunk.length
     if (this.#unread > WINDOW_BYTES + MAX_DATA_BYTES)
       throw new FrameError(`stream ${this.id} was given no credit`)
+    const { sink } = this
     if (end) this.#endRemote()
-    this.sink.data(chunk, end)
+    sink.data(chunk, end)
   }
 
   /** @private */
   answered(text: string, end: boolean): void {
     if (this.remoteEnded) throw new FrameError(`a head after the end of stream ${this.id}`)
+    const { sink } = this
     if (end) this.#endRemote()
-    this.sink.head(text, end)
+    sink.head(text, end)
   }
 
   /** @private */
   trailed(text: string): void {
     if (this.remoteEnded) throw new FrameError(`trailers after the end of stream ${this.id}`)
+    const { sink } = this
     this.#endRemote()
-    this.sink.trailers(text)
+    sink.trailers(text)
   }
 
   /** @private */
@@ -457,9 +459,9 @@ export class LinkStream {
   /** @private */
   over(code: number, message: string): void {
     if (this.#over) return
-    this.#over = true
-    this.link.forget(this)
-    this.sink.reset(code, message)
+    const { sink } = this
+    this.#done()
+    sink.reset(code, message)
   }
 
   #endLocal(): void {
@@ -475,6 +477,8 @@ export class LinkStream {
   #done(): void {
     this.#over = true
     this.link.forget(this)
+    // V8 keeps what was in a map that changes fast for long: not all of a request with it.
+    this.sink = NOBODY
   }
 }
 
