@@ -147,10 +147,14 @@ describe('npm start', { timeout: startTimeoutMs }, () => {
     expect(key.status).toBe(200)
     kept = { tunnel: made.body.tunnel, apiKey: key.body.api_key, secret: key.body.key }
 
+    const apiUrl = join(dataDir, 'api-url')
+    expect(readFileSync(apiUrl, 'utf8')).toBe(`http://localhost:${port}\n`)
+
     process.kill(-(started.process.pid as number), 'SIGINT') // as a terminal does: to npm and all that it runs
     await started.exited
     await gone(pids)
     expect(await isFree(port)).toBe(true)
+    expect(existsSync(apiUrl)).toBe(false)
   })
 
   it('keeps users, keys and tunnels for the next start', async () => {

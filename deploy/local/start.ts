@@ -1,3 +1,4 @@
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readConfig } from './config.ts'
 import { tryLock } from './folder-lock.mjs'
@@ -22,10 +23,13 @@ async function main(): Promise<number> {
     return 1
   }
   const stopping = stopSignal()
+  // Where `npx instatunnel` in this repository finds the API.
+  const apiUrlFile = join(config.dataDir, 'api-url')
   try {
     console.error('starting…')
     const stack = await startStack({ config, signal: stopping })
-    console.log(welcome(stack))
+    await writeFile(apiUrlFile, `${stack.gateway.url}\n`)
+    console.log(welcome(stack, config))
     const end = await Promise.race([aborted(stopping), firstDeath(stack.processes())])
     if (end) console.error(`\n${end.name} ${describeExit(await end.exited)}:\n${end.lines().join('\n')}\n`)
     console.error('stopping…')
@@ -35,6 +39,7 @@ async function main(): Promise<number> {
     console.error(stopping.aborted ? 'stopped before all was up' : (error as Error).message)
     return stopping.aborted ? 0 : 1
   } finally {
+    await rm(apiUrlFile, { force: true })
     lock.release()
   }
 }

@@ -1,15 +1,25 @@
+import { join } from 'node:path'
+import type { Config } from './config.ts'
+import { repository } from './repository.ts'
 import type { Stack } from './stack.ts'
 
 /** What `npm start` says once all is up: where everything is, and a first walk that works when pasted. */
-export function welcome({ gateway, services, nats, postgres, logDir }: Stack): string {
-  const { url } = gateway
-  const grpc = services.map(({ name, address }) => `  ${name.padEnd(8)} ${address}`)
+export function welcome(stack: Stack, { dataDir, domain }: Pick<Config, 'dataDir' | 'domain'>): string {
+  const { gateway, services, nats, postgres, logDir } = stack
+  const { url, port } = gateway
+  const grpc = services.filter(({ name }) => name !== 'relay')
+  const relays = services.filter(({ name }) => name === 'relay')
+  // It looks into this repository's data folder; elsewhere it has to be told.
+  const cli =
+    dataDir === join(repository, '.data') ? 'npx instatunnel' : `INSTATUNNEL_API=${url} npx instatunnel`
   return `
 InstaTunnel is up. Ctrl-C stops it; what it keeps stays.
 
 REST       ${url}/v1
+Tunnels    http://NAME.${domain}:${port}
 gRPC
-${grpc.join('\n')}
+${grpc.map(({ name, address }) => `  ${name.padEnd(8)} ${address}`).join('\n')}
+Relay      ${relays.map(({ address }) => address).join(', ')} (HTTP, for the gateway alone)
 PostgreSQL ${postgres ? `127.0.0.1:${postgres.port}` : 'your own'}
 NATS       ${nats ? `127.0.0.1:${nats.port}` : 'your own'}
 Logs       ${logDir}
@@ -26,6 +36,10 @@ Try it:
   api POST /v1/tunnels '{"name":"my site","local_port":3000}'
   api GET /v1/tunnels
   api POST /v1/auth/keys '{"name":"CI","permissions":["tunnels:read"]}'
+
+Put a port of yours under an address, with that account (or log in with one: ${cli} login):
+
+INSTATUNNEL_API_KEY=$KEY ${cli} 3000
 
 More of it is in README.md.
 
