@@ -94,6 +94,7 @@ export async function start(
       tls,
       visits: { find, domain: config.DOMAIN, responseTimeoutMs: config.RESPONSE_TIMEOUT_SECONDS * 1000 },
       isDraining: () => isDraining,
+      log,
       onAgent: takeAgents({ admit, connections, address, log, now }),
     }),
     (serving) => serving.close(),

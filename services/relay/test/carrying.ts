@@ -79,6 +79,7 @@ export async function startCarrying(
     listen: '127.0.0.1:0',
     tls: undefined,
     isDraining: () => false,
+    log,
     visits: {
       domain: 'example.com',
       responseTimeoutMs: options.responseTimeoutMs ?? 10_000,

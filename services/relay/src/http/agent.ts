@@ -23,9 +23,6 @@ export interface ArrivingAgent {
 export const takeAgents =
   (options: { admit: Admit; connections: Connections; address: SiteAddress; log: Logger; now: () => Date }) =>
   async (agent: ArrivingAgent): Promise<void> => {
-    const { socket } = agent
-    const gone = () => socket.destroy()
-    socket.on('error', gone)
     try {
       await options.admit(agent.request, (admitted) => connect(agent, admitted, options))
     } catch (error) {

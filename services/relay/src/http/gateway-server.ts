@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, ServerRespons
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { CONNECT_HEADER } from '@instatunnel/kit/connect'
+import type { Logger } from '@instatunnel/kit/log'
 import type { TlsFiles } from '@instatunnel/kit/tls'
 import { requestHead } from '../domain/head.ts'
 import { subdomainOf } from '../domain/site.ts'
@@ -21,6 +22,7 @@ export interface GatewayServerOptions {
   readonly tls: TlsFiles | undefined
   readonly visits: VisitDeps
   readonly isDraining: () => boolean
+  readonly log: Logger
   /** Takes an agent that the gateway lets through; `respond` answers it where it is not admitted. */
   onAgent(agent: {
     request: IncomingMessage
@@ -40,7 +42,7 @@ export interface GatewayServer {
 
 /** Serves agents and visitors as the gateway sends them, on one port that only the gateway reaches. */
 export async function serveGateway(options: GatewayServerOptions): Promise<GatewayServer> {
-  const { visits, isDraining, tls, listen } = options
+  const { visits, isDraining, tls, listen, log } = options
   let visitors = 0
   const shape = {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -49,6 +51,11 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
     requestTimeout: 0,
     headersTimeout: 30_000,
     highWaterMark: 64 * 1024,
+  }
+  /** Whatever is wrong with us, for one visitor, ends that one alone. */
+  const fault = (socket: Duplex, error: unknown) => {
+    log.error({ err: error }, 'a visitor could not be served')
+    socket.destroy()
   }
   const onRequest: RequestListener = (request, response) => {
     response.sendDate = false
@@ -65,19 +72,28 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
       visitors++
       response.once('close', () => visitors--)
     }
-    new Visit(visits, request, response, outgoing(request, visits.domain)).start()
+    try {
+      new Visit(visits, request, response, outgoing(request, visits.domain)).start()
+    } catch (error) {
+      fault(request.socket, error)
+    }
   }
   const server = tls
     ? createTlsServer({ ...shape, ...tls, requestCert: true, rejectUnauthorized: true }, onRequest)
     : createServer(shape, onRequest)
   // Whether a body is wanted is the local server's to say.
   server.on('checkContinue', onRequest)
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, early: Buffer) => {
+  server.on('upgrade', async (request: IncomingMessage, socket: Duplex, early: Buffer) => {
+    socket.on('error', () => socket.destroy())
     if (request.headers[CONNECT_HEADER] !== undefined) {
       options.onAgent({ request, socket, early, respond: () => responseOn(request, socket) })
       return
     }
-    new UpgradeVisit(visits, { request, socket, early }, outgoing(request, visits.domain)).start()
+    try {
+      await new UpgradeVisit(visits, { request, socket, early }, outgoing(request, visits.domain)).start()
+    } catch (error) {
+      fault(socket, error)
+    }
   })
   const { address, close } = await listenOn(server, listen)
   return {
