@@ -1,4 +1,6 @@
+import { serviceNames } from '@instatunnel/local/service-names'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { restClient } from './harness/rest-client.ts'
 import { startTestStack, type TestStack } from './harness/stack.ts'
 
 let stack: TestStack
@@ -13,13 +15,13 @@ beforeAll(async () => {
 afterAll(() => stack?.stop())
 
 it('answers from either replica of every service, with one of each killed and back', async () => {
+  const visit = restClient({ port: stack.gateway.port, host: 'no-such-tunnel.localhost' })
   for (const replica of [0, 1]) {
-    for (const name of ['auth', 'keys', 'tunnels'] as const) await stack.service(name, replica).kill()
+    for (const name of serviceNames) await stack.service(name, replica).kill()
     await expect.poll(async () => (await stack.call('GET', '/v1/tunnels', { token })).status).toBe(200)
     await expect.poll(async () => (await stack.call('GET', '/v1/auth/keys', { token })).status).toBe(200)
-    await Promise.all(
-      (['auth', 'keys', 'tunnels'] as const).map((name) => stack.service(name, replica).start()),
-    )
+    await expect.poll(async () => (await visit('GET', '/')).status).toBe(404)
+    await Promise.all(serviceNames.map((name) => stack.service(name, replica).start()))
     await stack.gateway.healthy()
   }
 })
