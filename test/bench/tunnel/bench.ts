@@ -2,19 +2,19 @@ import { writeResults } from '../results.ts'
 import { bore } from './contenders/bore.ts'
 import type { Contender } from './contenders/contender.ts'
 import { direct } from './contenders/direct.ts'
+import { behindEnvoy, relayAlone } from './contenders/instatunnel.ts'
 import { localtunnel } from './contenders/localtunnel.ts'
 import { rathole } from './contenders/rathole.ts'
 import { missingCores } from './cores.ts'
 import { type Entrant, enter, type Round, runRound } from './entrant.ts'
+import { measureIdle } from './idle.ts'
+import { startPlatform } from './platform.ts'
 import { formatReport } from './report.ts'
 import { type Result, summarize } from './result.ts'
 import { startTarget, type Target } from './target.ts'
 import { programOnPath } from './tools.ts'
 
 const ROUNDS = 3
-
-/** All that is measured, in the order of the tables. */
-const contenders: readonly Contender[] = [direct, bore, rathole, localtunnel]
 
 /**
  * Small requests and bulk through our tunnels and those of others, in turns in one run: what is measured on one core,
@@ -27,17 +27,20 @@ export async function benchTunnel(seconds: number): Promise<void> {
     process.exitCode = 1
     return
   }
-  const target = await startTarget()
+  await using closing = new AsyncDisposableStack()
+  const target = closing.adopt(await startTarget(), (open) => open.stop())
+  const platform = closing.adopt(await startPlatform(), (open) => open.stop())
+  console.error('idle tunnels')
+  const idle = await measureIdle(platform, target)
+  const contenders = [direct, relayAlone(platform), behindEnvoy(platform), bore, rathole, localtunnel]
   const entrants: Entrant[] = []
-  try {
-    for (const contender of contenders) entrants.push(...(await admit(contender, target)))
-    const results = await measureAll(entrants, target, seconds)
-    const file = await writeResults('bench-tunnel.json', { seconds, rounds: ROUNDS, results })
-    console.log(`${formatReport(results)}\n\nAs JSON: ${file}`)
-  } finally {
-    for (const entrant of entrants) await entrant.stop()
-    await target.stop()
+  for (const contender of contenders) {
+    const entrant = await admit(contender, target)
+    if (entrant) entrants.push(closing.adopt(entrant, (open) => open.stop()))
   }
+  const results = await measureAll(entrants, target, seconds)
+  const file = await writeResults('bench-tunnel.json', { seconds, rounds: ROUNDS, results, idle })
+  console.log(`${formatReport(results, idle)}\n\nAs JSON: ${file}`)
 }
 
 /** What to install first, if anything. */
@@ -52,13 +55,13 @@ async function missingHere(): Promise<string | undefined> {
 }
 
 /** Starts a contender; one of somebody else's that cannot be had is left out, with a line that says why. */
-async function admit(contender: Contender, target: Target): Promise<Entrant[]> {
+async function admit(contender: Contender, target: Target): Promise<Entrant | undefined> {
   try {
-    return [await enter(contender, target)]
+    return await enter(contender, target)
   } catch (error) {
     if (!contender.peer) throw error
     console.error(`${contender.name} is left out: ${(error as Error).message}`)
-    return []
+    return undefined
   }
 }
 

@@ -1,15 +1,19 @@
 import { formatTable } from '../table.ts'
+import { formatGoals } from './goals.ts'
+import type { IdleMemory } from './idle.ts'
 import { bulkStreams, smallConnections } from './measure.ts'
 import { type Result, totalCpu } from './result.ts'
 
 /** With whom each is compared. */
 const compared = ['bore', 'localtunnel']
 
-/** The results for people: a table of each thing measured. */
-export function formatReport(results: readonly Result[]): string {
+/** The results for people: a table of each thing measured, and what of it was to be reached. */
+export function formatReport(results: readonly Result[], idle: IdleMemory): string {
   return [
     ...smallConnections.map((connections) => smallTable(results, connections)),
     bulkTable(results),
+    idleTable(idle),
+    formatGoals(results, 'instatunnel'),
     'of …: a share of what that reached in the same run; µs is processor time per request.',
     ...disturbance(results),
   ].join('\n\n')
@@ -57,6 +61,18 @@ function bulkTable(results: readonly Result[]): string {
       'first answer ms': result.firstAnswerMs ?? '',
     })),
   )
+}
+
+function idleTable({ tunnels, relay, envoy, agent, agentAlone }: IdleMemory): string {
+  return formatTable([
+    {
+      [`KiB for each of ${tunnels} idle tunnels`]: 'instatunnel',
+      relay,
+      envoy,
+      'agent among 1000 in a process': agent,
+      "a command's whole process": agentAlone,
+    },
+  ])
 }
 
 /** A thing measured, in shares of what those reached with whom each is compared. */

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RunningProcess } from '@instatunnel/local/process'
+import { ask } from './check.ts'
+import { startAgents } from './contenders/instatunnel.ts'
+import type { Platform } from './platform.ts'
+import { asked, type Target } from './target.ts'
+
+/** What the first tunnels bring about happens once; those after them are what counts. */
+const FIRST = 100
+const TUNNELS = 1000
+/** A few heartbeats; and what connecting has left behind is collected. */
+const SETTLE_MS = 15_000
+const CONNECT_MS = 120_000
+
+/** KiB of resident memory for each of a thousand idle tunnels. */
+export interface IdleMemory {
+  readonly tunnels: number
+  readonly relay: number
+  readonly envoy: number
+  /** In a process with all the agents: what an agent takes beside its Node. */
+  readonly agent: number
+  /** Of a process with one agent, as the command is: mostly Node. */
+  readonly agentAlone: number
+}
+
+/** Connects a thousand tunnels through the gateway and sees by how much the processes grow. */
+export async function measureIdle(platform: Platform, target: Target): Promise<IdleMemory> {
+  const { relay, gateway } = platform
+  const running: RunningProcess[] = []
+  const connect = async (count: number): Promise<number> => {
+    const { agents, last } = await connectMany(platform, target, count)
+    running.push(agents)
+    await delay(SETTLE_MS)
+    const taken = residentKib(agents.pid)
+    await ask({ port: gateway.port, host: `${last}.localhost` }, asked.small.path)
+    return taken
+  }
+  try {
+    const one = await connect(1)
+    const few = await connect(FIRST)
+    const before = { relay: residentKib(relay.pid), envoy: residentKib(gateway.pid) }
+    const many = await connect(TUNNELS)
+    return {
+      tunnels: TUNNELS,
+      relay: (residentKib(relay.pid) - before.relay) / TUNNELS,
+      envoy: (residentKib(gateway.pid) - before.envoy) / TUNNELS,
+      agent: (many - few) / (TUNNELS - FIRST),
+      agentAlone: one,
+    }
+  } finally {
+    await Promise.all(running.map((agents) => agents.stop()))
+  }
+}
+
+/** So many new tunnels, with their agents in one process; resolves once all are connected. */
+async function connectMany(
+  platform: Platform,
+  { port }: Target,
+  count: number,
+): Promise<{ agents: RunningProcess; last: string }> {
+  const tunnels: { id: string; subdomain: string }[] = []
+  while (tunnels.length < count) tunnels.push(await platform.tunnel())
+  const agents = await startAgents(platform, { port, tunnelIds: tunnels.map(({ id }) => id) })
+  const connected = Promise.withResolvers<void>()
+  const failed = (why: string) => connected.reject(new Error(`${why}:\n${agents.lines().join('\n')}`))
+  const timer = setTimeout(failed, CONNECT_MS, `${count} agents did not connect in time`)
+  agents.onLine((line) => line === 'connected' && connected.resolve())
+  void agents.exited.then(() => failed('agents ended'))
+  await connected.promise.finally(() => clearTimeout(timer))
+  return { agents, last: tunnels.at(-1)?.subdomain ?? '' }
+}
+
+function residentKib(pid: number): number {
+  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kib)
+}
