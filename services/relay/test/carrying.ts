@@ -1,34 +1,17 @@
 import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { CONNECT_HEADER } from '@instatunnel/kit/connect'
-import { Link, type LinkStream, type StreamSink } from '@instatunnel/kit/link'
+import { Link } from '@instatunnel/kit/link'
 import { createLog } from '@instatunnel/kit/log'
 import { type Connection, type Connections, createConnections } from '../src/connections.ts'
 import type { Meter } from '../src/events/tunnel-usage.ts'
 import { serveGateway } from '../src/http/gateway-server.ts'
+import { type PlayedEnd, playAgentOn } from './played-agent.ts'
 
 /** An agent's end that a test plays by hand. */
-export interface PlayedAgent {
+export interface PlayedAgent extends PlayedEnd {
   /** The relay's side of the connection. */
   readonly connection: Connection
-  readonly socket: Duplex
-  readonly link: Link
-  /** The next stream that the relay opens: its head's lines, and what comes on it. */
-  next(): Promise<PlayedStream>
-  /** Resolves with the reason of the relay's goaway. */
-  readonly sentAway: Promise<string>
-}
-
-/** A stream as an agent has it, with all that came on it. */
-export interface PlayedStream {
-  readonly stream: LinkStream
-  readonly lines: string[]
-  readonly ended: boolean
-  readonly chunks: Buffer[]
-  /** Resolves at the end of what comes: trailers, where there are any. */
-  readonly complete: Promise<string>
-  readonly reset: Promise<number>
 }
 
 /** What was metered. */
@@ -124,8 +107,7 @@ export async function startCarrying(
       const here = new Promise<Connection>((resolve) => {
         arrived = resolve
       })
-      const { socket, link, ...played } = await playAgent(port)
-      return { connection: await here, socket, link, ...played }
+      return Object.assign(await playAgent(port), { connection: await here })
     },
     visitor: () =>
       new Promise((resolve) => {
@@ -139,7 +121,7 @@ export async function startCarrying(
   }
 }
 
-function playAgent(port: number): Promise<Omit<PlayedAgent, 'connection'>> {
+function playAgent(port: number): Promise<PlayedEnd> {
   return new Promise((resolve, reject) => {
     const asked = request({
       host: '127.0.0.1',
@@ -148,65 +130,9 @@ function playAgent(port: number): Promise<Omit<PlayedAgent, 'connection'>> {
       headers: { connection: 'upgrade', upgrade: 'instatunnel', [CONNECT_HEADER]: 'any' },
     })
     asked.on('error', reject)
-    asked.on('upgrade', (_, socket, head) => {
-      const opened: PlayedStream[] = []
-      let wanted: ((stream: PlayedStream) => void) | undefined
-      const away = Promise.withResolvers<string>()
-      const link = new Link(socket, {
-        onOpen(stream, text, ended) {
-          const { sink, played } = playStream(stream, text, ended)
-          if (wanted) wanted(played)
-          else opened.push(played)
-          wanted = undefined
-          return sink
-        },
-        onGoaway: away.resolve,
-        onEnd: () => {},
-      })
-      link.begin(head)
-      const next = () =>
-        new Promise<PlayedStream>((give) => {
-          const stream = opened.shift()
-          if (stream) give(stream)
-          else wanted = give
-        })
-      resolve({ socket, link, next, sentAway: away.promise })
-    })
+    asked.on('upgrade', (_, socket, head) => resolve(playAgentOn(socket, head)))
     asked.end()
   })
-}
-
-function playStream(
-  stream: LinkStream,
-  text: string,
-  ended: boolean,
-): { sink: StreamSink; played: PlayedStream } {
-  const chunks: Buffer[] = []
-  const complete = Promise.withResolvers<string>()
-  const reset = Promise.withResolvers<number>()
-  if (ended) complete.resolve('')
-  const sink: StreamSink = {
-    head: () => {},
-    data(chunk, end) {
-      chunks.push(chunk)
-      stream.consumed(chunk.length)
-      if (end) complete.resolve('')
-    },
-    trailers: complete.resolve,
-    reset: reset.resolve,
-    writable: () => {},
-  }
-  return {
-    sink,
-    played: {
-      stream,
-      lines: text.split('\n'),
-      ended,
-      chunks,
-      complete: complete.promise,
-      reset: reset.promise,
-    },
-  }
 }
 
 /** Everything that a socket gives until it ends, as latin1. */
