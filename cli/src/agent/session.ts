@@ -1,0 +1,80 @@
+import type { Duplex } from 'node:stream'
+import { RESET } from '@instatunnel/kit/frames'
+import type { GoawayReason } from '@instatunnel/kit/goaway'
+import { Link, type LinkEnd, type LinkStream, type StreamSink } from '@instatunnel/kit/link'
+import { Exchange, type ExchangeDeps } from './exchange.ts'
+import { readRequestHead } from './request-head.ts'
+import { UpgradeExchange } from './upgrade-exchange.ts'
+
+/** What goes on at once on one connection; the relay is told so past it. */
+const MAX_STREAMS = 1024
+const LOOK_MS = 20
+
+/** What a session needs. */
+export interface SessionOptions extends ExchangeDeps {
+  readonly socket: Duplex
+  /** What came together with the answer to the upgrade. */
+  readonly early: Buffer
+  /** What the local server is told for a Host; undefined for what the visitor said. */
+  readonly host: string | undefined
+  readonly onLatency: (ms: number) => void
+}
+
+/** How it came to an end: the reason that the relay gave, or how the link ended without one, and a fault of ours. */
+export type Parting = { readonly goaway: string } | { readonly end: LinkEnd; readonly fault?: unknown }
+
+/** One connection to a relay while it lives. */
+export interface Session {
+  /** Resolves once the relay sends no more requests on it. */
+  readonly parted: Promise<Parting>
+  /** Tells the relay to send no more requests. */
+  leave(): void
+  /** Lets what is in flight finish, so long at most, and ends. */
+  finish(limitMs: number): Promise<void>
+  /** Ends at once. */
+  destroy(): void
+}
+
+/** Serves a relay's requests from the local server. */
+export function openSession(options: SessionOptions): Session {
+  const parted = Promise.withResolvers<Parting>()
+  let fault: unknown
+  const link: Link = new Link(options.socket, {
+    onOpen: (stream, head, ends) => serve(options, stream, head, ends),
+    onGoaway: (goaway) => parted.resolve({ goaway }),
+    onEnd: (end) => parted.resolve({ end, fault }),
+    onPong: options.onLatency,
+    onFault: (error) => {
+      fault = error
+    },
+  })
+  link.begin(options.early)
+  return {
+    parted: parted.promise,
+    leave: () => link.goaway('leaving'),
+    finish: async (limitMs) => {
+      const until = performance.now() + limitMs
+      while (link.size > 0 && performance.now() < until)
+        await new Promise((done) => setTimeout(done, LOOK_MS))
+      link.close('leaving' satisfies GoawayReason)
+    },
+    destroy: () => link.destroy(),
+  }
+}
+
+function serve(options: SessionOptions, stream: LinkStream, text: string, ends: boolean): StreamSink {
+  if (stream.link.size > MAX_STREAMS) return refuse(stream, RESET.too_many, 'too many requests at once')
+  const head = readRequestHead(text, { ends, host: options.host })
+  if (!head) return refuse(stream, RESET.local_broken, 'the request is no HTTP')
+  return head.upgrades
+    ? new UpgradeExchange(options, stream, head)
+    : new Exchange(options, stream, head, !ends)
+}
+
+function refuse(stream: LinkStream, code: number, message: string): StreamSink {
+  stream.reset(code, message)
+  return NOBODY
+}
+
+const ignore = () => {}
+const NOBODY: StreamSink = { head: ignore, data: ignore, trailers: ignore, reset: ignore, writable: ignore }
