@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -72,9 +72,11 @@ describe('credentials', () => {
     await expect(credentials.find('http://localhost:8080')).rejects.toEqual(
       new Refused('credentials_unreadable', `${file} cannot be read: EISDIR`),
     )
-    const elsewhere = openCredentials({ configDir: '/proc/instatunnel', note: () => {} })
+    await symlink(join(folder, 'nothing'), join(folder, 'leads'))
+    const elsewhere = openCredentials({ configDir: join(folder, 'leads/nowhere'), note: () => {} })
+    const fault = `${join(folder, 'leads/nowhere/credentials.json')} cannot be written: ENOTDIR`
     await expect(elsewhere.keep('http://localhost:8080', key)).rejects.toEqual(
-      new Refused('credentials_unwritable', '/proc/instatunnel/credentials.json cannot be written: ENOENT'),
+      new Refused('credentials_unwritable', fault),
     )
   })
 
