@@ -1,9 +1,11 @@
-import { AckPolicy, type ConsumerConfig, type ConsumerInfo, type JsMsg } from '@nats-io/jetstream'
+import { AckPolicy, type ConsumerInfo, DeliverPolicy, type JsMsg } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/transport-node'
 import { newId } from './id.ts'
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
 import { followPresence, type Presence } from './presence.ts'
+
+export type { JsMsg } from '@nats-io/jetstream'
 
 const RETRY_MS = 250
 // A consumer that nobody asks any more is forgotten by NATS.
@@ -17,13 +19,20 @@ const AMISS = new Set([
   'no_responders',
 ])
 
+/** Which messages of a stream are heard. */
+export interface Heard {
+  readonly subjects: string[]
+  /** Those that were told since then; undefined for the last one of each subject, and all that follow. */
+  readonly since?: Date
+}
+
 /** What is to be heard, and what is done with it. */
 export interface HearingOptions {
   readonly nats: Nats
   readonly log: Logger
   readonly stream: string
-  /** Which messages of the stream, from which on. Asked each time that hearing begins anew. */
-  begin(): Promise<Partial<ConsumerConfig>>
+  /** Asked each time that hearing begins anew; may make the stream before. */
+  begin(): Promise<Heard>
   begun?(consumer: ConsumerInfo): void
   /** Called with each message, in order. What it throws is logged. */
   message(message: JsMsg): void
@@ -45,9 +54,14 @@ export function hearStream(options: HearingOptions): { close(): void } {
   let presence: Presence | undefined
 
   const hear = async ({ js, jsm }: Awaited<Nats['ready']>) => {
+    const { subjects, since } = await options.begin()
     const made = await jsm.consumers.add(stream, {
-      ...(await options.begin()),
       name: newId('hears_', new Date()),
+      // NATS's permissions are for the one way to say it, or for the other.
+      ...(subjects.length === 1 ? { filter_subject: subjects[0] } : { filter_subjects: subjects }),
+      ...(since
+        ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: since.toISOString() }
+        : { deliver_policy: DeliverPolicy.LastPerSubject }),
       ack_policy: AckPolicy.None,
       mem_storage: true,
       inactive_threshold: nanos(FORGOTTEN_MS),

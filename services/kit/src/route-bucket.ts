@@ -1,4 +1,4 @@
-import { DeliverPolicy, type JetStreamClient, type JsMsg, StorageType } from '@nats-io/jetstream'
+import { type JetStreamClient, type JsMsg, StorageType } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
 import { hearStream } from './hearing.ts'
 import type { Nats } from './jetstream.ts'
@@ -37,7 +37,7 @@ export function listenToBucket(options: { nats: Nats; log: Logger; listener: Buc
     stream: `KV_${BUCKET}`,
     async begin() {
       await openBucket((await nats.ready).js)
-      return { filter_subject: `${SUBJECT}>`, deliver_policy: DeliverPolicy.LastPerSubject }
+      return { subjects: [`${SUBJECT}>`] }
     },
     begun({ ts }) {
       askedAt = ts === undefined ? undefined : Date.parse(ts)

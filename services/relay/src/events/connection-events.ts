@@ -55,9 +55,9 @@ export function tellConnections(options: {
       } catch (error) {
         if (closed) return
         log.warn({ cause: String(error), waiting: waiting.length }, 'connections wait to be told')
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
         // A NATS that lost its storage has no stream to take them.
-        await nats.ensureStreams().catch(() => {})
+        nats.ensureStreams().catch(() => {})
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
     }
   }

@@ -1,8 +1,7 @@
 import type { GoawayReason } from '@instatunnel/kit/goaway'
-import { hearStream } from '@instatunnel/kit/hearing'
+import { hearStream, type JsMsg } from '@instatunnel/kit/hearing'
 import type { Nats } from '@instatunnel/kit/jetstream'
 import type { Logger } from '@instatunnel/kit/log'
-import { DeliverPolicy, type JsMsg } from '@nats-io/jetstream'
 import { z } from 'zod'
 
 const EVENTS = 'instatunnel.events.'
@@ -60,11 +59,8 @@ export function hearCredentialEnds(options: {
     stream: 'INSTATUNNEL',
     async begin() {
       await nats.ensureStreams()
-      return {
-        filter_subjects: Object.keys(readers).map((type) => EVENTS + type),
-        deliver_policy: DeliverPolicy.StartTime,
-        opt_start_time: new Date(heardUntil - OVERLAP_MS).toISOString(),
-      }
+      const subjects = Object.keys(readers).map((type) => EVENTS + type)
+      return { subjects, since: new Date(heardUntil - OVERLAP_MS) }
     },
     message(message) {
       if (!isFirstTime(message)) return

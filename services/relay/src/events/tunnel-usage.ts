@@ -23,7 +23,10 @@ export interface TunnelUsageTeller {
 /** Tells `usage.tunnel` once a second; a batch that NATS did not take is told again under its own id. */
 export function startTunnelUsage(options: { nats: Nats; log: Logger; now: () => Date }): TunnelUsageTeller {
   const { nats, log, now } = options
-  const minuteNow = () => new Date(now().getTime() - (now().getTime() % MINUTE_MS))
+  const minuteNow = () => {
+    const at = now().getTime()
+    return new Date(at - (at % MINUTE_MS))
+  }
   const meters = new Map<string, TunnelMeter>()
   /** Those that were used since they were last told: the others are forgotten, until they are used again. */
   const live = new Set<TunnelMeter>()
@@ -61,10 +64,10 @@ export function startTunnelUsage(options: { nats: Nats; log: Logger; now: () => 
   const flush = (): Promise<void> => {
     gather()
     telling ??= tell()
-      .catch(async (error) => {
+      .catch((error) => {
         log.warn({ cause: String(error), waiting: waiting.size }, 'tunnel usage waits')
         // A NATS that lost its storage has no stream to take it.
-        await nats.ensureStreams().catch(() => {})
+        nats.ensureStreams().catch(() => {})
       })
       .finally(() => {
         telling = undefined
