@@ -1,9 +1,18 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readConfig } from './config.ts'
 import { UsageError } from './exit.ts'
 
 const home = '/home/ada'
+let folder: string
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'instatunnel-config-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
 const failing = (environment: Record<string, string>) => {
   try {
     readConfig(environment)
@@ -20,8 +29,16 @@ describe('INSTATUNNEL_API', () => {
   })
 
   it('is that of the local stack where it is not set, or empty', () => {
+    const file = join(folder, 'api-url')
+    writeFileSync(file, 'http://tunnels.test:9090\n')
     for (const environment of [{}, { INSTATUNNEL_API: '' }])
-      expect(readConfig(environment).api).toMatch(/^https?:\/\/[^/]+$/)
+      expect(readConfig(environment, file).api).toBe('http://tunnels.test:9090')
+  })
+
+  it('is localhost:8080 where there is no local stack either', () => {
+    expect(readConfig({}, join(folder, 'nothing')).api).toBe('http://localhost:8080')
+    writeFileSync(join(folder, 'garbage'), '\0')
+    expect(readConfig({}, join(folder, 'garbage')).api).toBe('http://localhost:8080')
   })
 
   it.each([

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { UsageError } from './exit.ts'
@@ -9,8 +9,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** Where the API is while nobody says otherwise and no local stack runs. */
 const DEFAULT_API = 'http://localhost:8080'
 
-/** The checkout that the command runs from. */
-const repository = realpathSync(join(import.meta.dirname, '../..'))
+/** Where `npm start` leaves the local stack's address: in the checkout that the command runs from. */
+const API_URL_FILE = join(import.meta.dirname, '../../.data/api-url')
 
 /** What the environment says. */
 export interface Config {
@@ -25,12 +25,12 @@ export interface Config {
 }
 
 /** Reads the settings. Stops with the variable's name; its value is never shown, for it may be a secret. */
-export function readConfig(environment: Environment): Config {
+export function readConfig(environment: Environment, apiUrlFile = API_URL_FILE): Config {
   const set = (name: string) => environment[name] || undefined // an empty variable counts as not set
   const given = set('INSTATUNNEL_API')
   const configHome = set('XDG_CONFIG_HOME')
   return Object.freeze({
-    api: given === undefined ? localApi() : baseUrl(given),
+    api: given === undefined ? localApi(apiUrlFile) : baseUrl(given),
     apiKey: apiKeyOf(set('INSTATUNNEL_API_KEY')),
     // The XDG specification has relative paths ignored.
     configDir: join(
@@ -59,10 +59,10 @@ function baseUrl(text: string): string {
   return url.origin
 }
 
-/** The local stack's address, which `npm start` leaves in its data folder. */
-function localApi(): string {
+/** The local stack's address where there is one. */
+function localApi(file: string): string {
   try {
-    return baseUrl(readFileSync(join(repository, '.data/api-url'), 'utf8').trim())
+    return baseUrl(readFileSync(file, 'utf8').trim())
   } catch {
     return DEFAULT_API
   }
