@@ -62,7 +62,8 @@ describe('INSTATUNNEL_API', () => {
 describe('INSTATUNNEL_API_KEY', () => {
   it('is taken without the blanks around it', () => {
     expect(readConfig({ INSTATUNNEL_API_KEY: ' it_1234567890abcdef\n' }).apiKey).toBe('it_1234567890abcdef')
-    expect(readConfig({ INSTATUNNEL_API_KEY: '' }).apiKey).toBeUndefined()
+    for (const INSTATUNNEL_API_KEY of ['', ' \n'])
+      expect(readConfig({ INSTATUNNEL_API_KEY }).apiKey).toBeUndefined()
   })
 
   it.each(['it_1234 567890abcdef', 'it_1234\r\nX-Other: 1', 'ключ', 'x'.repeat(4097)])(

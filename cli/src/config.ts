@@ -45,7 +45,7 @@ export function readConfig(environment: Environment, apiUrlFile = API_URL_FILE):
 export const isCredential = (text: string) => /^[\x21-\x7e]{1,4096}$/.test(text)
 
 function apiKeyOf(text: string | undefined): string | undefined {
-  const key = text?.trim()
+  const key = text?.trim() || undefined
   if (key && !isCredential(key)) throw new UsageError('INSTATUNNEL_API_KEY is no API key')
   return key
 }

@@ -31,9 +31,7 @@ describe('help', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^Usage: instatunnel .*\n\n\w/)
     expect(stdout).toContain('--json')
-    expect(stdout).toContain(
-      'Exit codes: 0 done, 1 refused, 2 not used as it must be, 3 the API is not reachable.',
-    )
+    expect(stdout).toContain('Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the API is not reachable.')
   })
 
   it('of all lists every command', async () => {

@@ -103,4 +103,4 @@ Environment:
   INSTATUNNEL_API_KEY  a key that goes before the stored one`
 
 const exitCodesText = `
-Exit codes: 0 done, 1 refused, 2 not used as it must be, 3 the API is not reachable.`
+Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the API is not reachable.`

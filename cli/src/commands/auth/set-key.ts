@@ -4,7 +4,7 @@ import { noteEnvironmentKey } from '../../calls/log-in.ts'
 import { whoAmI } from '../../calls/who-am-i.ts'
 import { isCredential } from '../../config.ts'
 import type { Deps } from '../../deps.ts'
-import { ApiError, NotReachable, Refused, UsageError } from '../../exit.ts'
+import { ApiError, exitCodes, failureOf, Refused, UsageError } from '../../exit.ts'
 import { masked } from '../../show/masked.ts'
 import { readSecret } from '../../stdin.ts'
 
@@ -40,8 +40,9 @@ async function expiryOf({ config, output }: Deps, key: string): Promise<string |
   } catch (error) {
     if (error instanceof ApiError && error.status === 401)
       throw new Refused('unauthorized', `${config.api} does not accept this key; it was not saved`)
-    if (!(error instanceof NotReachable)) throw error
-    output.note(`Not checked: ${error.message}`)
+    const { exitCode, line } = failureOf(error)
+    if (exitCode !== exitCodes.notReachable) throw error
+    output.note(`Not checked: ${line}`)
     return undefined
   }
 }
