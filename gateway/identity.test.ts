@@ -1,7 +1,11 @@
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { failure } from './test/backend.ts'
 import { errorBody, expectAnswer } from './test/error-shape.ts'
 import { startGateway, type TestGateway } from './test/gateway.ts'
+import { sendRaw } from './test/raw-http.ts'
 
 let gateway: TestGateway
 beforeAll(async () => {
@@ -111,6 +115,38 @@ describe('what a service hears', () => {
     gateway.auth.check.decide = () => ({ admit: true, headers: {} })
     await gateway.call('GET', '/v1/tunnels', { headers: manyHeaders })
     expect(gateway.tunnels.heard[0]?.metadata).not.toHaveProperty('x-instatunnel-identity')
+  })
+
+  it('is nothing of gRPC that a client says, in headers or in trailers', async () => {
+    const heard: IncomingHttpHeaders[] = []
+    const server = createServer().on('stream', (stream, headers) => {
+      const isCall = headers[':path'] !== '/grpc.health.v1.Health/Check'
+      if (isCall) heard.push(headers)
+      stream.on('trailers', (trailers) => heard.push(trailers))
+      stream.on('end', () => {
+        stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.end(Buffer.from(isCall ? [0, 0, 0, 0, 0] : [0, 0, 0, 0, 2, 8, 1])) // nothing at all, or SERVING
+      })
+      stream.resume()
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const there = await startGateway()
+    try {
+      await there.envoy.updateServices({ ...there.services, tunnels: [`127.0.0.1:${port}`] })
+      const head = [
+        ...['POST /v1/tunnels HTTP/1.1', 'Host: api.test', 'Content-Type: application/json'],
+        ...['Transfer-Encoding: chunked', 'grpc-timeout: 1H', 'grpc-encoding: gzip', 'grpc-tags-bin: AAAA'],
+      ]
+      const body = '2\r\n{}\r\n0\r\ngrpc-status: 0\r\nx-a: 1\r\n\r\n'
+      while (heard.length === 0) await sendRaw(there.port, `${head.join('\r\n')}\r\n\r\n${body}`)
+      expect(heard).toHaveLength(1)
+      expect(Object.keys(heard[0] ?? {}).filter((name) => name.startsWith('grpc-'))).toEqual([])
+    } finally {
+      await there.stop()
+      server.close()
+    }
   })
 
   it('is nothing where auth refuses', async () => {
