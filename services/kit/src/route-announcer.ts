@@ -4,6 +4,7 @@ import { createBeacon, type OpenBucket } from './relay-beacon.ts'
 import { type Every, every } from './relay-routes.ts'
 import { type Route, replaces, routeKey } from './route.ts'
 import { putRoute, withdrawRoute } from './route-entry.ts'
+import { type BucketTask, createBucketQueue } from './route-queue.ts'
 
 const TICK_MS = 100
 const REFRESH_MS = 10_000
@@ -12,8 +13,6 @@ const FORGOTTEN_MS = 30_000
 // Who announces or withdraws waits so long for NATS; then it is done in the background.
 const PATIENCE_MS = 500
 const CLOSE_MS = 1000
-// So many answers of NATS may be outstanding.
-const AT_ONCE = 128
 
 /** What became of a route that was announced. */
 export type Announced = 'current' | 'superseded'
@@ -31,19 +30,14 @@ export interface RouteAnnouncer {
   close(): Promise<void>
 }
 
-interface Held {
+/** A route that is announced, and the task of putting it. */
+interface Held extends BucketTask {
   readonly route: Route
   readonly told: PromiseWithResolvers<Announced>
   answer?: Announced
+  /** Of its entry; 0 for none. */
   revision: number
   putAt: number
-}
-
-interface Leaving {
-  readonly route: Route
-  revision: number
-  readonly until: number
-  readonly done: PromiseWithResolvers<void>
 }
 
 /** Announces this relay and its routes, again and again for as long as it is not closed. */
@@ -60,14 +54,13 @@ export function announceRoutes(options: {
 }): RouteAnnouncer {
   const { nats, log, relayId, peerAddress, onSuperseded } = options
   const now = () => options.now().getTime()
-  /** All that is announced; what was put longest ago comes first. */
+  /** What was put longest ago comes first. */
   const held = new Map<string, Held>()
-  /** Those of them that are to be put now. */
-  const unput = new Set<Held>()
-  const leaving = new Set<Leaving>()
-  let working = 0
+  /** Counts them, as in another one a revision that we remember may be of another's entry. */
+  let buckets = 0
   let tickedAt = now()
   let closed = false
+  let gaveUp = false
 
   const beacon = createBeacon({
     nats,
@@ -76,71 +69,53 @@ export function announceRoutes(options: {
     relayId,
     peerAddress,
     opened(isNew) {
-      if (isNew) {
-        // In another bucket a number that we remember may be another's entry.
-        for (const gone of leaving) gone.revision = 0
-        for (const mine of held.values()) {
-          mine.revision = 0
-          unput.add(mine)
-        }
+      if (isNew) buckets++
+      for (const mine of isNew ? held.values() : []) {
+        mine.revision = 0
+        queue.add(mine)
       }
-      work()
+      queue.work()
     },
   })
+  const queue = createBucketQueue(beacon)
 
-  const isHeld = (mine: Held) => held.get(routeKey(mine.route)) === mine
   const answer = (mine: Held, what: Announced) => {
     if (mine.answer === 'current' && what === 'superseded') onSuperseded?.(mine.route)
     mine.answer = what
     mine.told.resolve(what)
   }
-  const drop = (mine: Held) => {
-    if (isHeld(mine)) held.delete(routeKey(mine.route))
-    unput.delete(mine)
-  }
-
   const put = async (mine: Held, { kv }: OpenBucket) => {
     const { route, revision } = mine
-    const done = await putRoute(kv, { route, revision, isWanted: () => isHeld(mine) })
+    const done = await putRoute(kv, { route, revision, isWanted: mine.isWanted })
     if (done.outcome === 'dropped') return
     if (done.outcome === 'current') mine.revision = done.revision
-    else drop(mine)
+    else if (mine.isWanted()) held.delete(routeKey(route))
     answer(mine, done.outcome)
   }
-  const takeOut = async (gone: Leaving, bucket: OpenBucket) => {
-    await withdrawRoute(bucket, gone)
-    gone.done.resolve()
+  const hold = (route: Route, revision: number): Held => {
+    const mine: Held = {
+      route,
+      revision,
+      told: Promise.withResolvers(),
+      putAt: now(),
+      run: (bucket) => put(mine, bucket),
+      isWanted: () => held.get(routeKey(route)) === mine,
+    }
+    held.set(routeKey(route), mine)
+    queue.add(mine)
+    return mine
   }
-  /** Begins what is to be done next; undefined where that is nothing, or would be in vain. */
-  const begin = (): Promise<void> | undefined => {
-    const bucket = beacon.bucket()
-    if (!bucket) return undefined
-    for (const gone of leaving) {
-      leaving.delete(gone)
-      return takeOut(gone, bucket).catch((error) => {
-        leaving.add(gone)
-        beacon.doubt(error)
-      })
-    }
-    for (const mine of unput) {
-      unput.delete(mine)
-      return put(mine, bucket).catch((error) => {
-        if (isHeld(mine)) unput.add(mine)
-        beacon.doubt(error)
-      })
-    }
-    return undefined
-  }
-  const work = () => {
-    while (working < AT_ONCE) {
-      const begun = begin()
-      if (!begun) return
-      working++
-      begun.finally(() => {
-        working--
-        work()
-      })
-    }
+  /** Resolves when a route's entry is gone. */
+  const leave = (route: Route, revision: number): Promise<void> => {
+    const until = now() + FORGOTTEN_MS
+    const done = Promise.withResolvers<void>()
+    const known = buckets
+    queue.add({
+      run: (bucket) =>
+        withdrawRoute(bucket, { route, revision: known === buckets ? revision : 0 }).then(done.resolve),
+      isWanted: () => !gaveUp && now() < until,
+    })
+    return done.promise
   }
 
   /** Has put again what was put 10 s ago: of very many at once, so many that all have their turn within 10 s. */
@@ -151,21 +126,15 @@ export function announceRoutes(options: {
       mine.putAt = at
       held.delete(key)
       held.set(key, mine)
-      unput.add(mine)
+      queue.add(mine)
     }
   }
   const tick = () => {
     const at = now()
-    for (const gone of leaving) if (gone.until < at) leaving.delete(gone)
     beacon.tick()
     if (beacon.bucket()) refresh(at, at - tickedAt)
+    else queue.sweep()
     tickedAt = at
-    work()
-  }
-  const leave = (route: Route, revision: number) => {
-    const gone = { route, revision, until: now() + FORGOTTEN_MS, done: Promise.withResolvers<void>() }
-    leaving.add(gone)
-    return gone.done.promise
   }
   const stopTicking = (options.every ?? every)(TICK_MS, tick)
 
@@ -174,15 +143,8 @@ export function announceRoutes(options: {
       if (closed) return Promise.resolve('current')
       const before = held.get(routeKey(route))
       if (before && replaces(before.route, route)) return Promise.resolve('superseded')
-      const revision = before?.revision ?? 0
-      const mine: Held = { route, told: Promise.withResolvers(), revision, putAt: now() }
-      if (before) {
-        drop(before)
-        if (replaces(route, before.route)) answer(before, 'superseded')
-      }
-      held.set(routeKey(route), mine)
-      unput.add(mine)
-      work()
+      const mine = hold(route, before?.revision ?? 0)
+      if (before && replaces(route, before.route)) answer(before, 'superseded')
       const timer = setTimeout(() => answer(mine, mine.answer ?? 'current'), PATIENCE_MS)
       return mine.told.promise.finally(() => clearTimeout(timer))
     },
@@ -190,25 +152,20 @@ export function announceRoutes(options: {
       const mine = held.get(routeKey(route))
       // Another connection of the agent to this very relay has taken its place.
       if (mine && mine.route.connectionId !== route.connectionId) return
-      if (mine) {
-        drop(mine)
-        answer(mine, mine.answer ?? 'current')
-      }
-      const left = leave(route, mine?.revision ?? 0)
-      work()
-      await atMost(PATIENCE_MS, left)
+      held.delete(routeKey(route))
+      if (mine) answer(mine, mine.answer ?? 'current')
+      await atMost(PATIENCE_MS, leave(route, mine?.revision ?? 0))
     },
     async close() {
       if (closed) return
       closed = true
       stopTicking()
       const isThere = beacon.bucket() !== undefined
-      const all = [beacon.end(), ...[...held.values()].map(({ route, revision }) => leave(route, revision))]
+      const all = [...held.values()]
       held.clear()
-      unput.clear()
-      work()
-      if (isThere) await atMost(CLOSE_MS, Promise.all(all))
-      leaving.clear()
+      const gone = [beacon.end(), ...all.map(({ route, revision }) => leave(route, revision))]
+      if (isThere) await atMost(CLOSE_MS, Promise.all(gone))
+      gaveUp = true
     },
   }
 }

@@ -93,7 +93,7 @@ export function routesOn(server: { url: string }, seeds: { relay?: string; tunne
       Promise.all(routes.map((route) => announcer.announce({ ...route, relayId })))
     return { ...announcer, announceAll, superseded, nats }
   }
-  return { watch, announce, connectAs, logged }
+  return { watch, announce, connectAs, log, logged }
 }
 
 /** A NATS of the test's own, where everyone may do everything: also what no user of ours may. */
