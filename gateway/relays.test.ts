@@ -156,6 +156,16 @@ describe('a relay that drains', () => {
   })
 })
 
+describe('a site', () => {
+  it('cannot say that its relay is to be sent nothing', async () => {
+    const gateway = await gatewayWith()
+    gateway.relay.answer = (_, response) =>
+      response.writeHead(200, { 'x-envoy-immediate-health-check-fail': '1', 'x-envoy-degraded': '1' }).end()
+    for (let calls = 0; calls < 3; calls++) expect(await visited(gateway)).toMatchObject({ status: 200 })
+    expect((await gateway.call('GET', '/healthz')).status).toBe(200)
+  })
+})
+
 describe('a tunnel', () => {
   it('may take longer than any call of the API, and stand still', async () => {
     const short = (text: string) =>
