@@ -34,7 +34,7 @@ export interface RelayEnd {
 }
 
 /** Starts one, for this test; `bytes` come together with the answer to an agent. */
-export async function startRelayEnd({ bytes = Buffer.alloc(0) } = {}): Promise<RelayEnd> {
+export async function startRelayEnd({ bytes }: { bytes?: Buffer } = {}): Promise<RelayEnd> {
   const asked: Asked[] = []
   const refusals: Refusal[] = []
   const made: AgentConnection[] = []
@@ -58,7 +58,7 @@ export async function startRelayEnd({ bytes = Buffer.alloc(0) } = {}): Promise<R
       `instatunnel-connection: conn_${asked.length}`,
       'instatunnel-url: http://docs-demo.localhost:8080',
     ]
-    socket.write(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes]))
+    socket.write(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes ?? Buffer.alloc(0)]))
     const ended = Promise.withResolvers<LinkEnd>()
     const goaways: string[] = []
     const link = new Link(socket, { onGoaway: (reason) => goaways.push(reason), onEnd: ended.resolve })

@@ -49,6 +49,7 @@ export function openSession(options: SessionOptions): Session {
     },
   })
   link.begin(options.early)
+  link.ping() // the first latency, long before the first heartbeat's
   return {
     parted: parted.promise,
     leave: () => link.goaway('leaving'),

@@ -121,7 +121,7 @@ export class UpgradeExchange implements StreamSink {
 
   #destroy(): void {
     this.#request?.destroy()
-    this.#socket?.destroy()
+    this.#socket?.resetAndDestroy() // an end that was not said must not look like one
   }
 }
 

@@ -1,0 +1,71 @@
+import { once } from 'node:events'
+import { ClientRequest } from 'node:http'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { startHttp } from '../../test/local-servers.ts'
+import { LocalServer } from './local-server.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** A local server, and which of its connections each request came on. */
+async function start() {
+  const connections: number[] = []
+  const sockets = new Map<object, number>()
+  const { port, server } = await startHttp((request, response) => {
+    connections.push(sockets.get(request.socket) ?? 0)
+    response.end()
+  })
+  server.keepAliveTimeout = 0
+  let closed = 0
+  server.on('connection', (socket) => {
+    sockets.set(socket, sockets.size + 1)
+    socket.on('close', () => closed++)
+  })
+  const local = new LocalServer(port)
+  onTestFinished(() => local.destroy())
+  const ask = async (maxIdleMs?: number) => {
+    const request = new ClientRequest({ agent: local, headers: ['host', 'a'], maxIdleMs } as never)
+    const over = once(request, 'close')
+    request.on('response', (response) => response.resume())
+    request.end()
+    await over
+  }
+  return { ask, connections, local, closed: () => closed }
+}
+
+describe('connections to the local server', () => {
+  it('are kept for four seconds', async () => {
+    const { ask, connections, closed } = await start()
+    await ask()
+    vi.advanceTimersByTime(3900)
+    await ask()
+    expect([connections, closed()]).toEqual([[1, 1], 0])
+    vi.advanceTimersByTime(5000)
+    await expect.poll(closed).toBe(1)
+    await ask()
+    expect(connections).toEqual([1, 1, 2])
+  })
+
+  it('are new for who needs one that was idle for less, and the younger ones go first', async () => {
+    const { ask, connections } = await start()
+    await ask()
+    vi.advanceTimersByTime(1500)
+    await ask(1000)
+    await ask(1000)
+    await ask(0)
+    await ask()
+    expect(connections).toEqual([1, 2, 2, 3, 3])
+  })
+
+  it('end with the agent', async () => {
+    const { ask, local, closed } = await start()
+    await ask()
+    local.destroy()
+    await expect.poll(closed).toBe(1)
+  })
+})
