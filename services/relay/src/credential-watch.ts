@@ -39,6 +39,8 @@ export function watchCredentials(options: {
   const { connections, ended, log } = options
   const now = () => options.now().getTime()
   const checkAt = new WeakMap<Connection, number>()
+  /** When a credential ends, in Unix seconds, as auth last said: it may have been changed since the agent came. */
+  const expiresAt = new WeakMap<Connection, number>()
   /** To be checked as soon as it is their turn, the first first. */
   let waiting = new Set<Connection>()
   const checking = new Set<Connection>()
@@ -61,7 +63,8 @@ export function watchCredentials(options: {
     const { type: credentialType, id: credentialId } = credential
     const asked = { tunnelId, credentialType, credentialId, tokenGeneration, mode }
     try {
-      const { reason } = await options.auth.checkConnection(asked)
+      const { reason, expiresAt: at = Number.POSITIVE_INFINITY } = await options.auth.checkConnection(asked)
+      expiresAt.set(connection, at)
       checkAt.set(connection, now() + CHECK_EVERY_MS)
       if (reason !== '') cut((each) => each === connection, isGoawayReason(reason) ? reason : 'scope_lost')
     } catch (error) {
@@ -97,13 +100,14 @@ export function watchCredentials(options: {
     checkAt.set(connection, first)
     return first
   }
+  const endOf = (connection: Connection): number =>
+    expiresAt.get(connection) ?? connection.credential.expiresAt ?? Number.POSITIVE_INFINITY
   const look = () => {
     const time = now()
     failed = 0
     forgetCut()
     for (const connection of connections.all()) {
-      const { expiresAt = Number.POSITIVE_INFINITY } = connection.credential
-      if (expiresAt * 1000 <= time) cut((each) => each === connection, expiry(connection))
+      if (endOf(connection) * 1000 <= time) cut((each) => each === connection, expiry(connection))
       else if (dueAt(connection) <= time) {
         checkAt.set(connection, Number.POSITIVE_INFINITY)
         waiting.add(connection)

@@ -170,63 +170,46 @@ async function isRelay(
   return (await verifyService(typeof token === 'string' ? token : '').catch(() => undefined)) === 'relay'
 }
 
-/** Joins a peer's stream with one of this relay's agents: what comes on the one goes on the other, and so does credit. */
+/** Joins a peer's stream with one of this relay's agents: what comes on the one goes on the other, credit too. */
 function passOn(connections: Connections, from: LinkStream, text: string, end: boolean): StreamSink {
   const cut = text.indexOf('\n')
-  const tunnelId = text.slice(0, cut)
-  const fromPeer = new Passage(from)
-  const fromAgent = new Passage()
-  const agents = connections.ofTunnel(tunnelId)
-  const to = connections.leastBusy(agents)?.open(text.slice(cut + 1), end, fromAgent)
-  if (to) {
-    fromPeer.join(fromAgent)
-    fromAgent.join(fromPeer, to)
-  } else from.reset(agents.length > 0 ? RESET.too_many : RESET.refused)
-  return fromPeer
+  const agents = connections.ofTunnel(text.slice(0, cut))
+  const to = connections.leastBusy(agents)?.open(text.slice(cut + 1), end, new Passage(from))
+  if (to) return new Passage(to)
+  from.reset(agents.length > 0 ? RESET.too_many : RESET.refused)
+  return new Passage(from)
 }
 
-/** One direction of two joined streams: takes what comes on its own, and says it on the other's. */
+/**
+ * Says on a stream what comes of another. Nothing is held in between: who sends is given credit when who receives gives
+ * it, so that what comes may always go on.
+ */
 class Passage implements StreamSink {
-  own: LinkStream | undefined
-  #other: Passage | undefined
-  /** Sent on, and not taken yet: no credit is given for it. */
-  #owed = 0
+  readonly #to: LinkStream
 
-  constructor(own?: LinkStream) {
-    this.own = own
-  }
-
-  join(other: Passage, own = this.own): void {
-    this.#other = other
-    this.own = own
+  constructor(to: LinkStream) {
+    this.#to = to
   }
 
   head(text: string, end: boolean): void {
-    this.#other?.own?.head(text, end)
+    this.#to.head(text, end)
   }
 
   data(chunk: Buffer, end: boolean): void {
-    this.#owed += chunk.length
-    if (this.#other?.own?.send(chunk, end) !== false) this.#taken()
+    this.#to.send(chunk, end)
   }
 
   trailers(text: string): void {
-    this.#other?.own?.trailers(text)
+    this.#to.trailers(text)
   }
 
   reset(code: number, message: string): void {
-    this.#other?.own?.reset(code, message)
+    this.#to.reset(code, message)
   }
 
-  /** The own stream takes more: what the other side of it sent has gone on. */
-  writable(): void {
-    const other = this.#other
-    if (other) other.#taken()
-  }
+  writable(): void {}
 
-  #taken(): void {
-    const owed = this.#owed
-    this.#owed = 0
-    if (owed > 0) this.own?.consumed(owed)
+  credited(bytes: number): void {
+    this.#to.consumed(bytes)
   }
 }

@@ -84,6 +84,9 @@ describe('readAnswer', () => {
       'chunked',
       'X-Instatunnel-Url',
       'u',
+      // It would have the gateway send this relay nothing more.
+      'X-Envoy-Immediate-Health-Check-Fail',
+      '1',
     ]
     expect(read('200', 'OK', ...headers, 'Upgrade', 'websocket')).toMatchObject({
       headers: [],

@@ -81,8 +81,9 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
   const server = tls
     ? createTlsServer({ ...shape, ...tls, requestCert: true, rejectUnauthorized: true }, onRequest)
     : createServer(shape, onRequest)
-  // Whether a body is wanted is the local server's to say.
+  // Whether a body is wanted, and what else is expected, is the local server's to say.
   server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
   server.on('upgrade', async (request: IncomingMessage, socket: Duplex, early: Buffer) => {
     socket.on('error', () => socket.destroy())
     if (request.headers[CONNECT_HEADER] !== undefined) {

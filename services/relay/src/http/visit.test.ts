@@ -99,6 +99,18 @@ describe('a visit', () => {
     socket.destroy()
   })
 
+  it('leaves it to the local server what else is expected', async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write('GET / HTTP/1.1\r\nHost: docs.example.com\r\nExpect: tea\r\n\r\n')
+    const { stream, lines } = await played.next()
+    expect(lines.join('\n')).toContain('\nExpect\ntea')
+    stream.head('417\nExpectation Failed\ncontent-length\n0', true)
+    await until(socket, 'HTTP/1.1 417 Expectation Failed\r\n')
+    socket.destroy()
+  })
+
   it('asks the local server whether it wants a body that the visitor holds back', async () => {
     const { agent, visitor } = await start()
     const played = await agent()
