@@ -30,6 +30,8 @@ export interface StreamSink {
   reset(code: number, message: string): void
   /** After send() was false: more may be sent. */
   writable(): void
+  /** The other side takes so much more; who passes on what comes of another stream gives that one as much. */
+  credited?(bytes: number): void
 }
 
 /** What one side does with a link. */
@@ -444,8 +446,10 @@ export class LinkStream {
   /** @private */
   credited(payload: Buffer): void {
     if (payload.length !== 4) throw new FrameError('a window of no four bytes')
-    this.credit += payload.readUInt32BE()
+    const bytes = payload.readUInt32BE()
+    this.credit += bytes
     if (this.credit > WINDOW_BYTES) throw new FrameError(`stream ${this.id} was given more than its window`)
+    this.sink.credited?.(bytes)
     this.wake()
   }
 
