@@ -23,12 +23,15 @@ export interface Connection {
   readonly mode: ConnectMode
 }
 
+/** Why a connection must end; or until when it may live on, in Unix seconds, for ever where that is undefined. */
+export type Standing = { readonly reason: GoawayReason } | { readonly expiresAt: number | undefined }
+
 /** The one place where agents are admitted. */
 export interface ConnectGate {
   /** Decides about an agent's request, by the path with its query. Throws only where it cannot decide. */
   decideConnect(path: string, attempt: Attempt, signal?: AbortSignal): Promise<Decision>
-  /** Decides once more about a connection: why it must end; undefined where it may live on. */
-  checkConnection(connection: Connection, signal?: AbortSignal): Promise<GoawayReason | undefined>
+  /** Decides once more about a connection. */
+  checkConnection(connection: Connection, signal?: AbortSignal): Promise<Standing>
 }
 
 /** What the gate for agents stands on. */
@@ -95,12 +98,14 @@ export function createConnectGate(
     async checkConnection(connection, signal) {
       const { tunnelId, mode } = connection
       const tunnel = await findTunnel(tunnelId, signal)
-      if (!tunnel) return 'tunnel_deleted'
+      if (!tunnel) return { reason: 'tunnel_deleted' }
       const holder = await findHolder(connection, tunnel, signal)
-      if (typeof holder === 'string') return holder
-      if (holder.kind === 'user' && !holder.scopes.has(NEEDS.scope)) return 'scope_lost'
+      if (typeof holder === 'string') return { reason: holder }
+      if (holder.kind === 'user' && !holder.scopes.has(NEEDS.scope)) return { reason: 'scope_lost' }
       const claims = judgeConnect(holder, { tunnelId, tunnel, mode }, limits.plans)
-      return typeof claims === 'string' ? ENDS[claims] : undefined
+      return typeof claims === 'string'
+        ? { reason: ENDS[claims] }
+        : { expiresAt: claims.credential.expiresAt }
     },
   }
 }

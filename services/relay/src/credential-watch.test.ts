@@ -13,8 +13,11 @@ const SESSION = { type: 'session', id: 'ses_1', sessionId: 'ses_1' } as const
 const SESSION_KEY = { type: 'api_key', id: 'key_ses', sessionId: 'ses_1' } as const
 const TOKEN = { type: 'tunnel_token', id: 'tun_1' } as const
 
-/** A watch whose time the test lets pass, and auth, which answers so: "" lets live on. */
-function open(answer: (asked: CheckConnectionRequest) => string | Promise<string> = () => '') {
+/** What auth says of a connection; "" lets it live on, until then where that is said. */
+type Said = string | { reason: ''; expiresAt: number }
+
+/** A watch whose time the test lets pass, and auth, which answers so. */
+function open(answer: (asked: CheckConnectionRequest) => Said | Promise<Said> = () => '') {
   const clock = createClock()
   const logged: string[] = []
   const { connections, connect } = openConnections(clock)
@@ -31,7 +34,8 @@ function open(answer: (asked: CheckConnectionRequest) => string | Promise<string
         asked.push(request)
         auth.most = Math.max(auth.most, ++auth.underWay)
         try {
-          return { reason: await auth.answer(request) }
+          const said = await auth.answer(request)
+          return typeof said === 'string' ? { reason: said } : said
         } finally {
           auth.underWay--
         }
@@ -171,6 +175,39 @@ describe('a credential that expires', () => {
     await pass(500)
     expect(connections.size).toBe(1)
     expect(await agent.sentAway).toBe(reason)
+  })
+})
+
+describe('an expiry that was changed since the agent came', () => {
+  const key = { type: 'api_key', id: 'key_1' } as const
+
+  it('counts as it is now: later, sooner, or none any more', async () => {
+    const { clock, connect, pass, heard, auth, connections } = open()
+    const inSeconds = (seconds: number) => clock.now().getTime() / 1000 + seconds
+    connect({ credential: { ...key, expiresAt: inSeconds(10) } })
+    auth.answer = () => ({ reason: '', expiresAt: inSeconds(20) })
+    await heard({ kind: 'recheck', keyId: 'key_1' })
+    await pass(15_000)
+    expect(connections.size).toBe(1)
+    auth.answer = () => ''
+    await heard({ kind: 'recheck', keyId: 'key_1' })
+    await pass(15_000)
+    expect(connections.size).toBe(1)
+    auth.answer = () => ({ reason: '', expiresAt: inSeconds(2) })
+    await heard({ kind: 'recheck', keyId: 'key_1' })
+    await pass(1999)
+    expect(connections.size).toBe(1)
+    await pass(250)
+    expect(connections.size).toBe(0)
+  })
+
+  it('is told with the reason that it has', async () => {
+    const { clock, connect, pass, heard, auth } = open()
+    const agent = connect()
+    auth.answer = () => ({ reason: '', expiresAt: clock.now().getTime() / 1000 + 1 })
+    await heard({ kind: 'recheck', keyId: 'key_1' })
+    await pass(1250)
+    expect(await agent.sentAway).toBe('key_expired')
   })
 })
 

@@ -63,6 +63,18 @@ describe('CheckConnection', () => {
     expect(await reasonsFor(all)).toEqual(['key_revoked', '', '', ''])
   })
 
+  it('tells until when a connection may live on, as that is now', async () => {
+    const { key, byKey, bySession, bySessionKey, byToken } = await connected()
+    const endOf = async (connection: Asked) => (await auth.internal.checkConnection(connection)).expiresAt
+    expect(await endOf(byKey)).toBeUndefined()
+    expect(await endOf(byToken)).toBeUndefined()
+    key.expiresAt = new Date(now().getTime() + MINUTE + 1)
+    expect(await endOf(byKey)).toBe(key.expiresAt.getTime() / 1000)
+    const session = await endOf(bySession)
+    expect(session).toBeGreaterThan(now().getTime() / 1000)
+    expect(await endOf(bySessionKey)).toBe(session)
+  })
+
   it('ends what a key admitted when it has lost the scope', async () => {
     const { key, byKey } = await connected()
     key.permissions = ['tunnels:delete', 'tunnels:read', 'tunnels:stats']

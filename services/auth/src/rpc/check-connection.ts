@@ -16,10 +16,11 @@ const request = z.object({
   mode: z.enum(['', 'mcp'], 'must be mcp, or empty'),
 })
 
-/** Tells why a connection that was admitted must end; an empty reason where it may live on. */
+/** Tells why a connection that was admitted must end; an empty reason, and until when, where it may live on. */
 export const checkConnection =
   ({ gate }: Deps): Unary<CheckConnectionRequest, CheckConnectionResponse> =>
   async (input, { signal }) => {
     const { credentialType: type, credentialId: id, ...rest } = validate(request, input)
-    return { reason: (await gate.checkConnection({ ...rest, credential: { type, id } }, signal)) ?? '' }
+    const standing = await gate.checkConnection({ ...rest, credential: { type, id } }, signal)
+    return 'reason' in standing ? standing : { reason: '', expiresAt: standing.expiresAt }
   }
