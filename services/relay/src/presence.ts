@@ -1,4 +1,4 @@
-import { type GoawayReason, goaways, isGoawayReason } from '@instatunnel/kit/goaway'
+import { goaways, isGoawayReason } from '@instatunnel/kit/goaway'
 import type { Nats } from '@instatunnel/kit/jetstream'
 import type { Logger } from '@instatunnel/kit/log'
 import { openRelayRoutes, type RelayRoutes, type Route, replaces } from '@instatunnel/kit/relay-routes'
@@ -88,6 +88,6 @@ export const routeOf = (admitted: Admitted, relayId: string): Route => ({
   credential: { type: admitted.credential.type, id: admitted.credential.id },
 })
 
-/** True where the agent comes again by itself. */
+/** True where the agent comes again by itself, and under the same name. */
 const mayReturn = (reason: string) =>
-  !isGoawayReason(reason) || goaways[reason as GoawayReason].after === 'reconnect'
+  !isGoawayReason(reason) || (reason !== 'tunnel_changed' && goaways[reason].after === 'reconnect')
