@@ -1,0 +1,210 @@
+import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
+import type { TestAgent } from '@instatunnel/test/agent'
+import { makeTunnel, type Tunnel } from '@instatunnel/test/open-tunnel'
+import type { Answer } from '@instatunnel/test/rest-client'
+import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import { visitorOf } from '@instatunnel/test/visitor'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+
+/** A connection ends with what admitted it: within a second of the API's answer, and the agent hears why. */
+
+const admin = { email: 'root@example.com', password: 'a long admin password' }
+
+let stack: TestStack
+let accounts: Accounts
+let root: Account
+let tunnel: Tunnel
+let token: string
+beforeAll(async () => {
+  const settings = { INSTATUNNEL_ADMIN_EMAIL: admin.email, INSTATUNNEL_ADMIN_PASSWORD: admin.password }
+  stack = await startTestStack({ settings })
+  accounts = accountsOf(stack.call)
+  root = await accounts.login(admin)
+})
+beforeEach(async () => {
+  tunnel = await makeTunnel(stack, accounts)
+  token = tunnel.owner.token
+  return () => tunnel.close()
+})
+afterAll(() => stack?.stop())
+
+/** What the API answered; the agent that ended by it, within a second, for this reason; and may not come again. */
+async function ends(agent: TestAgent, action: () => Promise<Answer>, reason: string): Promise<Answer> {
+  expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+  const answer = await action()
+  bodyOf(answer)
+  const since = performance.now()
+  expect(await agent.ended).toMatchObject({ kind: 'sent_away', reason })
+  expect(performance.now() - since).toBeLessThan(1000)
+  return answer
+}
+const isOffline = async () => expect((await tunnel.visitor.get('/hello')).status).toBe(502)
+const call = (method: string, path: string, body?: object, by = token) =>
+  stack.call(method, path, { token: by, ...(body ? { body } : {}) })
+
+describe('a key', () => {
+  const withKey = async () => {
+    const { id, key } = await accounts.key(token, { permissions: ['tunnels:write', 'tunnels:read'] })
+    return { path: `/v1/auth/keys/${id}`, key, agent: await tunnel.connect({ credential: key }) }
+  }
+
+  it('that is revoked, which tells how many it connected', async () => {
+    const { path, key, agent } = await withKey()
+    const another = await tunnel.connect({ credential: key })
+    const answer = await ends(agent, () => call('DELETE', path), 'key_revoked')
+    expect(answer.body.connections_cut).toBe(2)
+    expect(await another.ended).toMatchObject({ reason: 'key_revoked' })
+    await isOffline()
+    await expect(tunnel.connect({ credential: key })).rejects.toThrow(/"kind":"refused"/)
+  })
+
+  it('that connected nothing', async () => {
+    const { id } = await accounts.key(token)
+    const kept = await tunnel.connect()
+    expect(bodyOf(await call('DELETE', `/v1/auth/keys/${id}`)).connections_cut).toBe(0)
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+    expect(kept.events.map(({ kind }) => kind)).not.toContain('retrying')
+  })
+
+  it('that is disabled', async () => {
+    const { path, agent } = await withKey()
+    await ends(agent, () => call('PATCH', path, { enabled: false }), 'key_disabled')
+    await isOffline()
+  })
+
+  it('that loses the scope', async () => {
+    const { path, agent } = await withKey()
+    await ends(agent, () => call('PATCH', path, { permissions: ['tunnels:read'] }), 'scope_lost')
+    await isOffline()
+  })
+
+  it('that is changed otherwise keeps what it connected', async () => {
+    const { path, agent } = await withKey()
+    bodyOf(await call('PATCH', path, { name: 'Another name', permissions: ['tunnels:write'] }))
+    // What would be cut is cut by now.
+    const { path: other, agent: cut } = await withKey()
+    await ends(cut, () => call('DELETE', other), 'key_revoked')
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+    expect(agent.events.map(({ kind }) => kind)).not.toContain('retrying')
+  })
+
+  it('that expires', async () => {
+    const { path, agent } = await withKey()
+    const { expires_at } = bodyOf(await call('PATCH', path, { expires_in: 2 }))
+    expect(await agent.ended).toMatchObject({ kind: 'sent_away', reason: 'key_expired' })
+    const late = Date.now() - Date.parse(expires_at)
+    expect(late).toBeGreaterThanOrEqual(0)
+    expect(late).toBeLessThan(1000)
+  })
+})
+
+describe('a session', () => {
+  it('that is logged out, with what its key connected', async () => {
+    const session = await accounts.login(tunnel.owner)
+    const agent = await tunnel.connect({ credential: session.token })
+    const withItsKey = await tunnel.connect({ credential: session.apiKey })
+    const logOut = () => call('POST', '/v1/auth/logout', undefined, session.token)
+    await ends(agent, logOut, 'session_ended')
+    expect(await withItsKey.ended).toMatchObject({
+      reason: expect.stringMatching(/session_ended|key_revoked/),
+    })
+    await isOffline()
+  })
+
+  it('that another session ends', async () => {
+    const session = await accounts.login(tunnel.owner)
+    const agent = await tunnel.connect({ credential: session.apiKey })
+    const { sessions } = bodyOf(await call('GET', '/v1/auth/sessions', undefined, session.token))
+    const { id } = sessions.find(({ current }: { current: boolean }) => current)
+    const end = () => call('DELETE', `/v1/auth/sessions/${id}`)
+    await ends(agent, end, 'session_ended')
+  })
+
+  it('that a new password ends, but for the one that it was set with', async () => {
+    const session = await accounts.login(tunnel.owner)
+    const agent = await tunnel.connect({ credential: session.token })
+    const kept = await tunnel.connect({ credential: token })
+    const change = { current_password: tunnel.owner.password, new_password: 'another long password' }
+    await ends(agent, () => call('POST', '/v1/auth/password', change), 'session_ended')
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+    expect(kept.events.map(({ kind }) => kind)).not.toContain('retrying')
+  })
+})
+
+describe('a tunnel', () => {
+  it('whose token is regenerated, which tells how many held the old one', async () => {
+    const agent = await tunnel.connect({ credential: tunnel.token })
+    const another = await tunnel.connect({ credential: tunnel.token })
+    const kept = await tunnel.connect()
+    const regenerate = () => call('POST', `/v1/tunnels/${tunnel.id}/regenerate-token`)
+    const { body } = await ends(agent, regenerate, 'token_regenerated')
+    expect(body.connections_cut).toBe(2)
+    expect(await another.ended).toMatchObject({ reason: 'token_regenerated' })
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+    expect(kept.events.map(({ kind }) => kind)).not.toContain('retrying')
+    await tunnel.connect({ credential: body.token })
+    await expect(tunnel.connect({ credential: tunnel.token })).rejects.toThrow(/"kind":"refused"/)
+  })
+
+  it('that is deleted: its agents go, and its name is free', async () => {
+    const agent = await tunnel.connect({ credential: tunnel.token })
+    const another = await tunnel.connect()
+    await ends(agent, () => call('DELETE', `/v1/tunnels/${tunnel.id}`), 'tunnel_deleted')
+    expect(await another.ended).toMatchObject({ reason: 'tunnel_deleted' })
+    const again = await makeTunnel(stack, accounts, undefined, { subdomain: tunnel.subdomain })
+    await again.connect()
+    expect((await again.visitor.get('/hello')).text).toBe('hello')
+    await again.close()
+  })
+
+  it('that has another name: its agents are there at once, and nobody under the old one', async () => {
+    const agent = await tunnel.connect()
+    const before = agent.events.length
+    const subdomain = `${tunnel.subdomain.slice(0, 50)}-too`
+    bodyOf(await call('PATCH', `/v1/tunnels/${tunnel.id}`, { subdomain }))
+    const since = performance.now()
+    const { url } = await agent.event('connected', before)
+    expect(performance.now() - since).toBeLessThan(1000)
+    expect(url).toBe(`http://${subdomain}.localhost:${stack.gateway.port}`)
+    expect((await visitorOf(stack, subdomain).get('/hello')).text).toBe('hello')
+    expect((await tunnel.visitor.get('/hello')).status).toBe(404)
+  })
+})
+
+describe('a plan', () => {
+  const setPlan = (plan: string) => call('PATCH', `/v1/admin/users/${tunnel.owner.id}`, { plan }, root.token)
+
+  it('that allows a tunnel no more, and the older ones go on', async () => {
+    bodyOf(await setPlan('pro'))
+    const newer = []
+    for (let i = 0; i < 3; i++) newer.push(await makeTunnel(stack, accounts, tunnel.owner))
+    const kept = await Promise.all([tunnel, ...newer].map((each) => each.connect()))
+    const last = kept.pop() as TestAgent
+    await ends(last, () => setPlan('free'), 'plan_limit')
+    for (const each of [tunnel, ...newer.slice(0, 2)])
+      expect((await each.visitor.get('/hello')).text).toBe('hello')
+    for (const { events } of kept) expect(events.map(({ kind }) => kind)).not.toContain('retrying')
+    await Promise.all(newer.map((each) => each.close()))
+  })
+
+  it('that allows no MCP any more', async () => {
+    bodyOf(await setPlan('business'))
+    const agent = await tunnel.connect({ mode: 'mcp' })
+    const plain = await tunnel.connect()
+    await ends(agent, () => setPlan('free'), 'plan_limit')
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+    expect(plain.events.map(({ kind }) => kind)).not.toContain('retrying')
+    await expect(tunnel.connect({ mode: 'mcp' })).rejects.toThrow(/plan_limit/)
+  })
+})
+
+it('what is in flight is cut off, and not taken for whole', async () => {
+  const { id, key } = await accounts.key(token)
+  await tunnel.connect({ credential: key })
+  const arrival = tunnel.site.arrival('/half')
+  const answer = tunnel.visitor.get('/half')
+  const brokenOff = expect(answer).rejects.toThrow('aborted')
+  ;(await arrival).response.write('half')
+  bodyOf(await call('DELETE', `/v1/auth/keys/${id}`))
+  await brokenOff
+})
