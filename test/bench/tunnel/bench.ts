@@ -6,11 +6,12 @@ import { behindEnvoy, relayAlone } from './contenders/instatunnel.ts'
 import { localtunnel } from './contenders/localtunnel.ts'
 import { rathole } from './contenders/rathole.ts'
 import { missingCores } from './cores.ts'
-import { type Entrant, enter, type Round, runRound } from './entrant.ts'
+import { type Entrant, enter } from './entrant.ts'
 import { measureIdle } from './idle.ts'
 import { startPlatform } from './platform.ts'
 import { formatReport } from './report.ts'
 import { type Result, summarize } from './result.ts'
+import { type Round, runRound } from './round.ts'
 import { startTarget, type Target } from './target.ts'
 import { programOnPath } from './tools.ts'
 
@@ -38,7 +39,12 @@ export async function benchTunnel(seconds: number): Promise<void> {
     const entrant = await admit(contender, target)
     if (entrant) entrants.push(closing.adopt(entrant, (open) => open.stop()))
   }
-  const results = await measureAll(entrants, target, seconds)
+  const pids = [
+    target.pid,
+    ...platform.stack.processes().map(({ pid }) => pid),
+    ...entrants.flatMap((entrant) => Object.values(entrant.pids)),
+  ]
+  const results = await measureAll(entrants, { target, pids: [...new Set(pids)], seconds })
   const file = await writeResults('bench-tunnel.json', { seconds, rounds: ROUNDS, results, idle })
   console.log(`${formatReport(results, idle)}\n\nAs JSON: ${file}`)
 }
@@ -65,13 +71,19 @@ async function admit(contender: Contender, target: Target): Promise<Entrant | un
   }
 }
 
-async function measureAll(entrants: readonly Entrant[], target: Target, seconds: number): Promise<Result[]> {
-  const rounds = new Map<Entrant, Round[]>(entrants.map((entrant) => [entrant, []]))
-  for (let round = 1; round <= ROUNDS; round++) {
-    for (const [entrant, own] of rounds) {
-      console.error(`round ${round} of ${ROUNDS}: ${entrant.name}`)
-      own.push(await runRound(entrant, target, seconds))
-    }
+async function measureAll(
+  entrants: readonly Entrant[],
+  options: Parameters<typeof runRound>[1],
+): Promise<Result[]> {
+  const rounds: Map<Entrant, Round>[] = []
+  while (rounds.length < ROUNDS) {
+    console.error(`round ${rounds.length + 1} of ${ROUNDS}`)
+    rounds.push(await runRound(entrants, options))
   }
-  return entrants.map((entrant) => summarize(entrant, rounds.get(entrant) ?? []))
+  return entrants.map((entrant) =>
+    summarize(
+      entrant,
+      rounds.flatMap((round) => round.get(entrant) ?? []),
+    ),
+  )
 }

@@ -1,6 +1,7 @@
 import { median } from '../table.ts'
-import type { Entrant, Round } from './entrant.ts'
+import type { Entrant } from './entrant.ts'
 import { bulkStreams, type SmallRun, smallConnections } from './measure.ts'
+import type { Round } from './round.ts'
 
 /** A contender's medians over all rounds. */
 export interface Result extends Round {
