@@ -142,14 +142,18 @@ export function watchCredentials(options: {
           break
       }
     },
-    cut({ credentialType, credentialId, reason, tokenGeneration = Number.POSITIVE_INFINITY }) {
+    cut({ credentialType, credentialId, reason, ...request }) {
+      const tokenGeneration = credentialType === 'tunnel_token' ? request.tokenGeneration : undefined
       const isMeant: Matches = (each) =>
         each.credential.type === credentialType &&
         each.credential.id === credentialId &&
-        (credentialType !== 'tunnel_token' || each.tokenGeneration < tokenGeneration)
+        (tokenGeneration === undefined || each.tokenGeneration < tokenGeneration)
       cut(isMeant, reason)
       forgetCut()
-      return [...cutAt.keys()].filter(isMeant).length
+      // What held a token before that one was told of when that one came.
+      const toldFrom = tokenGeneration === undefined ? 0 : tokenGeneration - 1
+      const isTold: Matches = (each) => isMeant(each) && each.tokenGeneration >= toldFrom
+      return [...cutAt.keys()].filter(isTold).length
     },
     close() {
       closed = true

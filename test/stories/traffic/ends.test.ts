@@ -142,8 +142,11 @@ describe('a tunnel', () => {
     expect(await another.ended).toMatchObject({ reason: 'token_regenerated' })
     expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
     expect(kept.events.map(({ kind }) => kind)).not.toContain('retrying')
-    await tunnel.connect({ credential: body.token })
     await expect(tunnel.connect({ credential: tunnel.token })).rejects.toThrow(/"kind":"refused"/)
+    // What was told of once is not told of again.
+    await tunnel.connect({ credential: body.token })
+    expect(bodyOf(await regenerate()).connections_cut).toBe(1)
+    expect(bodyOf(await regenerate()).connections_cut).toBe(0)
   })
 
   it('that is deleted: its agents go, and its name is free', async () => {
