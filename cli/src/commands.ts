@@ -18,6 +18,7 @@ export const defaultCommand = 'tunnel'
 
 /** Every command, and where it is. */
 export const commands: Readonly<Record<string, Load | Group>> = {
+  [defaultCommand]: async () => (await import('./commands/tunnel.ts')).tunnel,
   login: async () => (await import('./commands/login.ts')).login,
   auth: {
     description: 'log in and out, and test the key in use',

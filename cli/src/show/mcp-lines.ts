@@ -1,0 +1,13 @@
+import type { McpEndpoint } from '../mcp/endpoint.ts'
+import { printable } from '../output.ts'
+
+/** An MCP server and its tools, and what to paste into a client's configuration. */
+export function mcpLines({ name, version, tools, configuration }: McpEndpoint): string[] {
+  const shown = tools === undefined ? 'shown to clients that it knows' : tools.join(', ') || 'none'
+  return [
+    printable(`🧩 MCP server: ${name} ${version}`),
+    printable(`🔧 Tools: ${shown}`),
+    '📋 Configuration for MCP clients:',
+    ...JSON.stringify(configuration, undefined, 2).split('\n'),
+  ]
+}
