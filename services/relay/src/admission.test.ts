@@ -1,20 +1,30 @@
+import { randomBytes } from 'node:crypto'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { CONNECT_HEADER, createConnectVerifier } from '@instatunnel/kit/connect'
+import { AGENT_HEADER, connectPath, GENERATION_HEADER } from '@instatunnel/kit/connect-request'
 import { connectNats } from '@instatunnel/kit/jetstream'
 import { createLog } from '@instatunnel/kit/log'
 import { publishEvent } from '@instatunnel/kit/publisher'
 import { openRelayRoutes } from '@instatunnel/kit/relay-routes'
-import { createIdentitySigner } from '@instatunnel/test/identity'
+import { announceRoutes } from '@instatunnel/kit/route-announcer'
+import { createConnectSigner, createIdentitySigner } from '@instatunnel/test/identity'
 import { freshNats } from '@instatunnel/test/nats'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { openConnections } from '../test/agents.ts'
 import { type Admitted, agentRequest, type Refused } from '../test/connect-agent.ts'
 import { startNeighbours } from '../test/neighbours.ts'
 import { type AgentOptions, newTunnel, startRelay, type Tunnel } from '../test/start-relay.ts'
+import { createAdmission } from './admission.ts'
+import { createEndedCredentials } from './ended-credentials.ts'
 
+const now = () => new Date()
 const within = { timeout: 10_000 }
 const log = createLog('test', 'silent')
 const nats = await freshNats()
 const neighbours = await startNeighbours()
 const watcher = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'watcher', log })
-const routes = openRelayRoutes({ nats: watcher, log, now: () => new Date() })
+const routes = openRelayRoutes({ nats: watcher, log, now })
 const keys = connectNats({ url: nats.url, seed: nats.seeds.keys, name: 'keys', log })
 await routes.ready
 afterAll(async () => {
@@ -141,8 +151,9 @@ describe('an agent that auth has let through', () => {
       }),
     )
     await relay.agent(tunnel)
+    // Sooner than a connection would be given up that was not heard of again.
     await expect
-      .poll(() => routes.routesOf(id).map(({ agent }) => agent), within)
+      .poll(() => routes.routesOf(id).map(({ agent }) => agent), { timeout: 5000 })
       .toEqual(['agent-of-16-chars'])
   })
 })
@@ -207,6 +218,53 @@ describe('an agent that connects anew', () => {
       await expect.poll(async () => (await a.visit(tunnel.subdomain)).text, within).toBe('the newer')
     }
   })
+})
+
+it('an agent whose newer connection another relay took a moment ago is refused, though its own was announced', async () => {
+  const { keys, sign } = createConnectSigner()
+  const { id: tunnelId, subdomain, userId } = newTunnel()
+  const relays = connectNats({ url: nats.url, seed: nats.seeds.relay, name: 'relay', log })
+  const announcerOf = (relayId: string) => {
+    const announcer = announceRoutes({ nats: relays, log, now, relayId, peerAddress: `${relayId}:1` })
+    onTestFinished(() => announcer.close())
+    return announcer
+  }
+  onTestFinished(() => relays.close())
+  const [own, other] = [announcerOf('relay_own'), announcerOf('relay_other')]
+  const generations = () => routes.routesOf(tunnelId).map(({ generation }) => generation)
+  const admit = createAdmission({
+    relayId: 'relay_own',
+    verifyConnect: createConnectVerifier({ listKeys: async () => keys, now }),
+    connections: openConnections().connections,
+    routes,
+    announcer: {
+      withdraw: own.withdraw,
+      async announce(route) {
+        const announced = await own.announce(route)
+        await other.announce({ ...route, relayId: 'relay_other', generation: 2, connectionId: 'conn_2' })
+        await expect.poll(generations, within).toEqual([2])
+        return announced
+      },
+    },
+    ended: createEndedCredentials(now),
+    maxAgentsPerTunnel: 1,
+    isDraining: () => false,
+    now,
+    random: randomBytes,
+  })
+  const request = new IncomingMessage(new Socket())
+  request.url = connectPath(tunnelId)
+  request.headers = {
+    upgrade: 'instatunnel',
+    [CONNECT_HEADER]: await sign(userId, { tunnel: { id: tunnelId, subdomain, tokenGeneration: 0 } }),
+    [AGENT_HEADER]: 'agent-of-16-chars',
+    [GENERATION_HEADER]: '1',
+  }
+  const connected: unknown[] = []
+  const asked = admit(request, (admitted) => connected.push(admitted))
+  await expect(asked).rejects.toMatchObject({ reason: 'SUPERSEDED' })
+  expect(connected).toEqual([])
+  expect(generations()).toEqual([2])
 })
 
 describe('agents of one tunnel', () => {
