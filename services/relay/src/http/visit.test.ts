@@ -1,4 +1,5 @@
-import { RESET } from '@instatunnel/kit/frames'
+import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
+import type { LinkStream } from '@instatunnel/kit/link'
 import { afterEach, describe, expect, it } from 'vitest'
 import { allOf, type Carrying, startCarrying, until } from '../../test/carrying.ts'
 
@@ -141,6 +142,27 @@ describe('a visit', () => {
     const second = await played.next()
     second.stream.head('304\nNot Modified\netag\n"a"', true)
     await until(socket, 'etag: "a"\r\n')
+    socket.destroy()
+  })
+
+  it.each([
+    ['answered', (stream: LinkStream) => stream.head('413\nContent Too Large\ncontent-length\n0', true)],
+    ['refused', (stream: LinkStream) => stream.reset(RESET.local_down)],
+  ])('that is %s before its body is there leaves the connection to the next request', async (_, answer) => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    const bytes = 4 * WINDOW_BYTES
+    socket.write(`POST / HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: ${bytes}\r\n\r\n`)
+    socket.write(Buffer.alloc(bytes))
+    const upload = await played.next()
+    upload.holds = true // it gives no credit
+    await expect.poll(() => Buffer.concat(upload.chunks).length).toBeGreaterThanOrEqual(WINDOW_BYTES)
+    answer(upload.stream)
+    await until(socket, '\r\n\r\n')
+    socket.write(GET)
+    ;(await played.next()).stream.head('200\nOK\ncontent-length\n0', true)
+    await until(socket, 'HTTP/1.1 200 OK\r\n')
     socket.destroy()
   })
 

@@ -89,6 +89,7 @@ export class Visit implements StreamSink {
   #sendBody({ meter }: Destination): void {
     const request = this.#request
     request.on('data', (chunk: Buffer) => {
+      if (this.#over) return
       meter.bytesIn(chunk.length)
       if (this.#stream?.send(chunk) === false) request.pause()
     })
@@ -223,10 +224,20 @@ export class Visit implements StreamSink {
       this.#broken()
       return
     }
-    this.#over = true
+    this.#close()
     this.#response.end(last)
     // The answer is complete before the request is: the rest of it interests nobody.
     if (this.#stream && !this.#stream.localEnded) this.#stream.reset(RESET.cancelled)
+  }
+
+  /**
+   * Nothing more is done for the request. What is still to come of it is read and thrown away: the gateway may have sent
+   * it all and take the connection for the next visitor's, whose request would never be read behind it.
+   */
+  #close(): void {
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#request.resume()
   }
 
   #tooSlow(): void {
@@ -243,29 +254,25 @@ export class Visit implements StreamSink {
 
   /** The visitor must see that the answer is not whole: what there is of it goes out, and then nothing. */
   #cutOff(): void {
-    this.#over = true
+    this.#close()
     this.#response.flushHeaders()
     this.#response.socket?.destroySoon()
   }
 
   #fail(fault: VisitorFault): void {
     if (this.#over) return
-    this.#over = true
-    clearTimeout(this.#timer)
+    this.#close()
     const response = this.#response
     const { status, headers, body } = answerTo(fault, this.#request.headers.accept)
     this.#destination?.meter.request(Math.floor(status / 100), performance.now() - this.#sentAt)
-    // A body that is still coming would stand before the next request.
-    const connection = this.#request.complete ? {} : { connection: 'close' }
-    response.writeHead(status, { ...headers, ...connection })
+    response.writeHead(status, headers)
     response.end(this.#request.method === 'HEAD' ? undefined : body)
   }
 
   /** The visitor has gone, or all is done. */
   #abandoned(): void {
     if (this.#over) return
-    this.#over = true
-    clearTimeout(this.#timer)
+    this.#close()
     this.#stream?.reset(RESET.cancelled)
   }
 }
