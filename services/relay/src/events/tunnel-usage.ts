@@ -23,19 +23,15 @@ export interface TunnelUsageTeller {
 /** Tells `usage.tunnel` once a second; a batch that NATS did not take is told again under its own id. */
 export function startTunnelUsage(options: { nats: Nats; log: Logger; now: () => Date }): TunnelUsageTeller {
   const { nats, log, now } = options
-  const minuteNow = () => {
-    const at = now().getTime()
-    return new Date(at - (at % MINUTE_MS))
-  }
   const meters = new Map<string, TunnelMeter>()
   /** Those that were used since they were last told: the others are forgotten, until they are used again. */
   const live = new Set<TunnelMeter>()
   const waiting = createWaitingUsage()
-  let minute = minuteNow()
+  let minute = minuteOf(now().getTime())
   let untold: { id: string; time: Date; uses: TunnelUsage_Use[] } | undefined
   let telling: Promise<void> | undefined
 
-  const gather = () => {
+  const gather = (at: number) => {
     for (const meter of live) {
       const use = meter.take(minute)
       if (use) {
@@ -46,7 +42,7 @@ export function startTunnelUsage(options: { nats: Nats; log: Logger; now: () => 
       if (meters.get(meter.tunnelId) === meter) meters.delete(meter.tunnelId)
     }
     // All that was counted until now was counted in the minute of the time before: this is called on the minute.
-    minute = minuteNow()
+    minute = minuteOf(at)
   }
   const nextBatch = () => {
     const uses = waiting.nextBatch()
@@ -61,8 +57,8 @@ export function startTunnelUsage(options: { nats: Nats; log: Logger; now: () => 
       untold = nextBatch()
     }
   }
-  const flush = (): Promise<void> => {
-    gather()
+  const flush = (at: number): Promise<void> => {
+    gather(at)
     telling ??= tell()
       .catch((error) => {
         log.warn({ cause: String(error), waiting: waiting.size }, 'tunnel usage waits')
@@ -74,12 +70,13 @@ export function startTunnelUsage(options: { nats: Nats; log: Logger; now: () => 
       })
     return telling
   }
-  const untilNext = () => FLUSH_MS - (now().getTime() % FLUSH_MS)
   const onTheSecond = () => {
-    flush()
-    timer = setTimeout(onTheSecond, untilNext())
+    // One time for both: a timer that comes just before the minute comes again on it.
+    const at = now().getTime()
+    timer = setTimeout(onTheSecond, FLUSH_MS - (at % FLUSH_MS))
+    flush(at)
   }
-  let timer = setTimeout(onTheSecond, untilNext())
+  let timer = setTimeout(onTheSecond, FLUSH_MS - (now().getTime() % FLUSH_MS))
 
   return {
     meter(tunnelId, userId) {
@@ -92,10 +89,11 @@ export function startTunnelUsage(options: { nats: Nats; log: Logger; now: () => 
     },
     async close() {
       clearTimeout(timer)
-      await Promise.race([
-        flush().then(flush),
-        new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref()),
-      ])
+      const flushNow = () => flush(now().getTime())
+      const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())
+      await Promise.race([flushNow().then(flushNow), late])
     },
   }
 }
+
+const minuteOf = (at: number) => new Date(at - (at % MINUTE_MS))
