@@ -57,14 +57,15 @@ export function openPresence(options: {
   const elsewhere = new Map<string, string>()
   const onChange = (tunnelId: string) => {
     const all = routes.routesOf(tunnelId)
-    for (const { subdomain } of all) arrivals.arrived(subdomain)
     const [other] = all.filter((route) => route.relayId !== relayId)
     const before = elsewhere.get(tunnelId)
-    if (other) elsewhere.set(tunnelId, other.subdomain)
-    else if (before !== undefined) {
+    if (other) {
+      elsewhere.set(tunnelId, other.subdomain)
+      arrivals.arrived(other.subdomain)
+    } else if (before !== undefined) {
       elsewhere.delete(tunnelId)
-      // Its relay may have ended: then it is about to connect to another one.
-      arrivals.gone(before)
+      // Its relay may have ended: then it is about to connect to another one, if it has not yet.
+      if (connections.at(before).length === 0) arrivals.gone(before)
     }
     // An agent that has connected elsewhere since has left here, whether it could say so or not.
     const isReplaced = (each: Admitted) => all.some((route) => replaces(route, routeOf(each, relayId)))

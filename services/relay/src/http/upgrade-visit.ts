@@ -94,7 +94,7 @@ export class UpgradeVisit implements StreamSink {
           ? 'too_many'
           : code === RESET.local_down
             ? 'local_down'
-            : code === RESET.lost
+            : code === RESET.lost || code === RESET.refused
               ? 'lost'
               : 'local_broken',
       )

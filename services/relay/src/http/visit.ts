@@ -25,6 +25,9 @@ export interface Outgoing {
 // What may be asked twice without harm (RFC 9110, section 9.2.2), where nothing of it has been answered.
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
+// A peer that has no such agent any more: that is about to be heard here.
+const AGAIN_MS = 100
+
 /** One visitor's request: sent through a tunnel, answered as it comes back. */
 export class Visit implements StreamSink {
   readonly #deps: VisitDeps
@@ -191,7 +194,8 @@ export class Visit implements StreamSink {
     const isUntouched = code === RESET.refused || code === RESET.lost
     const { hasBody } = this.#outgoing
     if (isUntouched && !hasBody && this.#tries < 3 && REPEATABLE.has(this.#request.method ?? '')) {
-      this.start()
+      if (code === RESET.lost) this.start()
+      else this.#timer = setTimeout(() => this.start(), AGAIN_MS)
       return
     }
     this.#fail(FAULTS[code] ?? 'local_broken')

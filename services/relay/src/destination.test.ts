@@ -1,0 +1,175 @@
+import { connectNats } from '@instatunnel/kit/jetstream'
+import { createLog } from '@instatunnel/kit/log'
+import { announceRoutes } from '@instatunnel/kit/route-announcer'
+import { freshNats } from '@instatunnel/test/nats'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { startNeighbours } from '../test/neighbours.ts'
+import { newTunnel, type StartedRelay, startRelay, type Tunnel } from '../test/start-relay.ts'
+
+const within = { timeout: 15_000 }
+const nats = await freshNats()
+const neighbours = await startNeighbours()
+afterAll(() => neighbours.close())
+
+const open = (settings: Record<string, string> = {}) => startRelay(neighbours, nats, { settings })
+
+/** Announces an agent at a relay that has died and is not known to have. */
+async function deadAgent({ id, subdomain, userId }: Tunnel, relayId: string): Promise<void> {
+  const log = createLog('test', 'silent')
+  const connected = connectNats({ url: nats.url, seed: nats.seeds.relay, name: 'relay', log })
+  const announcer = announceRoutes({
+    nats: connected,
+    log,
+    now: () => new Date(),
+    relayId,
+    peerAddress: '127.0.0.1:1',
+  })
+  onTestFinished(async () => {
+    await announcer.close()
+    await connected.close()
+  })
+  await announcer.announce({
+    tunnelId: id,
+    userId,
+    subdomain,
+    connectionId: `conn of ${relayId}`,
+    agent: `agent-of-${relayId}`,
+    generation: 1,
+    relayId,
+    credential: { type: 'api_key', id: 'key_1' },
+  })
+}
+
+const reachable = (relay: StartedRelay, { subdomain }: Tunnel) =>
+  expect.poll(async () => (await relay.visit(subdomain)).status, within).toBe(200)
+
+describe('where there is no agent', () => {
+  it('a tunnel that exists is offline, and one that does not is unknown', async () => {
+    const relay = await open()
+    const tunnel = newTunnel()
+    neighbours.subdomains.add(tunnel.subdomain)
+    expect(await relay.visit(tunnel.subdomain)).toMatchObject({
+      status: 502,
+      body: { error: 'tunnel_offline', code: 5002 },
+    })
+    expect(await relay.visit('no-such-tunnel')).toMatchObject({
+      status: 404,
+      body: { error: 'not_found', code: 4004 },
+    })
+    const page = await relay.visit('no-such-tunnel', { headers: { accept: 'text/html' } })
+    expect(page).toMatchObject({ status: 404, headers: { 'content-type': 'text/html; charset=utf-8' } })
+    expect(page.text).toContain('<h1>No such tunnel</h1>')
+  })
+
+  it('nothing is said of tunnels that cannot be asked about', async () => {
+    const away = await startNeighbours()
+    away.away.tunnels = true
+    const relay = await startRelay(away, nats)
+    const answer = await relay.visit('any-tunnel')
+    expect(answer).toMatchObject({ status: 503, body: { error: 'unavailable', retry_after: 1 } })
+    expect(answer.headers['retry-after']).toBe('1')
+    away.close()
+  })
+
+  it.each(['x'.repeat(64), 'a.b', ''])(
+    'nobody is asked about %j, which is no name of a tunnel',
+    async (name) => {
+      const relay = await open()
+      expect(await relay.visit(name)).toMatchObject({ status: 404 })
+      expect(neighbours.lookedUp).not.toContain(name)
+    },
+  )
+})
+
+it("a tunnel is not reached by its id, which is nobody's address", async () => {
+  const [a, b] = await Promise.all([open(), open()])
+  const tunnel = newTunnel()
+  ;(await a.agent(tunnel)).answer('ok')
+  for (const relay of [a, b]) {
+    await reachable(relay, tunnel)
+    expect(await relay.visit(tunnel.id)).toMatchObject({ status: 404 })
+  }
+})
+
+describe('where agents are at several relays', () => {
+  it('one at the own relay goes before the others', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const tunnel = newTunnel()
+    ;(await b.agent(tunnel, { agent: 'agent-at-relay-b_' })).answer('b')
+    await reachable(a, tunnel)
+    ;(await a.agent(tunnel, { agent: 'agent-at-relay-a_' })).answer('a')
+    for (let n = 0; n < 5; n++) expect((await a.visit(tunnel.subdomain)).text).toBe('a')
+  })
+
+  it('one at a peer helps out where those here have as much as they may; 503 where all have', async () => {
+    const [a, b] = await Promise.all([
+      open({ MAX_REQUESTS_PER_AGENT: '1' }),
+      open({ MAX_REQUESTS_PER_AGENT: '1' }),
+    ])
+    const tunnel = newTunnel()
+    const far = await b.agent(tunnel, { agent: 'agent-at-relay-b_' })
+    far.answer('b')
+    await reachable(a, tunnel)
+    const near = await a.agent(tunnel, { agent: 'agent-at-relay-a_' })
+    const first = a.visit(tunnel.subdomain)
+    const { stream } = await near.next()
+    expect((await a.visit(tunnel.subdomain)).text).toBe('b')
+    const second = (await b.visitor()).write(
+      `GET / HTTP/1.1\r\nHost: ${tunnel.subdomain}.example.com\r\n\r\n`,
+    )
+    expect(second).toBe(true)
+    stream.head('204\nNo Content', true)
+    expect((await first).status).toBe(204)
+  })
+
+  it('they share the requests that arrive elsewhere', async () => {
+    const [a, b, c] = await Promise.all([open(), open(), open()])
+    const tunnel = newTunnel()
+    const atB = await b.agent(tunnel, { agent: 'agent-at-relay-b_' })
+    const atC = await c.agent(tunnel, { agent: 'agent-at-relay-c_' })
+    for (const agent of [atB, atC]) agent.answer('ok')
+    await expect
+      .poll(async () => {
+        await a.visit(tunnel.subdomain)
+        return Math.min(atB.requests, atC.requests)
+      }, within)
+      .toBeGreaterThan(2)
+  })
+
+  it('those at relays that cannot be reached are passed over', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const tunnel = newTunnel()
+    await Promise.all(['dead-relay-one', 'dead-relay-two'].map((relayId) => deadAgent(tunnel, relayId)))
+    ;(await b.agent(tunnel)).answer('alive')
+    await reachable(a, tunnel)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => a.visit(tunnel.subdomain)))
+    expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['alive']))
+  })
+})
+
+describe('where the relay of the only agent has just died', () => {
+  it('visitors wait for the agent, and are answered when it has found another relay', async () => {
+    const [a, b] = await Promise.all([open(), open()])
+    const tunnel = newTunnel()
+    await deadAgent(tunnel, 'dead-relay')
+    // Until the route is known here, the tunnel is thought to be unknown.
+    await expect.poll(async () => (await timedStatus(a, tunnel)).waited, within).toBe(true)
+    const waiting = [a.visit(tunnel.subdomain), a.visit(tunnel.subdomain)]
+    ;(await b.agent(tunnel)).answer('found another')
+    expect((await Promise.all(waiting)).map(({ text }) => text)).toEqual(['found another', 'found another'])
+  })
+
+  it('and does not come, they are told 503 after 3 s', async () => {
+    const relay = await open()
+    const tunnel = newTunnel()
+    await deadAgent(tunnel, 'dead-relay')
+    await expect.poll(async () => (await timedStatus(relay, tunnel)).status, within).toBe(503)
+  })
+})
+
+/** What a visitor is answered, and whether that took a while. */
+async function timedStatus(relay: StartedRelay, { subdomain }: Tunnel) {
+  const began = performance.now()
+  const { status } = await relay.visit(subdomain)
+  return { status, waited: performance.now() - began > 2000 }
+}
