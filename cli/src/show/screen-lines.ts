@@ -43,9 +43,12 @@ export function screenLines(state: ScreenState, size: ScreenSize, now: number, s
     return `${style('dim', label.padEnd(LABEL_COLUMNS))}${format ? style(format, shown) : shown}`
   }
   const { status } = state
+  const address = printable(state.address) || '…'
   return [
     '',
-    labelled('Address', state.address || '…', 'bold'),
+    ...(address.length > width - LABEL_COLUMNS
+      ? split(address, width).map((part) => style('bold', part)) // it is there to be copied: all of it
+      : [labelled('Address', address, 'bold')]),
     labelled('Local', `http://localhost:${state.port}`),
     labelled('Status', statusText(state, now), status === 'online' ? 'green' : 'yellow'),
     labelled('Requests', `${state.requests}, ${bytesOf(state.bytes)}`),
@@ -81,6 +84,11 @@ function visitLine({ method, path, status, ms }: Visit, width: number, style: St
 }
 
 const colourOf = (status = 0) => (status >= 500 || status === 0 ? 'red' : status >= 400 ? 'yellow' : 'green')
+
+const split = (text: string, columns: number): string[] =>
+  Array.from({ length: Math.ceil(text.length / columns) }, (_, n) =>
+    text.slice(n * columns, (n + 1) * columns),
+  )
 
 function clipped(text: string, columns: number): string {
   const letters = [...printable(text)]
