@@ -62,7 +62,7 @@ describe('requestHead', () => {
 })
 
 describe('readAnswer', () => {
-  const read = (...lines: string[]) => readAnswer(lines.join('\n'), 'example.com')
+  const read = (...lines: string[]) => readAnswer(lines.join('\n'), 'example.com', 'GET')
 
   it('gives status, reason and headers as they came', () => {
     expect(read('418', "I'm a teapot", 'X-A', '1', 'X-A', '2', 'Content-Length', '12')).toEqual({
@@ -70,6 +70,7 @@ describe('readAnswer', () => {
       reason: "I'm a teapot",
       headers: ['X-A', '1', 'X-A', '2', 'Content-Length', '12'],
       contentLength: 12,
+      isBodiless: false,
       upgrade: undefined,
     })
   })
@@ -110,6 +111,21 @@ describe('readAnswer', () => {
     expect(set('; Domain=docs.example.com; Domain=example.com')).toBe(false)
   })
 
+  it('has no length where none may be, and announces no trailers where none can come', () => {
+    const all = ['Trailer', 'x', 'Content-Length', '5', 'ETag', '"a"']
+    expect(read('204', 'No Content', ...all)).toMatchObject({
+      headers: ['ETag', '"a"'],
+      contentLength: undefined,
+    })
+    expect(read('103', 'Early Hints', ...all)?.headers).not.toContain('Content-Length')
+    expect(read('304', 'Not Modified', ...all)?.headers).toEqual(['ETag', '"a"', 'Content-Length', '5'])
+    expect(read('200', 'OK', 'Trailer', 'x')?.headers).toEqual(['Trailer', 'x'])
+    expect(readAnswer('200\nOK\ntrailer\nx', 'example.com', 'HEAD')).toMatchObject({
+      headers: [],
+      isBodiless: true,
+    })
+  })
+
   it('knows no answer in what is none, nor one whose end would be a guess', () => {
     for (const lines of [
       [''],
@@ -135,5 +151,6 @@ describe('readTrailers', () => {
     ])
     expect(readTrailers('')).toEqual([])
     expect(readTrailers('a')).toBeUndefined()
+    expect(readTrailers('Set-Cookie\na=b\nhost\nx\nContent-Length\n9\nx-forwarded-for\n1.2.3.4')).toEqual([])
   })
 })

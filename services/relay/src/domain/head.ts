@@ -73,21 +73,34 @@ export interface AnswerHead {
   readonly reason: string
   /** Names and values in turns; what only we may say, or only one hop may hear, is left out. */
   readonly headers: readonly string[]
-  /** What the body's length is said to be. */
+  /** What the body's length is said to be; of an answer to HEAD, and of a 304, that of another one. */
   readonly contentLength: number | undefined
+  /** True where no body follows. */
+  readonly isBodiless: boolean
   /** The protocol that is switched to. */
   readonly upgrade: string | undefined
 }
 
-/** Reads an answer's head; undefined where it is none that may be passed on. `domain` is ours: no site sets its cookies. */
-export function readAnswer(text: string, domain: string): AnswerHead | undefined {
+// More than this the gateway does not take from anybody.
+const MAX_HEADERS = 900
+
+/**
+ * Reads an answer's head; undefined where it is none that may be passed on. `domain` is ours: no site sets its cookies.
+ * `method` is what was asked by: after a HEAD comes no body, whatever the head says.
+ */
+export function readAnswer(text: string, domain: string, method: string): AnswerHead | undefined {
   const lines = text.split('\n')
-  const [status = '', reason = ''] = lines
-  if (!/^[1-9]\d\d$/.test(status) || lines.length % 2 === 1) return undefined
+  const [code = '', reason = ''] = lines
+  if (!/^[1-9]\d\d$/.test(code) || lines.length % 2 === 1 || lines.length > 2 * MAX_HEADERS) return undefined
+  const status = Number(code)
+  // In a 204 and before the answer itself a length is none (RFC 9110, section 8.6).
+  const hasLength = status >= 200 && status !== 204
+  const isBodiless = method === 'HEAD' || status === 204 || status === 304
   const headers: string[] = []
   const named = namedByConnection(lines, 2)
-  let contentLength: number | undefined
+  let length: [name: string, value: string] | undefined
   let upgrade: string | undefined
+  let trailerAt = -1
   for (let i = 2; i < lines.length; i += 2) {
     const name = lines[i] as string
     const value = lines[i + 1] as string
@@ -97,24 +110,55 @@ export function readAnswer(text: string, domain: string): AnswerHead | undefined
     if (lower === 'set-cookie' && isSetFor(value, domain)) continue
     if (lower === 'content-length') {
       // Two lengths, or one that is none: where the answer ends would be anybody's guess (RFC 9112, section 6.3).
-      if (contentLength !== undefined || !/^\d{1,15}$/.test(value)) return undefined
-      contentLength = Number(value)
+      if (length !== undefined || !/^\d{1,15}$/.test(value)) return undefined
+      length = [name, value]
+      continue
     }
+    if (lower === 'trailer') trailerAt = headers.length
     headers.push(name, value)
   }
-  return { status: Number(status), reason, headers, contentLength, upgrade }
+  // Node refuses to announce trailers that cannot come.
+  if (trailerAt !== -1 && (isBodiless || length)) headers.splice(trailerAt, 2)
+  // It comes last: a Content-Disposition behind it Node takes for UTF-8, and not every one is.
+  if (length && hasLength) headers.push(...length)
+  return {
+    status,
+    reason,
+    headers,
+    isBodiless,
+    contentLength: length && hasLength ? Number(length[1]) : undefined,
+    upgrade,
+  }
 }
 
-/** Trailers as names and values in turns; undefined where they are none. */
-export function readTrailers(text: string): [name: string, value: string][] | undefined {
-  const lines = text === '' ? [] : text.split('\n')
-  if (lines.length % 2 === 1) return undefined
+// What trailers may not say (RFC 9110, section 6.5.1): where a message ends and goes, and who somebody is.
+const NO_TRAILERS: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'host',
+  'set-cookie',
+  'trailer',
+])
+
+/** Trailers that may be passed on, as names and values in turns. */
+export function passedTrailers(lines: readonly string[]): [name: string, value: string][] {
   const trailers: [string, string][] = []
   for (let i = 0; i < lines.length; i += 2) {
     const [name, value] = [lines[i] as string, lines[i + 1] as string]
-    if (!isDropped(name.toLowerCase())) trailers.push([name, value])
+    const lower = name.toLowerCase()
+    if (!isDropped(lower) && !NO_TRAILERS.has(lower)) trailers.push([name, value])
   }
   return trailers
+}
+
+/** Reads trailers, those that may be passed on; undefined where they are none. */
+export function readTrailers(text: string): [name: string, value: string][] | undefined {
+  const lines = text === '' ? [] : text.split('\n')
+  return lines.length % 2 === 1 ? undefined : passedTrailers(lines)
 }
 
 /** The headers that Connection names, where it names any but the usual. */

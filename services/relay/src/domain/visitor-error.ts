@@ -55,6 +55,12 @@ export const visitorErrors = {
     turn: 'Try again in a moment.',
     retryAfterSeconds: 1,
   },
+  unreadable: {
+    error: 'validation_error',
+    title: 'Not a valid request',
+    message: 'The request is not valid HTTP.',
+    turn: 'Whoever made the program that sent it has to look into it.',
+  },
   too_large: {
     error: 'headers_too_large',
     title: 'The request is too large',

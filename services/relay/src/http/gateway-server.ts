@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type RequestListener, ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { CONNECT_HEADER } from '@instatunnel/kit/connect'
@@ -6,6 +12,7 @@ import type { Logger } from '@instatunnel/kit/log'
 import type { TlsFiles } from '@instatunnel/kit/tls'
 import { requestHead } from '../domain/head.ts'
 import { subdomainOf } from '../domain/site.ts'
+import { answerTo } from '../domain/visitor-error.ts'
 import { listenOn } from '../listen.ts'
 import { UpgradeVisit } from './upgrade-visit.ts'
 import { type Outgoing, Visit, type VisitDeps } from './visit.ts'
@@ -84,6 +91,7 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
   // Whether a body is wanted, and what else is expected, is the local server's to say.
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', onRequest)
+  server.on('clientError', refuseUnreadable)
   server.on('upgrade', async (request: IncomingMessage, socket: Duplex, early: Buffer) => {
     socket.on('error', () => socket.destroy())
     if (request.headers[CONNECT_HEADER] !== undefined) {
@@ -104,6 +112,23 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
     },
     close,
   }
+}
+
+/** Answers what Node's parser does not take, in the one error shape; where an answer has begun, it is cut off. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const begun = (socket as { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent
+  if (begun || !socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const { status, headers, body } = answerTo(
+    error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'unreadable',
+    undefined,
+  )
+  const lines = Object.entries({ ...headers, connection: 'close' }).map(
+    ([name, value]) => `${name}: ${value}`,
+  )
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
 }
 
 /** An answer to a request whose connection Node has handed over. */

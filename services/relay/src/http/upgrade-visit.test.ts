@@ -46,7 +46,7 @@ describe('an upgrade', () => {
     stream.head('403\nForbidden\ncontent-length\n2\nx-why\nno', false)
     stream.send(Buffer.from('no'), true)
     expect(await all).toMatch(
-      /^HTTP\/1.1 403 Forbidden\r\ncontent-length: 2\r\nx-why: no\r\nconnection: close\r\n\r\nno$/,
+      /^HTTP\/1.1 403 Forbidden\r\nx-why: no\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno$/,
     )
   })
 

@@ -59,7 +59,7 @@ export class UpgradeVisit implements StreamSink {
   }
 
   head(text: string, end: boolean): void {
-    const answer = readAnswer(text, this.#deps.domain)
+    const answer = readAnswer(text, this.#deps.domain, this.#request.method ?? '')
     if (!answer || this.#switched || this.#answer) {
       this.#broken()
       return
@@ -123,9 +123,9 @@ export class UpgradeVisit implements StreamSink {
   }
 
   /** The local server keeps to HTTP: its answer goes out as to any request, and the connection with it. */
-  #refused({ status, reason, headers, contentLength }: AnswerHead, end: boolean): void {
+  #refused({ status, reason, headers, contentLength, isBodiless }: AnswerHead, end: boolean): void {
     const response = this.#respond()
-    this.#answer = { response, left: status === 204 || status === 304 ? 0 : contentLength }
+    this.#answer = { response, left: isBodiless ? 0 : contentLength }
     try {
       response.writeHead(status, reason, [...headers, 'connection', 'close'])
     } catch {

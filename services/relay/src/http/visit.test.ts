@@ -100,6 +100,48 @@ describe('a visit', () => {
     socket.destroy()
   })
 
+  it("keeps what is ours to say out of a request's trailers", async () => {
+    const { agent, visitor } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    const head = 'POST / HTTP/1.1\r\nHost: docs.example.com\r\nTransfer-Encoding: chunked\r\n\r\n'
+    socket.write(`${head}0\r\nx-instatunnel-identity: i\r\nx-forwarded-for: 1.2.3.4\r\nCookie: a\r\n\r\n`)
+    expect(await (await played.next()).complete).toBe('')
+    socket.destroy()
+  })
+
+  it.each([
+    [
+      'a 304 that announces trailers',
+      'GET',
+      '304\nNot Modified\ntrailer\nx\netag\n"a"',
+      'HTTP/1.1 304 Not Modified\r\n',
+    ],
+    ['a HEAD that announces trailers', 'HEAD', '200\nOK\ntrailer\nx\netag\n"a"', 'HTTP/1.1 200 OK\r\n'],
+    [
+      'a name of a file in latin1 behind a length',
+      'GET',
+      '200\nOK\ncontent-length\n0\ncontent-disposition\nattachment; filename="caf\xe9.txt"',
+      'filename="caf\xe9.txt"\r\n',
+    ],
+  ])('passes %s', async (_, method, head, wanted) => {
+    const { agent, visitor, metered } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(GET.replace('GET', method))
+    ;(await played.next()).stream.head(head, true)
+    await until(socket, wanted)
+    expect(metered.requests).toHaveLength(1)
+    socket.destroy()
+  })
+
+  it('of what is no HTTP is refused in the one error shape', async () => {
+    const { visitor } = await start()
+    const socket = await visitor()
+    socket.write('GET / HTTP/1.1\r\nHost docs\r\n\r\n')
+    expect(await until(socket, '}')).toMatch(/^HTTP\/1.1 400 Bad Request\r\n[\s\S]*"code":4000}$/)
+  })
+
   it('leaves it to the local server what else is expected', async () => {
     const { agent, visitor } = await start()
     const played = await agent()

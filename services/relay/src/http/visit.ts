@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination, FindDestination } from '../destination.ts'
-import { type AnswerHead, readAnswer, readTrailers } from '../domain/head.ts'
+import { type AnswerHead, passedTrailers, readAnswer, readTrailers } from '../domain/head.ts'
 import { answerTo, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
 
@@ -97,8 +97,8 @@ export class Visit implements StreamSink {
       if (this.#stream?.send(chunk) === false) request.pause()
     })
     request.on('end', () => {
-      const trailers = request.rawTrailers
-      if (trailers.length > 0) this.#stream?.trailers(trailers.join('\n'))
+      const trailers = passedTrailers(request.rawTrailers)
+      if (trailers.length > 0) this.#stream?.trailers(trailers.flat().join('\n'))
       else this.#stream?.end()
     })
   }
@@ -108,7 +108,7 @@ export class Visit implements StreamSink {
   }
 
   head(text: string, end: boolean): void {
-    const answer = readAnswer(text, this.#deps.domain)
+    const answer = readAnswer(text, this.#deps.domain, this.#request.method ?? '')
     if (!answer || this.#answered || answer.status === 101) {
       this.#broken()
       return
@@ -120,21 +120,17 @@ export class Visit implements StreamSink {
       else this.#informs(answer)
       return
     }
+    try {
+      this.#response.writeHead(answer.status, answer.reason, answer.headers as string[])
+    } catch {
+      // Node refuses what is no header: so did nobody before it.
+      this.#broken()
+      return
+    }
     this.#answered = true
     clearTimeout(this.#timer)
     this.#destination?.meter.request(Math.floor(answer.status / 100), performance.now() - this.#sentAt)
-    const response = this.#response
-    // Of these the length says what a GET would give (RFC 9110, section 8.6).
-    const isBodiless = this.#request.method === 'HEAD' || answer.status === 204 || answer.status === 304
-    this.#left = isBodiless ? 0 : answer.contentLength
-    try {
-      response.writeHead(answer.status, answer.reason, answer.headers as string[])
-    } catch {
-      // Node refuses what is no header: so did nobody before it.
-      this.#fail('local_broken')
-      this.#stream?.reset(RESET.cancelled)
-      return
-    }
+    this.#left = answer.isBodiless ? 0 : answer.contentLength
     if (end) this.#finish()
     // A head that comes alone goes on alone; with the body's first piece it leaves in one write.
     else process.nextTick(() => this.#flushHead())
