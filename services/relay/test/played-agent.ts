@@ -7,8 +7,8 @@ export interface PlayedEnd {
   readonly link: Link
   /** The next stream that the relay opens: its head's lines, and what comes on it. */
   next(): Promise<PlayedStream>
-  /** Answers every request from now on with 200 and this. */
-  answer(body: string): void
+  /** Answers every request from now on with 200 and this; with nothing, none. */
+  answer(body: string | undefined): void
   /** How many requests came. */
   readonly requests: number
   /** Resolves with the reason of the relay's first goaway. */
@@ -65,7 +65,7 @@ export function playAgentOn(socket: Duplex, early: Buffer = Buffer.alloc(0)): Pl
       }),
     answer(text) {
       body = text
-      for (const { stream } of opened.splice(0)) answerWith(stream, text)
+      if (text !== undefined) for (const { stream } of opened.splice(0)) answerWith(stream, text)
     },
     get requests() {
       return requests
