@@ -22,6 +22,8 @@ export interface Config {
   readonly configDir: string
   /** False where NO_COLOR is set, or the terminal is a dumb one. */
   readonly color: boolean
+  /** True where npx, or an npm script, runs the command. */
+  readonly underNpm: boolean
 }
 
 /** Reads the settings. Stops with the variable's name; its value is never shown, for it may be a secret. */
@@ -38,6 +40,7 @@ export function readConfig(environment: Environment, apiUrlFile = API_URL_FILE):
       'instatunnel',
     ),
     color: set('NO_COLOR') === undefined && environment.TERM !== 'dumb',
+    underNpm: set('npm_command') !== undefined,
   })
 }
 

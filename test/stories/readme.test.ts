@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { portOrFree } from '@instatunnel/local/ports'
 import { repository } from '@instatunnel/local/repository'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -44,6 +45,21 @@ describe('README', () => {
     expect(JSON.parse(changed ?? '')).toMatchObject({ id: tunnels[0].id, local_port: 8080 })
     expect(JSON.parse(whoAmI ?? '').credential.scopes).toEqual(['tunnels:read'])
     expect(readme).toContain(`\`${refused}\``)
+  })
+
+  it('has a tunnel in its quickstart that carries a request to a local server', async () => {
+    const port = String(await portOrFree(0))
+    const tunnel = example('sh tunnel').replaceAll('3000', port)
+    const env = {
+      ...process.env,
+      INSTATUNNEL_API: stack.gateway.url,
+      INSTATUNNEL_API_KEY: '',
+      XDG_CONFIG_HOME: folder,
+    }
+    const options = { cwd: folder, env }
+    const { stdout } = await run('sh', ['-c', `${example('sh quickstart')}\n${tunnel}`], options)
+    expect(stdout.trim().split('\n').at(-1)).toBe('hello from my machine')
+    expect(readme).toContain('It prints `hello from my machine`.')
   })
 
   it('has a gRPC example in TypeScript that runs', async () => {

@@ -57,7 +57,7 @@ async function carry(deps: Deps, port: number, options: Options): Promise<void> 
   const { key } = await requireCredential(deps)
   const mcp = options.mcp ? await findMcpServer(port, options) : undefined
   const api = createApi({ url: deps.config.api, credential: key })
-  const stop = stopSignal()
+  const stop = stopSignal(deps.config)
   let display: Display | undefined
   try {
     const remarks: string[] = []
