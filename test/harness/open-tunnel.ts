@@ -49,7 +49,7 @@ export async function makeTunnel(
       return agent
     },
     async command() {
-      const running = await startCommand(stack, { tunnelId: id, port: site.port, key: whose.apiKey })
+      const running = await startCommand(stack, { subdomain, port: site.port, key: whose.apiKey })
       ends.push(() => running.stop())
       return running
     },

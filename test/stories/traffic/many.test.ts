@@ -1,11 +1,11 @@
 import { Agent } from 'node:http'
 import { accountsOf } from '@instatunnel/test/accounts'
+import { failures } from '@instatunnel/test/failures'
 import { atOnce, underLoad } from '@instatunnel/test/load'
 import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
 import type { Arrival } from '@instatunnel/test/site'
 import { type Site, startSite } from '@instatunnel/test/site'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
-import type { Told } from '@instatunnel/test/visitor'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 /** Many visitors at once, and several agents who share them. */
@@ -24,12 +24,6 @@ afterAll(async () => {
   await open?.close()
   await stack?.stop()
 })
-
-const isWell = (answer: Told | Error) => !(answer instanceof Error) && answer.status === 200
-const failed = (answers: readonly (Told | Error)[]) =>
-  answers
-    .filter((answer) => !isWell(answer))
-    .map((answer) => (answer instanceof Error ? String(answer) : `${answer.status} ${answer.text}`))
 
 describe('500 requests at once', () => {
   /** None is answered before all have arrived. */
@@ -79,7 +73,7 @@ describe('several agents on one tunnel', () => {
     const load = underLoad(24, post)
     await load.answered(600)
     const answers = await load.stop()
-    expect(failed(answers)).toEqual([])
+    expect(failures(answers)).toEqual([])
     // With the one that was there already there are four.
     for (const { requests } of own) expect(requests).toBeGreaterThan(answers.length / 8)
     await Promise.all(connected.map((agent) => agent.leave()))
@@ -98,7 +92,7 @@ describe('several agents on one tunnel', () => {
       await load.answered(100)
     }
     const answers = await load.stop()
-    expect(failed(answers)).toEqual([])
+    expect(failures(answers)).toEqual([])
     expect(answers.length).toBeGreaterThan(1000)
     await connected[0]?.leave()
   })
@@ -114,7 +108,7 @@ describe('several agents on one tunnel', () => {
     response.write('half ')
     const left = leaving?.leave()
     const answers = await atOnce(20, () => open.visitor.get('/hello'))
-    expect(failed(answers)).toEqual([])
+    expect(failures(answers)).toEqual([])
     response.end('whole')
     expect((await answer).text).toBe('half whole')
     expect(await left).toEqual({ kind: 'stopped' })
