@@ -64,8 +64,8 @@ export interface Connections {
   retire(matches: (connection: Connection) => boolean, reason: GoawayReason): void
   /** The link of a connection is over. */
   lost(connection: Connection, end: string): void
-  /** All that take requests. */
-  all(): Iterable<Connection>
+  /** All that live, those that finish included. */
+  all(): readonly Connection[]
   /** How many live, those that finish included. */
   readonly size: number
   close(): void
@@ -141,7 +141,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       takeOut(connection, end)
       retired.delete(connection)
     },
-    all: () => inService,
+    all: () => [...inService, ...retired.keys()],
     get size() {
       return inService.size + retired.size
     },

@@ -77,7 +77,8 @@ function openAll(answer?: Parameters<typeof open>[0]) {
     Object.entries(agents)
       .filter(([, { connection }]) => ![...these].includes(connection))
       .map(([name]) => name)
-  return { ...all, agents, goneNow: () => namesOf(all.connections.all()) }
+  const inService = () => ['tun_1', 'tun_2', 'tun_3'].flatMap((id) => all.connections.ofTunnel(id))
+  return { ...all, agents, goneNow: () => namesOf(inService()) }
 }
 
 const ends = (type: 'api_key' | 'session' | 'tunnel_token', id: string, reason: string) =>
@@ -125,6 +126,15 @@ describe('an event', () => {
     expect(connections.at('manual')).toEqual([renamed.connection])
     expect(await agents.key.sentAway).toBe('tunnel_changed')
     expect(agents.key.connection.link.ended).toBe(false)
+    stream?.reset(0)
+  })
+
+  it('ends also what only finishes', async () => {
+    const { heard, agents, connections } = openAll(() => 'key_disabled')
+    const stream = occupy(agents.key)
+    connections.retire((each) => each === agents.key.connection, 'leaving')
+    await heard({ kind: 'recheck', keyId: 'key_1' })
+    expect(agents.key.connection.link.ended).toBe(true)
     stream?.reset(0)
   })
 
@@ -366,7 +376,7 @@ describe('a cut that is asked for', () => {
     expect(goneNow()).toEqual(['key', 'elsewhere'])
     expect(await agents.key.sentAway).toBe('key_revoked')
     await heard(ends('api_key', 'key_1', 'key_revoked'))
-    expect(watch.cut(key)).toBe(2)
+    expect(watch.cut(key)).toBe(0)
   })
 
   it('tells as many where the event came first', async () => {
@@ -384,13 +394,20 @@ describe('a cut that is asked for', () => {
     expect(goneNow()).toEqual(['oldToken'])
   })
 
-  it('tells of the last 10 s only', async () => {
-    const { watch, pass } = openAll()
-    watch.cut(key)
-    await pass(9999)
-    expect(watch.cut(key)).toBe(2)
-    await pass(1)
-    expect(watch.cut(key)).toBe(0)
+  it.each([
+    [9999, 2],
+    [10_000, 0],
+  ])('tells, %i ms after the event, of %i', async (ms, told) => {
+    const { watch, heard, pass } = openAll()
+    await heard(ends('api_key', 'key_1', 'key_revoked'))
+    await pass(ms)
+    expect(watch.cut(key)).toBe(told)
+  })
+
+  it('tells of none that something else had ended', async () => {
+    const { watch, heard } = openAll()
+    await heard({ kind: 'tunnel_deleted', tunnelId: 'tun_1' })
+    expect(watch.cut({ ...key, credentialId: 'key_ses' })).toBe(0)
   })
 
   it("cuts of a tunnel's token what has an older one, each time, and tells of each once", () => {
@@ -405,7 +422,7 @@ describe('a cut that is asked for', () => {
     const { watch, heard, goneNow } = openAll()
     await heard(ends('session', 'ses_1', 'session_ended'))
     expect(watch.cut(key)).toBe(2)
-    expect(watch.cut({ ...key, credentialId: 'key_ses' })).toBe(1)
+    expect(watch.cut({ ...key, credentialId: 'key_ses' })).toBe(0)
     expect(watch.cut({ ...key, credentialId: 'key_9' })).toBe(0)
     expect(watch.cut({ ...key, credentialType: 'session' })).toBe(0)
     expect(goneNow()).toEqual(['key', 'session', 'sessionKey', 'elsewhere'])

@@ -20,7 +20,7 @@ const TOLD_MS = 10_000
 export interface CredentialWatch {
   /** Acts on an event; `at` is when it happened. */
   heard(end: CredentialEnd, at: Date): void
-  /** Cuts what a credential holds; tells how many that were within the last seconds, for whatever reason. */
+  /** Cuts what a credential holds; tells how many ended by that within the last seconds, each once. */
   cut(request: CutRequest): number
   close(): void
 }
@@ -45,17 +45,18 @@ export function watchCredentials(options: {
   let waiting = new Set<Connection>()
   const checking = new Set<Connection>()
   /** What was cut lately, and when. */
-  const cutAt = new Map<Connection, number>()
+  const cutLately = new Map<Connection, { reason: GoawayReason; at: number }>()
   let failed = 0
   let closed = false
 
   const cut = (matches: Matches, reason: GoawayReason) => {
-    for (const connection of connections.cut(matches, reason)) cutAt.set(connection, now())
+    for (const connection of connections.cut(matches, reason))
+      cutLately.set(connection, { reason, at: now() })
   }
   const forgetCut = () => {
-    for (const [connection, at] of cutAt) {
+    for (const [connection, { at }] of cutLately) {
       if (now() - at < TOLD_MS) break
-      cutAt.delete(connection)
+      cutLately.delete(connection)
     }
   }
   const check = async (connection: Connection): Promise<void> => {
@@ -89,7 +90,7 @@ export function watchCredentials(options: {
   }
   /** What something was heard of goes before those whose minute is over. */
   const checkSoon = (matches: Matches) => {
-    waiting = new Set([...[...connections.all()].filter(matches), ...waiting])
+    waiting = new Set([...connections.all().filter(matches), ...waiting])
     checkNext()
   }
   const dueAt = (connection: Connection): number => {
@@ -150,10 +151,10 @@ export function watchCredentials(options: {
         (tokenGeneration === undefined || each.tokenGeneration < tokenGeneration)
       cut(isMeant, reason)
       forgetCut()
-      // What held a token before that one was told of when that one came.
-      const toldFrom = tokenGeneration === undefined ? 0 : tokenGeneration - 1
-      const isTold: Matches = (each) => isMeant(each) && each.tokenGeneration >= toldFrom
-      return [...cutAt.keys()].filter(isTold).length
+      // Those that ended by this, whether the request or the event came first, and each is told of once.
+      const told = [...cutLately].filter(([each, cut]) => isMeant(each) && cut.reason === reason)
+      for (const [each] of told) cutLately.delete(each)
+      return told.length
     },
     close() {
       closed = true
