@@ -8,7 +8,7 @@ import { drain } from './drain.ts'
 function open() {
   const clock = createClock()
   const { connections, connect } = openConnections(clock)
-  const others = { streams: 0, visitors: 0 }
+  const others = { streams: 0, visitors: 0, gateways: 0 }
   let looks = 0
   const begin = () => {
     let over = false
@@ -19,6 +19,7 @@ function open() {
         looks++
         return others.visitors
       },
+      gateways: () => others.gateways,
       now: clock.now,
     }).then(() => {
       over = true
@@ -64,6 +65,23 @@ describe('drain', () => {
     expect(isOver()).toBe(false)
     others.visitors = 0
     await done
+  })
+
+  it('goes on until each gateway has heard of it, or there is none', async () => {
+    const { clock, others, begin, looked } = open()
+    others.gateways = 2
+    const first = begin()
+    clock.pass(1499)
+    await looked(2)
+    expect(first.isOver()).toBe(false)
+    clock.pass(1)
+    await first.done
+
+    const second = begin()
+    await looked(2)
+    expect(second.isOver()).toBe(false)
+    others.gateways = 0
+    await second.done
   })
 
   it('ends after 30 s with a request that does not, and cuts that off', async () => {

@@ -104,7 +104,13 @@ export async function start(
     port: server.port,
     async close() {
       isDraining = true
-      await drain({ connections, peers, visitors: () => server.visitors, now })
+      await drain({
+        connections,
+        peers,
+        visitors: () => server.visitors,
+        gateways: () => server.connections,
+        now,
+      })
       await closing.disposeAsync()
     },
   }

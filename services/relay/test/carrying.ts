@@ -112,6 +112,7 @@ export async function startCarrying(
     visitor: () =>
       new Promise((resolve) => {
         const socket = connect(port, '127.0.0.1', () => resolve(socket))
+        socket.on('error', () => {}) // who is cut off learns of it so
       }),
     async close() {
       connections.cut(() => true, 'leaving')

@@ -1,4 +1,5 @@
 import { type ErrorName, errors } from '@instatunnel/kit/errors'
+import { RESET } from '@instatunnel/kit/frames'
 
 /** What visitors are told where no site answers. */
 interface VisitorError {
@@ -55,6 +56,12 @@ export const visitorErrors = {
     turn: 'Try again in a moment.',
     retryAfterSeconds: 1,
   },
+  not_switched: {
+    error: 'tunnel_offline',
+    title: 'No such protocol here',
+    message: 'The local server was asked to switch protocols (WebSocket), and answered something else.',
+    turn: 'Check the path. Its owner finds the reason at the local server.',
+  },
   unreadable: {
     error: 'validation_error',
     title: 'Not a valid request',
@@ -78,6 +85,18 @@ export const visitorErrors = {
 
 /** The name of one of them. */
 export type VisitorFault = keyof typeof visitorErrors
+
+/** What visitors are told where a stream was given up before it was answered, by the code of its reset. */
+export const faultOfReset = (code: number): VisitorFault => BY_RESET[code] ?? 'local_broken'
+
+const BY_RESET: Readonly<Record<number, VisitorFault>> = {
+  [RESET.local_down]: 'local_down',
+  [RESET.local_broken]: 'local_broken',
+  [RESET.too_many]: 'too_many',
+  [RESET.refused]: 'lost',
+  [RESET.lost]: 'lost',
+  [RESET.too_slow]: 'too_slow',
+}
 
 /** An answer that is finished. */
 export interface FinishedAnswer {

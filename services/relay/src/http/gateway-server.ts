@@ -42,8 +42,10 @@ export interface GatewayServerOptions {
 /** The port as it is served. */
 export interface GatewayServer {
   readonly port: number
-  /** How many visitors have not been answered whole; who came while the relay drains is not counted. */
+  /** How many visitors have not been answered whole. */
   readonly visitors: number
+  /** How many connections there are, agents' included. */
+  readonly connections: number
   close(): Promise<void>
 }
 
@@ -51,6 +53,7 @@ export interface GatewayServer {
 export async function serveGateway(options: GatewayServerOptions): Promise<GatewayServer> {
   const { visits, isDraining, tls, listen, log } = options
   let visitors = 0
+  let connections = 0
   const shape = {
     maxHeaderSize: MAX_HEADER_BYTES,
     // The gateway keeps its connections, and ends them; requests take as long as they do.
@@ -75,10 +78,8 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
       options.onAgent({ request, socket: request.socket, early: Buffer.alloc(0), respond: () => response })
       return
     }
-    if (!isDraining()) {
-      visitors++
-      response.once('close', () => visitors--)
-    }
+    visitors++
+    response.once('close', () => visitors--)
     try {
       new Visit(visits, request, response, outgoing(request, visits.domain)).start()
     } catch (error) {
@@ -88,6 +89,10 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
   const server = tls
     ? createTlsServer({ ...shape, ...tls, requestCert: true, rejectUnauthorized: true }, onRequest)
     : createServer(shape, onRequest)
+  server.on('connection', (socket) => {
+    connections++
+    socket.once('close', () => connections--)
+  })
   // Whether a body is wanted, and what else is expected, is the local server's to say.
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', onRequest)
@@ -109,6 +114,9 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
     port: Number(address.slice(address.lastIndexOf(':') + 1)),
     get visitors() {
       return visitors
+    },
+    get connections() {
+      return connections
     },
     close,
   }

@@ -1,4 +1,4 @@
-import { RESET } from '@instatunnel/kit/frames'
+import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
 import { afterEach, describe, expect, it } from 'vitest'
 import { allOf, type Carrying, type PlayedAgent, startCarrying, until } from '../../test/carrying.ts'
 
@@ -9,8 +9,8 @@ const UPGRADE =
   'GET /socket HTTP/1.1\r\nHost: docs.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n'
 
 /** A visitor that asks to switch, and what its agent got. */
-async function asked(early = '') {
-  carrying = await startCarrying()
+async function asked(early = '', options: Parameters<typeof startCarrying>[0] = {}) {
+  carrying = await startCarrying(options)
   const played: PlayedAgent = await carrying.agent()
   const socket = await carrying.visitor()
   socket.write(UPGRADE + early)
@@ -48,6 +48,38 @@ describe('an upgrade', () => {
     expect(await all).toMatch(
       /^HTTP\/1.1 403 Forbidden\r\nx-why: no\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno$/,
     )
+  })
+
+  it.each(['200\nOK\ncontent-length\n0', '302\nFound\nlocation\n/login'])(
+    'that is answered with %j is answered 502: the gateway passes nothing else',
+    async (head) => {
+      const { stream, socket, reset, metered } = await asked()
+      const all = allOf(socket)
+      stream.head(head, false)
+      expect(await all).toMatch(/^HTTP\/1.1 502 [\s\S]*"error":"tunnel_offline"/)
+      expect(await reset).toBe(RESET.cancelled)
+      expect(metered.requests).toEqual([5])
+    },
+  )
+
+  it('whose agent goes before it has answered is asked of another', async () => {
+    const { socket, played } = await asked()
+    const second = await (carrying as Carrying).agent()
+    played.socket.destroy()
+    ;(await second.next()).stream.head(SWITCHED, false)
+    await until(socket, 'HTTP/1.1 101 Switching Protocols\r\n')
+    socket.destroy()
+  })
+
+  it('of which nobody takes what the visitor sends is given up in time, as its end cannot be seen', async () => {
+    const upgrade = await asked('', { responseTimeoutMs: 100 })
+    upgrade.stream.head(SWITCHED, false)
+    await until(upgrade.socket, '\r\n\r\n')
+    upgrade.stream.sink = { ...upgrade.stream.sink, data: () => {} } // it gives no credit
+    const all = allOf(upgrade.socket)
+    upgrade.socket.write(Buffer.alloc(4 * WINDOW_BYTES))
+    expect(await upgrade.reset).toBe(RESET.too_slow)
+    await all
   })
 
   it('that nobody takes is answered 502', async () => {

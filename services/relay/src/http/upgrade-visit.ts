@@ -4,9 +4,9 @@ import { RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination } from '../destination.ts'
 import { type AnswerHead, readAnswer } from '../domain/head.ts'
-import { answerTo, type VisitorFault } from '../domain/visitor-error.ts'
+import { answerTo, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
-import type { Outgoing, VisitDeps } from './visit.ts'
+import { AGAIN_MS, type Outgoing, type VisitDeps } from './visit.ts'
 
 /** One visitor that asks to switch to another protocol, WebSocket for one: from then on bytes pass as they are. */
 export class UpgradeVisit implements StreamSink {
@@ -19,7 +19,10 @@ export class UpgradeVisit implements StreamSink {
   #destination: Destination | undefined
   #stream: LinkStream | undefined
   #timer: NodeJS.Timeout | undefined
+  #holding: NodeJS.Timeout | undefined
   #sentAt = 0
+  #tries = 0
+  #counted = false
   #switched = false
   #answer: { response: ServerResponse; left: number | undefined } | undefined
   #owed = 0
@@ -52,6 +55,7 @@ export class UpgradeVisit implements StreamSink {
       return
     }
     this.#destination = found
+    this.#tries++
     this.#sentAt = performance.now()
     this.#stream = found.carrier.open(head, false, this)
     if (!this.#stream) this.#fail('too_large')
@@ -66,10 +70,14 @@ export class UpgradeVisit implements StreamSink {
     }
     if (answer.status !== 101 && answer.status < 200) return
     clearTimeout(this.#timer)
-    this.#destination?.meter.request(Math.floor(answer.status / 100), performance.now() - this.#sentAt)
     if (answer.status === 101 && !end) this.#switch(answer)
     else if (answer.status === 101) this.#broken()
-    else this.#refused(answer, end)
+    else if (answer.status >= 400) this.#refused(answer, end)
+    else {
+      // The gateway passes no other answer to an upgrade than 101 and a refusal.
+      this.#stream?.reset(RESET.cancelled)
+      this.#fail('not_switched')
+    }
   }
 
   data(chunk: Buffer, end: boolean): void {
@@ -88,19 +96,19 @@ export class UpgradeVisit implements StreamSink {
   reset(code: number): void {
     if (this.#over) return
     if (this.#switched || this.#answer) this.#cutOff()
-    else
-      this.#fail(
-        code === RESET.too_many
-          ? 'too_many'
-          : code === RESET.local_down
-            ? 'local_down'
-            : code === RESET.lost || code === RESET.refused
-              ? 'lost'
-              : 'local_broken',
-      )
+    else if ((code === RESET.refused || code === RESET.lost) && this.#tries < 3) this.#again(code)
+    else this.#fail(faultOfReset(code))
+  }
+
+  /** Nothing has been answered, and nothing was sent but the question: another agent may be asked. */
+  #again(code: number): void {
+    clearTimeout(this.#timer)
+    if (code === RESET.lost) this.start()
+    else this.#timer = setTimeout(() => this.start(), AGAIN_MS)
   }
 
   writable(): void {
+    clearTimeout(this.#holding)
     this.#socket.resume()
   }
 
@@ -111,6 +119,7 @@ export class UpgradeVisit implements StreamSink {
       return
     }
     this.#switched = true
+    this.#count(101)
     this.#socket.write(text, 'latin1')
     this.#socket.on('data', (chunk: Buffer) => this.#send(chunk))
     this.#socket.on('end', () => this.#stream?.end())
@@ -119,7 +128,13 @@ export class UpgradeVisit implements StreamSink {
 
   #send(chunk: Buffer): void {
     this.#destination?.meter.bytesIn(chunk.length)
-    if (this.#stream?.send(chunk) === false) this.#socket.pause()
+    if (this.#stream?.send(chunk) !== false) return
+    // Who is not read is not noticed to have gone: what nobody takes for so long is given up.
+    this.#socket.pause()
+    this.#holding = setTimeout(() => {
+      this.#stream?.reset(RESET.too_slow)
+      this.#cutOff()
+    }, this.#deps.responseTimeoutMs)
   }
 
   /** The local server keeps to HTTP: its answer goes out as to any request, and the connection with it. */
@@ -132,6 +147,7 @@ export class UpgradeVisit implements StreamSink {
       this.#broken()
       return
     }
+    this.#count(status)
     if (end) response.end()
     else response.flushHeaders()
   }
@@ -189,19 +205,27 @@ export class UpgradeVisit implements StreamSink {
     if (this.#over) return
     clearTimeout(this.#timer)
     const { status, headers, body } = answerTo(fault, this.#request.headers.accept)
-    this.#destination?.meter.request(Math.floor(status / 100), performance.now() - this.#sentAt)
+    this.#count(status)
     this.#respond()
       .writeHead(status, { ...headers, connection: 'close' })
       .end(body)
   }
 
+  #count(status: number): void {
+    if (!this.#counted)
+      this.#destination?.meter.request(Math.floor(status / 100), performance.now() - this.#sentAt)
+    this.#counted = true
+  }
+
   #cutOff(): void {
     this.#over = true
+    clearTimeout(this.#holding)
     this.#socket.destroy()
   }
 
   #gone(): void {
     clearTimeout(this.#timer)
+    clearTimeout(this.#holding)
     if (!this.#over) this.#stream?.reset(RESET.cancelled)
     this.#over = true
   }

@@ -208,6 +208,22 @@ describe('a visit', () => {
     socket.destroy()
   })
 
+  it('whose body nobody takes is given up in time: that its visitor has gone cannot be seen', async () => {
+    const { agent, visitor, metered } = await start({ responseTimeoutMs: 100 })
+    const played = await agent()
+    const socket = await visitor()
+    const bytes = 64 * WINDOW_BYTES
+    socket.write(`POST / HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: ${bytes}\r\n\r\n`)
+    const { stream, reset } = await played.next()
+    stream.sink = { ...stream.sink, data: () => {} } // it gives no credit
+    stream.head('200\nOK', false)
+    await until(socket, '\r\n\r\n')
+    socket.write(Buffer.alloc(bytes))
+    expect(await reset).toBe(RESET.too_slow)
+    expect(metered.requests).toEqual([2])
+    socket.destroy()
+  })
+
   it('that its visitor gives up is given up at the agent', async () => {
     const { agent, visitor } = await start()
     const played = await agent()

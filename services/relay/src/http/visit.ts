@@ -3,7 +3,7 @@ import { MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination, FindDestination } from '../destination.ts'
 import { type AnswerHead, passedTrailers, readAnswer, readTrailers } from '../domain/head.ts'
-import { answerTo, type VisitorFault } from '../domain/visitor-error.ts'
+import { answerTo, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
 
 /** What all visits share. */
@@ -25,8 +25,8 @@ export interface Outgoing {
 // What may be asked twice without harm (RFC 9110, section 9.2.2), where nothing of it has been answered.
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
-// A peer that has no such agent any more: that is about to be heard here.
-const AGAIN_MS = 100
+/** A peer that has no such agent any more: that is about to be heard here. */
+export const AGAIN_MS = 100
 
 /** One visitor's request: sent through a tunnel, answered as it comes back. */
 export class Visit implements StreamSink {
@@ -38,6 +38,7 @@ export class Visit implements StreamSink {
   #stream: LinkStream | undefined
   #sentAt = 0
   #timer: NodeJS.Timeout | undefined
+  #holding: NodeJS.Timeout | undefined
   #tries = 0
   #answered = false
   #hasWritten = false
@@ -94,7 +95,7 @@ export class Visit implements StreamSink {
     request.on('data', (chunk: Buffer) => {
       if (this.#over) return
       meter.bytesIn(chunk.length)
-      if (this.#stream?.send(chunk) === false) request.pause()
+      if (this.#stream?.send(chunk) === false) this.#hold()
     })
     request.on('end', () => {
       const trailers = passedTrailers(request.rawTrailers)
@@ -103,7 +104,17 @@ export class Visit implements StreamSink {
     })
   }
 
+  /**
+   * Nothing of the body is read while nobody takes it. Who is not read is not noticed to have gone, either: what is held
+   * for as long as an answer may take is given up.
+   */
+  #hold(): void {
+    this.#request.pause()
+    this.#holding = setTimeout(() => this.#stuck(), this.#deps.responseTimeoutMs)
+  }
+
   writable(): void {
+    clearTimeout(this.#holding)
     this.#request.resume()
   }
 
@@ -194,7 +205,7 @@ export class Visit implements StreamSink {
       else this.#timer = setTimeout(() => this.start(), AGAIN_MS)
       return
     }
-    this.#fail(FAULTS[code] ?? 'local_broken')
+    this.#fail(faultOfReset(code))
   }
 
   #flushHead(): void {
@@ -237,12 +248,19 @@ export class Visit implements StreamSink {
   #close(): void {
     this.#over = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#holding)
     this.#request.resume()
   }
 
   #tooSlow(): void {
     this.#stream?.reset(RESET.too_slow)
     this.#fail('too_slow')
+  }
+
+  #stuck(): void {
+    this.#stream?.reset(RESET.too_slow)
+    if (this.#answered) this.#cutOff()
+    else this.#fail('too_slow')
   }
 
   /** What came is no answer to this request. */
@@ -278,12 +296,3 @@ export class Visit implements StreamSink {
 }
 
 const INTERIM: Readonly<Record<number, string>> = { 102: 'Processing', 103: 'Early Hints' }
-
-const FAULTS: Readonly<Record<number, VisitorFault>> = {
-  [RESET.local_down]: 'local_down',
-  [RESET.local_broken]: 'local_broken',
-  [RESET.too_many]: 'too_many',
-  [RESET.refused]: 'lost',
-  [RESET.lost]: 'lost',
-  [RESET.too_slow]: 'too_slow',
-}
