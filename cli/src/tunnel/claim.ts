@@ -32,7 +32,14 @@ export async function claimTunnel(api: Api, wanted: Wanted, note: (line: string)
   if (subdomain === undefined) return ephemeral(api, { name: name ?? `Port ${port}`, local_port: port })
   const found = await findOwn(api, subdomain)
   if (found === undefined) {
-    return lasting(await create(api, { name: name ?? subdomain, subdomain, local_port: port }))
+    const fields = { name: name ?? subdomain, subdomain, local_port: port }
+    const own = await create(api, fields).catch(async (error) => {
+      // Another command of the same account's may have made it just now.
+      const theirs = isTaken(error) ? await findOwn(api, subdomain) : undefined
+      if (theirs === undefined) throw error
+      return theirs
+    })
+    return lasting(own)
   }
   const changes = {
     ...(found.local_port === port ? {} : { local_port: port }),
@@ -60,7 +67,7 @@ async function ephemeral(api: Api, fields: { name: string; local_port: number })
       tunnel,
       renew: () =>
         made(tunnel.subdomain).catch((error) => {
-          if (error instanceof ApiError && error.answer.error === 'subdomain_taken') return made()
+          if (isTaken(error)) return made()
           throw error
         }),
       release: async () => {
@@ -72,6 +79,8 @@ async function ephemeral(api: Api, fields: { name: string; local_port: number })
   }
   return made()
 }
+
+const isTaken = (error: unknown) => error instanceof ApiError && error.answer.error === 'subdomain_taken'
 
 /** A credential that may not list tunnels may make one all the same. */
 const findOwn = (api: Api, subdomain: string): Promise<Tunnel | undefined> =>
