@@ -401,6 +401,30 @@ describe('a local server', () => {
   })
 })
 
+describe('a local server that refuses a body while it comes', () => {
+  it('is heard, although it ends the connection', async () => {
+    const { port } = await startRaw((socket) => {
+      const answer = 'HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nno!'
+      socket.once('data', () => socket.end(answer))
+    })
+    const { link } = await connectedAgent(port)
+    for (let nth = 0; nth < 20; nth++) {
+      const headers = ['host', 'a', 'content-length', '100000000']
+      const visitor = new Visitor(link, { method: 'POST', headers, body: false })
+      const piece = Buffer.alloc(64 * 1024)
+      const sendAll = () => {
+        while (!visitor.ended && !visitor.given && visitor.stream.send(piece));
+      }
+      visitor.writable = sendAll
+      sendAll()
+      await visitor.over
+      expect([visitor.status, visitor.body, visitor.ended]).toEqual(['413', 'no!', true])
+      visitor.stream.reset(RESET.cancelled)
+    }
+    expect(link.size).toBe(0)
+  })
+})
+
 describe('a connection that was kept', () => {
   /** Answers the first request of each connection, and ends it at the second. */
   const startForgetful = async () => {
