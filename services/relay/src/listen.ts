@@ -4,6 +4,8 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 export interface Listening {
   /** host:port, also where any free port was asked for. */
   readonly address: string
+  /** How many connections it has, also those that were upgraded. */
+  readonly connections: number
   /** Takes no more connections, and ends those that there are, also what they were upgraded to. */
   close(): Promise<void>
 }
@@ -24,6 +26,9 @@ export async function listenOn(server: Server, address: string): Promise<Listeni
   })
   return {
     address: `${host}:${(server.address() as AddressInfo).port}`,
+    get connections() {
+      return sockets.size
+    },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       for (const socket of sockets) socket.destroy()

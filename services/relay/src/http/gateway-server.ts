@@ -53,7 +53,6 @@ export interface GatewayServer {
 export async function serveGateway(options: GatewayServerOptions): Promise<GatewayServer> {
   const { visits, isDraining, tls, listen, log } = options
   let visitors = 0
-  let connections = 0
   const shape = {
     maxHeaderSize: MAX_HEADER_BYTES,
     // The gateway keeps its connections, and ends them; requests take as long as they do.
@@ -89,10 +88,6 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
   const server = tls
     ? createTlsServer({ ...shape, ...tls, requestCert: true, rejectUnauthorized: true }, onRequest)
     : createServer(shape, onRequest)
-  server.on('connection', (socket) => {
-    connections++
-    socket.once('close', () => connections--)
-  })
   // Whether a body is wanted, and what else is expected, is the local server's to say.
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', onRequest)
@@ -109,16 +104,16 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
       fault(socket, error)
     }
   })
-  const { address, close } = await listenOn(server, listen)
+  const listening = await listenOn(server, listen)
   return {
-    port: Number(address.slice(address.lastIndexOf(':') + 1)),
+    port: Number(listening.address.slice(listening.address.lastIndexOf(':') + 1)),
     get visitors() {
       return visitors
     },
     get connections() {
-      return connections
+      return listening.connections
     },
-    close,
+    close: listening.close,
   }
 }
 
