@@ -44,7 +44,7 @@ export interface LinkOptions {
   onEnd(end: LinkEnd): void
   /** How long the other side took to send a ping back, in milliseconds. */
   onPong?: (ms: number) => void
-  /** Something of ours threw while a frame was handled; the link is closed. */
+  /** Something of ours threw while a frame was handled; its stream is given up. */
   onFault?: (error: unknown) => void
   /** The id before that of the first stream opened here; 0. */
   lastStream?: number
@@ -223,9 +223,13 @@ export class Link {
     this.#pongsHeld = 0
     const blocked = this.#blocked
     this.#blocked = new Set()
-    this.#guard(() => {
-      for (const stream of blocked) stream.wake()
-    })
+    for (const stream of blocked) {
+      try {
+        stream.wake()
+      } catch (error) {
+        this.#giveUp(stream, error)
+      }
+    }
   }
 
   #read(chunk: Buffer): void {
@@ -247,8 +251,16 @@ export class Link {
   #data(id: number, chunk: Buffer, end: boolean): void {
     if (this.#ended) return // what came in one piece with the end
     const stream = this.#streams.get(id)
-    if (stream) stream.received(chunk, end)
-    else this.#refuseUnknown(id)
+    if (!stream) {
+      this.#refuseUnknown(id)
+      return
+    }
+    const { sink } = stream
+    try {
+      stream.received(chunk, end)
+    } catch (error) {
+      this.#giveUp(stream, error, sink)
+    }
   }
 
   #frame(type: number, id: number, payload: Buffer, end: boolean): void {
@@ -271,11 +283,31 @@ export class Link {
 
   #onStream(type: number, id: number, payload: Buffer, end: boolean): void {
     const stream = this.#streams.get(id)
-    if (!stream) this.#refuseUnknown(id)
-    else if (type === FRAME.head) stream.answered(payload.toString('latin1'), end)
-    else if (type === FRAME.trailers) stream.trailed(payload.toString('latin1'))
-    else if (type === FRAME.window) stream.credited(payload)
-    else stream.over(payload[0] ?? RESET.cancelled, payload.toString('latin1', 1))
+    if (!stream) {
+      this.#refuseUnknown(id)
+      return
+    }
+    const { sink } = stream
+    try {
+      if (type === FRAME.head) stream.answered(payload.toString('latin1'), end)
+      else if (type === FRAME.trailers) stream.trailed(payload.toString('latin1'))
+      else if (type === FRAME.window) stream.credited(payload)
+      else stream.over(payload[0] ?? RESET.cancelled, payload.toString('latin1', 1))
+    } catch (error) {
+      this.#giveUp(stream, error, sink)
+    }
+  }
+
+  /** Whatever is wrong with us, for one stream, ends that one alone. */
+  #giveUp(stream: LinkStream, error: unknown, sink = stream.sink): void {
+    if (error instanceof FrameError) throw error
+    this.#options.onFault?.(error)
+    stream.reset(RESET.local_broken)
+    try {
+      sink.reset(RESET.local_broken, '')
+    } catch (another) {
+      this.#options.onFault?.(another)
+    }
   }
 
   #opened(id: number, head: string, end: boolean): void {
@@ -286,7 +318,11 @@ export class Link {
     const stream = new LinkStream(this, id)
     stream.remoteEnded = end
     this.#streams.set(id, stream)
-    stream.sink = onOpen(stream, head, end)
+    try {
+      stream.sink = onOpen(stream, head, end)
+    } catch (error) {
+      this.#giveUp(stream, error)
+    }
   }
 
   /** Frames of a stream that is over may still be on their way; those of one that never was break the protocol. */

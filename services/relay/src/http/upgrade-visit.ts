@@ -204,6 +204,11 @@ export class UpgradeVisit implements StreamSink {
   #fail(fault: VisitorFault): void {
     if (this.#over) return
     clearTimeout(this.#timer)
+    // Behind another answer on the same connection nothing can be said.
+    if ((this.#socket as { _httpMessage?: unknown })._httpMessage) {
+      this.#cutOff()
+      return
+    }
     const { status, headers, body } = answerTo(fault, this.#request.headers.accept)
     this.#count(status)
     this.#respond()
