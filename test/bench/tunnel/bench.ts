@@ -9,6 +9,7 @@ import { missingCores } from './cores.ts'
 import { type Entrant, enter } from './entrant.ts'
 import { measureIdle } from './idle.ts'
 import { startPlatform } from './platform.ts'
+import { createWhenQuiet } from './quiet.ts'
 import { formatReport } from './report.ts'
 import { type Result, summarize } from './result.ts'
 import { type Round, runRound } from './round.ts'
@@ -16,6 +17,8 @@ import { startTarget, type Target } from './target.ts'
 import { programOnPath } from './tools.ts'
 
 const ROUNDS = 3
+/** How long to wait, in all, for other programs to leave the machine alone. */
+const PATIENCE_MINUTES = 10
 
 /**
  * Small requests and bulk through our tunnels and those of others, in turns in one run: what is measured on one core,
@@ -44,7 +47,8 @@ export async function benchTunnel(seconds: number): Promise<void> {
     ...platform.stack.processes().map(({ pid }) => pid),
     ...entrants.flatMap((entrant) => Object.values(entrant.pids)),
   ]
-  const results = await measureAll(entrants, { target, pids: [...new Set(pids)], seconds })
+  const whenQuiet = createWhenQuiet([...new Set(pids)], PATIENCE_MINUTES)
+  const results = await measureAll(entrants, { target, seconds, whenQuiet })
   const file = await writeResults('bench-tunnel.json', { seconds, rounds: ROUNDS, results, idle })
   console.log(`${formatReport(results, idle)}\n\nAs JSON: ${file}`)
 }

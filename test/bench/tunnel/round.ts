@@ -1,7 +1,7 @@
 import { checkBodies } from './check.ts'
 import type { Entrant } from './entrant.ts'
 import { bulkStreams, measureBulk, measureSmall, type SmallRun, smallConnections } from './measure.ts'
-import { isDisturbed, whenQuiet } from './quiet.ts'
+import type { WhenQuiet } from './quiet.ts'
 import type { Target } from './target.ts'
 
 /** What one round of load on an entrant gave: small GETs by connections, MiB/s by streams. */
@@ -16,11 +16,11 @@ export interface Round {
 
 /**
  * Checks that bodies arrive as they were sent, then measures each thing on all entrants one after another, so that what
- * is compared is close in time. `pids` are of all that belongs to the bench.
+ * is compared is close in time.
  */
 export async function runRound(
   entrants: readonly Entrant[],
-  { target, pids, seconds }: { target: Target; pids: readonly number[]; seconds: number },
+  { target, seconds, whenQuiet }: { target: Target; seconds: number; whenQuiet: WhenQuiet },
 ): Promise<Map<Entrant, Round>> {
   const rounds = new Map<Entrant, Round>()
   for (const entrant of entrants) {
@@ -29,10 +29,10 @@ export async function runRound(
   }
   for (const load of loads) {
     for (const [entrant, round] of rounds) {
-      const run = await whenQuiet(pids, () => load(entrant, seconds))
+      const run = await whenQuiet(() => load(entrant, seconds))
       run.value(round)
       round.runs++
-      if (isDisturbed(run)) round.disturbed++
+      if (run.isDisturbed) round.disturbed++
     }
   }
   return rounds
