@@ -275,8 +275,8 @@ describe('agents of one tunnel', () => {
     const answers = await Promise.all(names.map((agent) => relay.ask(tunnel, { agent })))
     expect(answers.filter(isAdmitted)).toHaveLength(4)
     expect(answers.find((answer) => !isAdmitted(answer))).toMatchObject({
-      status: 409,
-      body: { error: 'conflict', message: 'The tunnel has as many agents as it may have: 4 at one relay' },
+      status: 503,
+      body: { error: 'unavailable', message: 'The tunnel has as many agents as it may have: 4 at one relay' },
     })
     await expect.poll(() => routes.routesOf(tunnel.id).length, within).toBe(4)
     const here = names[answers.findIndex(isAdmitted)] as string

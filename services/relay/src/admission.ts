@@ -99,7 +99,10 @@ async function grantOf(request: IncomingMessage, { verifyConnect }: AdmissionOpt
 }
 
 function refuseExcess({ connections, maxAgentsPerTunnel }: AdmissionOptions, admitted: Admitted): void {
-  const { tunnelId, agent, generation } = admitted
+  const { tunnelId, agent, generation, subdomain, issuedAt } = admitted
+  // Its name has been another tunnel's since it was let through.
+  if (connections.at(subdomain).some((each) => each.tunnelId !== tunnelId && each.issuedAt > issuedAt))
+    throw decideAgain()
   const before = connections.ofAgent(tunnelId, agent)
   if (before && before.generation >= generation) throw superseded()
   if (!before && connections.ofTunnel(tunnelId).length >= maxAgentsPerTunnel)
@@ -115,6 +118,8 @@ const decideAgain = () =>
 const gone = () => new Refusal('DECIDE_AGAIN', 'The agent has gone')
 const superseded = () => new Refusal('SUPERSEDED', 'This agent has a newer connection')
 const tooMany = (most: number) =>
-  new Refusal('TOO_MANY_AGENTS', `${goaways.too_many_agents.message}: ${most} at one relay`)
+  new Refusal('TOO_MANY_AGENTS', `${goaways.too_many_agents.message}: ${most} at one relay`, {
+    retryAfterSeconds: 5,
+  })
 const notAnUpgrade = () =>
   new Refusal('NOT_AN_UPGRADE', `Here agents connect: Upgrade: ${CONNECT_UPGRADE} is needed`)

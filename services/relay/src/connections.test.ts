@@ -2,6 +2,16 @@ import { describe, expect, it } from 'vitest'
 import { nobody, occupy, openConnections } from '../test/agents.ts'
 import { createClock } from '../test/clock.ts'
 
+describe('a name that has changed hands', () => {
+  it("is its new tunnel's alone, whether that was heard or not", async () => {
+    const { connections, connect } = openConnections()
+    const former = connect({ tunnelId: 'tun_1', subdomain: 'bank' })
+    const owner = connect({ tunnelId: 'tun_2', subdomain: 'bank' })
+    expect(connections.at('bank')).toEqual([owner.connection])
+    expect(await former.sentAway).toBe('tunnel_changed')
+  })
+})
+
 describe('several agents on one tunnel', () => {
   it('share its requests: the one with the fewest in flight takes the next', () => {
     const { connections, connect } = openConnections()

@@ -115,10 +115,13 @@ export function createConnections(options: ConnectionsOptions): Connections {
     add(connection) {
       const before = this.ofAgent(connection.tunnelId, connection.agent)
       if (before) this.cut((each) => each === before, 'replaced')
+      // A name that has changed hands is its new tunnel's alone, heard of or not.
+      const { subdomain, tunnelId } = connection
+      this.cut((each) => each.subdomain === subdomain && each.tunnelId !== tunnelId, 'tunnel_changed')
       inService.add(connection)
       join(subdomains, connection.subdomain, connection)
       join(tunnels, connection.tunnelId, connection)
-      const { connectionId, tunnelId, credential, generation } = connection
+      const { connectionId, credential, generation } = connection
       log.info({ connectionId, tunnelId, credential: credential.id, generation }, 'agent connected')
       onUp(connection)
     },

@@ -24,10 +24,12 @@ function open(answer: (asked: CheckConnectionRequest) => Said | Promise<Said> = 
   const ended = createEndedCredentials(clock.now)
   const asked: CheckConnectionRequest[] = []
   const auth = { answer, underWay: 0, most: 0 }
+  const nats = { isHeard: true }
   const watch = watchCredentials({
     ...clock,
     connections,
     ended,
+    isHearing: () => nats.isHeard,
     log: createLog('relay', 'warn', { write: (line) => logged.push(line) }),
     auth: {
       async checkConnection(request) {
@@ -51,7 +53,7 @@ function open(answer: (asked: CheckConnectionRequest) => Said | Promise<Said> = 
     clock.pass(ms)
     await setImmediate()
   }
-  return { clock, connections, connect, watch, heard, pass, asked, auth, ended, logged }
+  return { clock, connections, connect, watch, heard, pass, asked, auth, ended, logged, nats }
 }
 
 /** A connection of each kind, at a tunnel of its own user's; and by key_1 one at another tunnel. */
@@ -222,6 +224,20 @@ describe('an expiry that was changed since the agent came', () => {
 })
 
 describe('auth is asked about each connection', () => {
+  it('every five seconds while nothing is heard', async () => {
+    const { connect, asked, pass, nats } = open()
+    connect()
+    nats.isHeard = false
+    await pass(250)
+    await pass(4999)
+    expect(asked).toHaveLength(0)
+    await pass(251)
+    expect(asked).toHaveLength(1)
+    await pass(250)
+    await pass(5250)
+    expect(asked).toHaveLength(2)
+  })
+
   it('once a minute, from when it came', async () => {
     const { connect, pass, asked } = open()
     connect({ mode: 'mcp', tokenGeneration: 3 })

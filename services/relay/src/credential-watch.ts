@@ -11,6 +11,8 @@ import type { CutRequest } from './events/on-cut.ts'
 const LOOK_MS = 250
 // Whatever is heard of is acted on at once; this is for what was not heard.
 const CHECK_EVERY_MS = 60_000
+// While nothing is heard, auth is asked instead.
+const CHECK_UNHEARD_MS = 5000
 const CHECK_AGAIN_MS = 5000
 const MAX_CHECKS = 16
 // How long a cut is told to whoever asks how many it met.
@@ -33,10 +35,12 @@ export function watchCredentials(options: {
   readonly connections: Connections
   readonly ended: EndedCredentials
   readonly log: Logger
+  /** False while NATS is away. */
+  readonly isHearing: () => boolean
   readonly now: () => Date
   readonly every?: Every
 }): CredentialWatch {
-  const { connections, ended, log } = options
+  const { connections, ended, log, isHearing } = options
   const now = () => options.now().getTime()
   const checkAt = new WeakMap<Connection, number>()
   /** When a credential ends, in Unix seconds, as auth last said: it may have been changed since the agent came. */
@@ -101,6 +105,12 @@ export function watchCredentials(options: {
     checkAt.set(connection, first)
     return first
   }
+  const isDue = (connection: Connection, time: number): boolean => {
+    if (isHearing()) return dueAt(connection) <= time
+    const soon = Math.min(dueAt(connection), time + CHECK_UNHEARD_MS)
+    if (!waiting.has(connection) && !checking.has(connection)) checkAt.set(connection, soon)
+    return soon <= time
+  }
   const endOf = (connection: Connection): number =>
     expiresAt.get(connection) ?? connection.credential.expiresAt ?? Number.POSITIVE_INFINITY
   const look = () => {
@@ -109,7 +119,7 @@ export function watchCredentials(options: {
     forgetCut()
     for (const connection of connections.all()) {
       if (endOf(connection) * 1000 <= time) cut((each) => each === connection, expiry(connection))
-      else if (dueAt(connection) <= time) {
+      else if (isDue(connection, time)) {
         checkAt.set(connection, Number.POSITIVE_INFINITY)
         waiting.add(connection)
       }

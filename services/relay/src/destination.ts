@@ -37,7 +37,7 @@ export function createFind(options: FindOptions): FindDestination {
     return connection && { carrier: connection, meter: meterOf(connection.tunnelId, connection.userId) }
   }
   const elsewhere = (subdomain: string): readonly LiveRoute[] =>
-    routes.routesTo(subdomain).filter((route) => route.relayId !== relayId)
+    ofNewest(routes.routesTo(subdomain)).filter((route) => route.relayId !== relayId)
   const over = (carrier: Carrier, { tunnelId, userId }: LiveRoute): Destination => ({
     carrier,
     meter: meterOf(tunnelId, userId),
@@ -74,6 +74,14 @@ export function createFind(options: FindOptions): FindDestination {
     const carrier = peers.carrier(route)
     return carrier instanceof Promise ? reached(subdomain) : over(carrier, route)
   }
+}
+
+/** Where a name has just changed hands, the routes of the tunnel whose agent came last: ids are ordered by time. */
+function ofNewest(routes: readonly LiveRoute[]): readonly LiveRoute[] {
+  const [first] = routes
+  if (first === undefined || routes.every((route) => route.tunnelId === first.tunnelId)) return routes
+  const newest = routes.reduce((one, other) => (other.connectionId > one.connectionId ? other : one))
+  return routes.filter((route) => route.tunnelId === newest.tunnelId)
 }
 
 const anyOf = <Item>(items: readonly Item[]): Item | undefined =>

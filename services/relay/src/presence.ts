@@ -72,6 +72,15 @@ export function openPresence(options: {
     if (connections.ofTunnel(tunnelId).some(isReplaced)) {
       connections.cut((each) => each.tunnelId === tunnelId && isReplaced(each), 'replaced')
     }
+    // The name has changed hands: who was let through under it before has lost it.
+    const hasLost = (each: Admitted) =>
+      all.some(
+        (route) =>
+          route.subdomain === each.subdomain &&
+          route.tunnelId !== each.tunnelId &&
+          route.connectionId > each.connectionId,
+      )
+    if (other && connections.at(other.subdomain).some(hasLost)) connections.cut(hasLost, 'tunnel_changed')
   }
   const routes = closing.adopt(openRelayRoutes({ nats, log, now, onChange }), (open) => open.close())
   return { connections, routes, arrivals, announcer }

@@ -4,7 +4,8 @@ import type { Refusals } from '@instatunnel/kit/refusal'
 export const refusals = {
   NOT_AN_UPGRADE: 'validation_error',
   SUPERSEDED: 'conflict',
-  TOO_MANY_AGENTS: 'conflict',
+  // At another relay, or in a moment, there may be room: agents try again.
+  TOO_MANY_AGENTS: 'unavailable',
   DRAINING: 'unavailable',
   DECIDE_AGAIN: 'unavailable',
 } as const satisfies Refusals

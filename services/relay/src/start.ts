@@ -61,8 +61,9 @@ export async function start(
   const usage = opening.adopt(startTunnelUsage({ nats, log, now }), (teller) => teller.close())
 
   const ended = createEndedCredentials(now)
-  const watch = opening.adopt(watchCredentials({ auth, connections, ended, log, now }), (open) =>
-    open.close(),
+  const watch = opening.adopt(
+    watchCredentials({ auth, connections, ended, log, isHearing: routes.isCurrent, now }),
+    (open) => open.close(),
   )
   opening.adopt(hearCredentialEnds({ nats, log, now, handle: watch.heard }), (open) => open.close())
   opening.adopt(onCut({ nats, log, relayId, cut: watch.cut }), (open) => open.close())
