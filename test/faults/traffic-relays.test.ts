@@ -123,6 +123,17 @@ describe('what holds at one relay holds at both', () => {
     expect(performance.now() - since).toBeLessThan(1000)
   })
 
+  it('routes are known at both while NATS is away, for longer than a relay may be silent', async () => {
+    const load = underLoad(4, () => at(Math.random() < 0.5 ? 0 : 1).get('/hello'))
+    await load.answered(20)
+    await stack.nats.kill()
+    const awayUntil = performance.now() + 8000
+    while (performance.now() < awayUntil) await load.answered(10)
+    await stack.nats.start()
+    await load.answered(100)
+    expect(failures(await load.stop())).toEqual([])
+  })
+
   it('usage is the sum of both', async () => {
     await agentAtEach()
     await atOnce(100, (index) => at(relays[index % 2] ?? 0).get('/bytes?size=1000'))

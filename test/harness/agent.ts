@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type AgentEnd, type AgentEvent, type AgentOptions, runAgent } from '../../cli/src/agent/agent.ts'
 import type { TestStack } from './stack.ts'
 
-/** An event may take so long, or the test hears what came instead. */
-const patienceMs = 15_000
+/** An event may take so long (agents wait up to 10 s before they try again), or the test hears what came instead. */
+const patienceMs = 30_000
 
 /** The command's own agent, in this process. */
 export interface TestAgent {
