@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { frame, linkAndBytes, linkPair, opened, sideOf } from '../test/links.ts'
+import { frame, linkAndBytes, linkPair, opened, Recorder, sideOf } from '../test/links.ts'
 import { RESET } from './frames.ts'
 
 const BEAT_MS = 1600
@@ -158,5 +158,31 @@ describe('a socket that does not drain', () => {
     await arrive()
     expect(link.waitingBytes - before).toBe(32 * 16)
     expect(ends).toEqual([])
+  })
+
+  it('is not filled with answers to pings where nothing else is sent, and ends', async () => {
+    const stuck = stuckSocket()
+    const { link, ends } = sideOf(stuck.socket)
+    const many = Buffer.concat(Array.from({ length: 10_000 }, () => theirPing))
+    for (let times = 0; times < 20; times++) {
+      stuck.socket.push(many)
+      await arrive()
+    }
+    expect(link.waitingBytes).toBeLessThan(1.25 * 1024 * 1024)
+    for (let beat = 0; beat < 25 && ends.length === 0; beat++) {
+      stuck.socket.push(theirPing)
+      await arrive()
+      await beats(1)
+    }
+    expect(ends).toEqual(['stalled'])
+  })
+
+  it('takes no more requests than it can send', async () => {
+    const side = sideOf(stuckSocket().socket)
+    const head = `GET\n/${'x'.repeat(60_000)}`
+    let taken = 0
+    while (side.link.open(head, true, new Recorder())) taken++
+    expect(side.link.isFull).toBe(true)
+    expect(taken).toBeLessThan(75)
   })
 })

@@ -9,6 +9,8 @@ const HEARTBEAT_MS = 1600
 const SILENT_BEATS = 4
 // Past this, a socket that does not drain holds its streams back.
 const HIGH_WATER_BYTES = 1024 * 1024
+// Past this, nothing more is opened: heads and resets of visitors that come and go would fill the memory.
+const FULL_BYTES = 4 * HIGH_WATER_BYTES
 // A socket that takes nothing for so long, though it is alive, is not going to.
 const STALLED_BEATS = 20
 // Given back in quarters, so that the other side need never stop for it.
@@ -110,8 +112,14 @@ export class Link {
     if (head.length > 0) this.#read(head)
   }
 
-  /** Opens a stream with a request's head; undefined where the head is too long. */
+  /** True where the other side has taken so little that nothing more is opened. */
+  get isFull(): boolean {
+    return this.waitingBytes > FULL_BYTES
+  }
+
+  /** Opens a stream with a request's head; undefined where the head is too long, or the link is full. */
   open(head: string, end: boolean, sink: StreamSink): LinkStream | undefined {
+    if (this.isFull) return undefined
     const id = this.#nextStream()
     if (!this.#writer.text(FRAME.open, id, head, end)) return undefined
     const stream = new LinkStream(this, id, sink)
@@ -154,7 +162,7 @@ export class Link {
   send(stream: LinkStream, chunk: Buffer, end: boolean): boolean {
     this.#writer.data(stream.id, chunk, end)
     this.flushSoon()
-    if (this.waitingBytes > HIGH_WATER_BYTES) this.#congested = true
+    this.#look()
     if (!this.#congested) return stream.credit > 0
     this.#blocked.add(stream)
     return false
@@ -216,6 +224,11 @@ export class Link {
     socket.cork()
     for (const bytes of frames) socket.write(bytes)
     socket.uncork()
+  }
+
+  /** Whatever waits, not data alone, is a reason to hold back, and to end what takes nothing. */
+  #look(): void {
+    if (this.waitingBytes > HIGH_WATER_BYTES) this.#congested = true
   }
 
   #drained(): void {
@@ -332,6 +345,7 @@ export class Link {
 
   #pong(payload: Buffer): void {
     // Who sends pings and takes nothing gets no more than its heartbeats would ask for.
+    this.#look()
     if (this.#congested && ++this.#pongsHeld > MAX_PINGS) return
     this.#writer.bytes(FRAME.ping, 0, payload, true)
     this.flushSoon()
@@ -354,6 +368,7 @@ export class Link {
       this.destroy()
       return
     }
+    this.#look()
     const flushed = this.#writtenBytes - this.#socket.writableLength
     this.#stalledBeats = this.#congested && flushed === this.#flushedBytes ? this.#stalledBeats + 1 : 0
     this.#flushedBytes = flushed

@@ -117,7 +117,8 @@ export function createConnections(options: ConnectionsOptions): Connections {
       if (before) this.cut((each) => each === before, 'replaced')
       // A name that has changed hands is its new tunnel's alone, heard of or not.
       const { subdomain, tunnelId } = connection
-      this.cut((each) => each.subdomain === subdomain && each.tunnelId !== tunnelId, 'tunnel_changed')
+      const hasLost = (each: Connection) => each.subdomain === subdomain && each.tunnelId !== tunnelId
+      if (this.at(subdomain).some(hasLost)) this.cut(hasLost, 'tunnel_changed')
       inService.add(connection)
       join(subdomains, connection.subdomain, connection)
       join(tunnels, connection.tunnelId, connection)

@@ -85,7 +85,7 @@ export async function start(
     random: randomBytes,
   })
   // Whose agents are elsewhere it must know before it can say of any tunnel that it is offline.
-  await Promise.race([routes.ready, new Promise((resolve) => setTimeout(resolve, FIRST_VIEW_MS))])
+  await Promise.race([routes.ready, new Promise((resolve) => setTimeout(resolve, FIRST_VIEW_MS).unref())])
   const known = createKnownTunnels({ tunnels, now })
   const find = createFind({ relayId, connections, routes, peers, arrivals, known, meterOf: usage.meter })
   const address = { domain: config.DOMAIN, gateway: config.PUBLIC_URL }

@@ -1,5 +1,5 @@
 import { type ErrorName, errors } from '@instatunnel/kit/errors'
-import { RESET } from '@instatunnel/kit/frames'
+import { MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
 
 /** What visitors are told where no site answers. */
 interface VisitorError {
@@ -85,6 +85,13 @@ export const visitorErrors = {
 
 /** The name of one of them. */
 export type VisitorFault = keyof typeof visitorErrors
+
+// A tunnel's id goes in front of it where an agent is at another relay.
+const MAX_OPENED_BYTES = MAX_HEAD_BYTES - 64
+
+/** What visitors are told where a request's head could not be sent: it is too long, or the agent takes nothing. */
+export const faultOfHead = (head: string): VisitorFault =>
+  head.length > MAX_OPENED_BYTES ? 'too_large' : 'too_many'
 
 /** What visitors are told where a stream was given up before it was answered, by the code of its reset. */
 export const faultOfReset = (code: number): VisitorFault => BY_RESET[code] ?? 'local_broken'

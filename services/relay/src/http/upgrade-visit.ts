@@ -4,7 +4,7 @@ import { RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination } from '../destination.ts'
 import { type AnswerHead, readAnswer } from '../domain/head.ts'
-import { answerTo, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
+import { answerTo, faultOfHead, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
 import { AGAIN_MS, type Outgoing, type VisitDeps } from './visit.ts'
 
@@ -58,7 +58,7 @@ export class UpgradeVisit implements StreamSink {
     this.#tries++
     this.#sentAt = performance.now()
     this.#stream = found.carrier.open(head, false, this)
-    if (!this.#stream) this.#fail('too_large')
+    if (!this.#stream) this.#fail(faultOfHead(head))
     else this.#timer = setTimeout(() => this.#tooSlow(), this.#deps.responseTimeoutMs)
   }
 

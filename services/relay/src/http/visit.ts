@@ -3,7 +3,7 @@ import { MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination, FindDestination } from '../destination.ts'
 import { type AnswerHead, passedTrailers, readAnswer, readTrailers } from '../domain/head.ts'
-import { answerTo, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
+import { answerTo, faultOfHead, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
 
 /** What all visits share. */
@@ -82,7 +82,7 @@ export class Visit implements StreamSink {
     this.#sentAt = performance.now()
     const stream = found.carrier.open(head, !hasBody, this)
     if (stream === undefined) {
-      this.#fail('too_large')
+      this.#fail(faultOfHead(head))
       return
     }
     this.#stream = stream
