@@ -55,7 +55,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   try {
     return await new Agent(options, local).run()
   } finally {
-    local.destroy()
+    local.close()
   }
 }
 

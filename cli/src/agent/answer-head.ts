@@ -1,25 +1,17 @@
-/** What stands in front of an answer's body. */
-export interface Answer {
-  readonly statusCode?: number | undefined
-  readonly statusMessage?: string | undefined
-  /** Names and values in turns. */
-  readonly rawHeaders: readonly string[]
-}
+import type { Answer } from './answer-parser.ts'
 
 /** An answer's head, as its frame has it. */
-export function answerHead({ statusCode, statusMessage, rawHeaders }: Answer): string {
-  const status = `${statusCode}\n${statusMessage ?? ''}`
-  return rawHeaders.length === 0 ? status : `${status}\n${rawHeaders.join('\n')}`
+export function answerHead({ status, reason, headers }: Answer): string {
+  return headers.length === 0 ? `${status}\n${reason}` : `${status}\n${reason}\n${headers.join('\n')}`
 }
 
 /** How many bytes of body follow an answer's head; undefined where its end is told otherwise. */
-export function bodyLength(method: string, { statusCode, rawHeaders }: Answer): number | undefined {
-  if (method === 'HEAD' || statusCode === 204 || statusCode === 304) return 0
-  let length: number | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string
-    // Chunked goes before a length: node:http refuses both at once, from whoever sends them.
-    if (name.length === 14 && name.toLowerCase() === 'content-length') length = Number(rawHeaders[i + 1])
+export function bodyLength(method: string, { status, headers }: Answer): number | undefined {
+  if (method === 'HEAD' || status === 204 || status === 304) return 0
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    // The parser refuses a second one, and one beside chunks.
+    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(headers[i + 1])
   }
-  return length
+  return undefined
 }

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import { RESET } from '@instatunnel/kit/frames'
 import type { LinkStream } from '@instatunnel/kit/link'
-import { type Answer, answerHead, bodyLength } from './answer-head.ts'
+import { answerHead, bodyLength } from './answer-head.ts'
+import type { Answer } from './answer-parser.ts'
 import { faultOf } from './local-fault.ts'
 import { CANCELLED, type OpenVisit } from './visit.ts'
 
@@ -9,7 +9,6 @@ import { CANCELLED, type OpenVisit } from './visit.ts'
 export class Answering {
   readonly #stream: LinkStream
   readonly #visit: OpenVisit
-  #response: IncomingMessage | undefined
   /** Of the body; undefined where its end is told otherwise. */
   #length: number | undefined
 
@@ -19,39 +18,49 @@ export class Answering {
   }
 
   get hasBegun(): boolean {
-    return this.#response !== undefined
+    return this.#visit.status !== undefined
   }
 
   /** Passes on what comes before the answer: 100, 102, 103. */
-  inform(information: Answer): void {
-    if (!this.#visit.over) this.#stream.head(answerHead(information), false)
+  inform(answer: Answer): void {
+    if (!this.#visit.over) this.#stream.head(answerHead(answer), false)
   }
 
-  /** Passes the answer on. */
-  begin(response: IncomingMessage): void {
+  /** Passes on the answer's head; false where that cannot be. */
+  begin(answer: Answer): boolean {
     const visit = this.#visit
-    const length = bodyLength(visit.method, response)
-    if (visit.over || !this.#stream.head(answerHead(response), length === 0)) {
-      response.destroy()
+    const length = bodyLength(visit.method, answer)
+    if (!this.#stream.head(answerHead(answer), length === 0)) {
       this.fail(RESET.local_broken, 'the head of the answer is too long')
-      return
+      return false
     }
-    this.#response = response
     this.#length = length
-    visit.status = response.statusCode
-    response.on('data', (chunk: Buffer) => this.#received(chunk))
-    response.on('end', () => this.#complete(response))
-    response.on('error', (error) => this.broken(error))
+    visit.status = answer.status
     if (length === 0) visit.close()
+    return true
   }
 
-  /** More may be sent again. */
-  resume(): void {
-    this.#response?.resume()
+  /** Passes on a piece of the body; false where no more is to come until more may be sent. */
+  pass(chunk: Buffer): boolean {
+    const visit = this.#visit
+    if (visit.over) return true
+    visit.bytes += chunk.length
+    // Where the end is known it goes with the last piece: most answers are small, and that is a frame less.
+    const isLast = visit.bytes === this.#length
+    const more = this.#stream.send(chunk, isLast)
+    if (isLast) visit.close()
+    return more || isLast
+  }
+
+  complete(trailers: readonly string[]): void {
+    if (this.#visit.over) return
+    if (trailers.length > 0) this.#stream.trailers(trailers.join('\n'))
+    else this.#stream.end()
+    this.#visit.close()
   }
 
   /** The way to the local server broke, or it did: no answer, or no whole one. */
-  broken(error: Error): void {
+  break(error: Error): void {
     const { code, message } = faultOf(error)
     this.fail(code, message)
   }
@@ -66,23 +75,5 @@ export class Answering {
   /** Nobody waits any more. */
   cancel(): void {
     this.#visit.close(CANCELLED)
-  }
-
-  #received(chunk: Buffer): void {
-    const visit = this.#visit
-    if (visit.over) return
-    visit.bytes += chunk.length
-    // Where the end is known it goes with the last piece: most answers are small, and that is a frame less.
-    const isLast = visit.bytes === this.#length
-    const more = this.#stream.send(chunk, isLast)
-    if (isLast) visit.close()
-    else if (!more) this.#response?.pause()
-  }
-
-  #complete({ rawTrailers }: IncomingMessage): void {
-    if (this.#visit.over) return
-    if (rawTrailers.length > 0) this.#stream.trailers(rawTrailers.join('\n'))
-    else this.#stream.end()
-    this.#visit.close()
   }
 }

@@ -1,9 +1,11 @@
-import { ClientRequest } from 'node:http'
-import { FrameError, MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
+import { FrameError, RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
+import type { Answer } from './answer-parser.ts'
 import { Answering } from './answering.ts'
+import type { Asked, Asker, LocalConnection } from './local-connection.ts'
 import { isStale } from './local-fault.ts'
-import type { FreshOptions, LocalServer } from './local-server.ts'
+import type { LocalServer } from './local-server.ts'
+import { readTrailers } from './read-trailers.ts'
 import type { RequestHead } from './request-head.ts'
 import { OpenVisit, type Visit } from './visit.ts'
 
@@ -19,28 +21,27 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRAC
 const FRESH_MS = 1000
 
 /** One request of a visitor, asked of the local server, and its answer. */
-export class Exchange implements StreamSink {
+export class Exchange implements StreamSink, Asker {
   readonly #local: LocalServer
   readonly #stream: LinkStream
-  readonly #head: RequestHead
-  readonly #hasBody: boolean
+  readonly #asked: Asked
   readonly #answering: Answering
-  #bodyHasBegun = false
-  #request: ClientRequest | undefined
+  #connection: LocalConnection
   /** Bytes of the request's body that are still to come, where its length is announced. */
   #left: number | undefined
-  /** Given to the local server's connection, which has not taken them yet. */
+  /** Given to the connection, which has not taken them yet. */
   #owed = 0
-  #retried = false
+  #mayAskTwice: boolean
 
-  constructor({ local, report }: ExchangeDeps, stream: LinkStream, head: RequestHead, hasBody: boolean) {
+  constructor({ local, report }: ExchangeDeps, stream: LinkStream, head: RequestHead, ends: boolean) {
+    const { method, text, chunked, contentLength } = head
     this.#local = local
     this.#stream = stream
-    this.#head = head
-    this.#hasBody = hasBody
-    this.#left = head.contentLength
+    this.#left = contentLength
+    this.#asked = { method, head: text, chunked, ends, upgrades: false }
     this.#answering = new Answering(stream, new OpenVisit(head, report))
-    this.#ask(this.#mayAskTwice ? {} : { maxIdleMs: FRESH_MS })
+    this.#mayAskTwice = ends && IDEMPOTENT.has(method)
+    this.#connection = local.ask(this.#asked, this, this.#mayAskTwice ? undefined : FRESH_MS)
   }
 
   head(): void {
@@ -49,84 +50,67 @@ export class Exchange implements StreamSink {
 
   data(chunk: Buffer, end: boolean): void {
     const bytes = chunk.length
-    const request = this.#request
-    this.#bodyHasBegun = true
-    if (!request || request.destroyed) {
+    const connection = this.#connection
+    if (connection.isGone) {
       this.#stream.consumed(bytes) // the local server has answered, and takes no more of it
-    } else if (!this.#fits(bytes, end)) {
-      this.#fail(RESET.cancelled, 'the body is not as long as it was said to be')
-    } else if (end) {
-      request.end(chunk)
-    } else if (request.write(chunk)) {
-      this.#stream.consumed(bytes)
-    } else {
-      this.#owed += bytes
-    }
-  }
-
-  trailers(text: string): void {
-    const lines = text.split('\n')
-    const pairs: [string, string][] = []
-    for (let i = 0; i + 1 < lines.length; i += 2) pairs.push([lines[i] as string, lines[i + 1] as string])
-    try {
-      this.#request?.addTrailers(pairs)
-    } catch {
-      this.#fail(RESET.cancelled, 'the trailers are none')
       return
     }
-    this.data(EMPTY, true)
+    if (!this.#fits(bytes, end)) {
+      this.#fail(RESET.cancelled, 'the body is not as long as it was said to be')
+      return
+    }
+    if (bytes > 0) {
+      if (connection.write(chunk)) this.#stream.consumed(bytes)
+      else this.#owed += bytes
+    }
+    if (end) connection.end()
+  }
+
+  trailers(frame: string): void {
+    const lines = readTrailers(frame)
+    if (lines === undefined || !this.#fits(0, true)) this.#fail(RESET.cancelled, 'the trailers are none')
+    else if (!this.#connection.isGone) this.#connection.end(lines)
   }
 
   /** The visitor has gone, or the tunnel has. */
   reset(): void {
     this.#answering.cancel()
-    this.#request?.destroy()
+    this.#connection.leave()
   }
 
   writable(): void {
-    this.#answering.resume()
+    this.#connection.resume()
   }
 
-  get #mayAskTwice(): boolean {
-    return !this.#hasBody && IDEMPOTENT.has(this.#head.method)
+  informed(answer: Answer): void {
+    this.#mayAskTwice = false
+    this.#answering.inform(answer)
   }
 
-  #ask(fresh: FreshOptions): void {
-    const request = this.#makeRequest(fresh)
-    if (!request) {
-      this.#fail(RESET.local_broken, 'the request is no HTTP')
-      return
-    }
-    this.#request = request
-    request.maxHeadersCount = 0 // their bytes are bounded
-    request.on('information', (information) => this.#answering.inform(information))
-    request.on('response', (response) => this.#answering.begin(response))
-    request.on('upgrade', () => this.#fail(RESET.local_broken, 'the local server switches protocols unasked'))
-    request.on('error', (error) => this.#broken(error))
-    if (!this.#hasBody) {
-      request.end()
-      return
-    }
-    request.on('drain', () => this.#drained())
-    // A head that comes alone goes on alone; with the body's first piece it leaves in one write.
-    process.nextTick(() => this.#bodyHasBegun || request.destroyed || request.flushHeaders())
+  answered(answer: Answer): void {
+    this.#mayAskTwice = false
+    if (!this.#answering.begin(answer)) this.#connection.leave()
   }
 
-  #makeRequest(fresh: FreshOptions): ClientRequest | undefined {
-    const { method, path, headers } = this.#head
-    try {
-      return new ClientRequest({
-        agent: this.#local,
-        method,
-        path,
-        headers,
-        setDefaultHeaders: false, // only what the visitor sent
-        maxHeaderSize: MAX_HEAD_BYTES,
-        ...fresh,
-      } as never)
-    } catch {
-      return undefined // node:http sends nothing that is no HTTP
-    }
+  received(chunk: Buffer): void {
+    if (!this.#answering.pass(chunk)) this.#connection.pause()
+  }
+
+  completed(trailers: readonly string[]): void {
+    this.#answering.complete(trailers)
+  }
+
+  drained(): void {
+    const owed = this.#owed
+    this.#owed = 0
+    this.#stream.consumed(owed)
+  }
+
+  broken(error: Error): void {
+    if (this.#mayAskTwice && this.#connection.isUsed && isStale(error)) {
+      this.#mayAskTwice = false
+      this.#connection = this.#local.ask(this.#asked, this, 0)
+    } else this.#answering.break(error)
   }
 
   /** False for one byte more than was announced, which would begin another request, and for one less. */
@@ -136,24 +120,8 @@ export class Exchange implements StreamSink {
     return end ? this.#left === 0 : this.#left >= 0
   }
 
-  #drained(): void {
-    const owed = this.#owed
-    this.#owed = 0
-    this.#stream.consumed(owed)
-  }
-
-  #broken(error: Error): void {
-    const isUntouched = this.#mayAskTwice && !this.#retried && !this.#answering.hasBegun
-    if (isUntouched && this.#request?.reusedSocket && isStale(error)) {
-      this.#retried = true
-      this.#ask({ maxIdleMs: 0 })
-    } else this.#answering.broken(error)
-  }
-
   #fail(code: number, message: string): void {
     this.#answering.fail(code, message)
-    this.#request?.destroy()
+    this.#connection.leave()
   }
 }
-
-const EMPTY = Buffer.alloc(0)

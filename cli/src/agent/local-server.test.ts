@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { ClientRequest } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startHttp } from '../../test/local-servers.ts'
 import { LocalServer } from './local-server.ts'
@@ -27,14 +25,15 @@ async function start() {
     socket.on('close', () => closed++)
   })
   const local = new LocalServer(port)
-  onTestFinished(() => local.destroy())
-  const ask = async (maxIdleMs?: number) => {
-    const request = new ClientRequest({ agent: local, headers: ['host', 'a'], maxIdleMs } as never)
-    const over = once(request, 'close')
-    request.on('response', (response) => response.resume())
-    request.end()
-    await over
-  }
+  onTestFinished(() => local.close())
+  const ask = (maxIdleMs?: number) =>
+    new Promise<void>((resolve, reject) => {
+      const head = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
+      const asked = { method: 'GET', head, chunked: false, ends: true, upgrades: false }
+      const ignore = () => {}
+      const asker = { informed: ignore, answered: ignore, received: ignore, drained: ignore, broken: reject }
+      local.ask(asked, { ...asker, completed: () => setImmediate(resolve) }, maxIdleMs)
+    })
   return { ask, connections, local, closed: () => closed }
 }
 
@@ -65,7 +64,7 @@ describe('connections to the local server', () => {
   it('end with the agent', async () => {
     const { ask, local, closed } = await start()
     await ask()
-    local.destroy()
+    local.close()
     await expect.poll(closed).toBe(1)
   })
 })

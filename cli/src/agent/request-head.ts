@@ -2,76 +2,65 @@
 export interface RequestHead {
   readonly method: string
   readonly path: string
-  /** Names and values in turns, as the visitor sent them. */
-  readonly headers: string[]
+  /** As it is written to the local server, the empty line included. */
+  readonly text: string
   /** Of the body, where it is announced. */
   readonly contentLength: number | undefined
+  /** True where the body is sent in chunks, for its length is not known. */
+  readonly chunked: boolean
   /** True where the visitor asks to switch to another protocol. */
   readonly upgrades: boolean
 }
 
+// Method and path, then names and values, each a line of what RFC 9110 and RFC 9112 allow: no part can become another.
+const HEAD =
+  /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\n[\x21-\x7e\x80-\xff]+(?:\n[!#$%&'*+.^_`|~0-9A-Za-z-]+\n[\t\x20-\x7e\x80-\xff]*)*$/
+
 /**
- * Reads the head of a frame that opens a stream; undefined where it is none. `host` takes the place of the visitor's
- * Host; where a body follows whose length is not known, it is sent in chunks.
+ * Reads the head of a frame that opens a stream; undefined where it is none, or where its body ends would be anybody's
+ * guess (RFC 9112, section 6.3). Names and values stay byte for byte as they are, but that `host` takes the place of
+ * the visitor's Host. A body that follows without a length is sent in chunks.
  */
 export function readRequestHead(
-  text: string,
+  frame: string,
   { ends, host }: { ends: boolean; host: string | undefined },
 ): RequestHead | undefined {
-  const headers = text.split('\n')
-  const [method = '', path = ''] = headers.splice(0, 2)
-  if (path === '' || headers.length % 2 === 1 || method === 'CONNECT') return undefined
+  if (!HEAD.test(frame)) return undefined
+  const lines = frame.split('\n')
+  const [method = '', path = ''] = lines
+  if (method === 'CONNECT') return undefined
+  let text = `${method} ${path} HTTP/1.1\r\n`
   let contentLength: number | undefined
-  let upgrades = false
   let chunked = false
-  let trailerAt = -1
-  // Names are compared by their length first: of most headers that is all.
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string
+  let upgrades = false
+  for (let i = 2; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    let value = lines[i + 1] as string
+    // Names are compared by their length first: of most that is all.
     switch (name.length) {
       case 4:
-        if (host !== undefined && is(name, 'host')) headers[i + 1] = host
+        if (host !== undefined && name.toLowerCase() === 'host') value = host
         break
       case 7:
-        if (is(name, 'upgrade')) upgrades = true
-        else if (is(name, 'trailer')) trailerAt = i
+        if (name.toLowerCase() === 'upgrade') upgrades = true
         break
-      case 14: {
-        if (!is(name, 'content-length')) break
-        const value = headers[i + 1] as string
-        // Where its body ends must not be anybody's guess (RFC 9112, section 6.3).
+      case 14:
+        if (name.toLowerCase() !== 'content-length') break
         if (contentLength !== undefined || !/^\d{1,15}$/.test(value)) return undefined
         contentLength = Number(value)
         break
-      }
       case 17:
-        if (!is(name, 'transfer-encoding')) break
-        if (chunked || headers[i + 1] !== 'chunked') return undefined
+        if (name.toLowerCase() !== 'transfer-encoding') break
+        if (chunked || value !== 'chunked') return undefined
         chunked = true
     }
+    text += `${name}: ${value}\r\n`
   }
   if (contentLength !== undefined && (chunked || (ends && contentLength > 0))) return undefined
   if (upgrades && (chunked || contentLength)) return undefined
   if (!ends && !upgrades && !chunked && contentLength === undefined) {
-    headers.push('transfer-encoding', 'chunked')
+    text += 'transfer-encoding: chunked\r\n'
     chunked = true
   }
-  // Node refuses to announce trailers that cannot come.
-  if (trailerAt !== -1 && !chunked) headers.splice(trailerAt, 2)
-  return { method, path, headers: lengthLast(headers, contentLength), contentLength, upgrades }
+  return { method, path, text: `${text}\r\n`, contentLength, chunked, upgrades }
 }
-
-/**
- * Node takes a Content-Disposition that stands behind a Content-Length for UTF-8 and writes it as latin1, which leaves
- * neither; in front of it, it passes byte for byte.
- */
-function lengthLast(headers: string[], contentLength: number | undefined): string[] {
-  if (contentLength === undefined) return headers
-  const isDisposition = headers.some((name, i) => i % 2 === 0 && is(name, 'content-disposition'))
-  if (!isDisposition) return headers
-  const at = headers.findIndex((name, i) => i % 2 === 0 && is(name, 'content-length'))
-  headers.push(...headers.splice(at, 2))
-  return headers
-}
-
-const is = (name: string, lower: string) => name.length === lower.length && name.toLowerCase() === lower

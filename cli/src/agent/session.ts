@@ -69,7 +69,7 @@ function serve(options: SessionOptions, stream: LinkStream, text: string, ends: 
   if (!head) return refuse(stream, RESET.local_broken, 'the request is no HTTP')
   return head.upgrades
     ? new UpgradeExchange(options, stream, head)
-    : new Exchange(options, stream, head, !ends)
+    : new Exchange(options, stream, head, ends)
 }
 
 function refuse(stream: LinkStream, code: number, message: string): StreamSink {

@@ -1,10 +1,10 @@
-import { ClientRequest, type IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
-import { FrameError, MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
+import { FrameError, RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import { answerHead } from './answer-head.ts'
+import type { Answer } from './answer-parser.ts'
 import { Answering } from './answering.ts'
 import type { ExchangeDeps } from './exchange.ts'
+import type { Asker, LocalConnection } from './local-connection.ts'
 import type { RequestHead } from './request-head.ts'
 import { OpenVisit } from './visit.ts'
 
@@ -12,38 +12,23 @@ import { OpenVisit } from './visit.ts'
  * A visitor that asks to switch to another protocol, WebSocket for one. Once the local server has agreed, bytes pass as
  * they are in both directions, each until its own end; where it does not agree, its answer passes as any other.
  */
-export class UpgradeExchange implements StreamSink {
+export class UpgradeExchange implements StreamSink, Asker {
   readonly #stream: LinkStream
   readonly #visit: OpenVisit
   readonly #answering: Answering
-  #request: ClientRequest | undefined
-  #socket: Socket | undefined
-  /** What the visitor said and the local server was not told yet; an empty piece is the end. */
+  readonly #connection: LocalConnection
+  #switched = false
+  /** What the visitor said and the local server was not told yet. */
   readonly #unsaid: Buffer[] = []
+  #hasEnded = false
   #owed = 0
 
-  constructor({ local, report }: ExchangeDeps, stream: LinkStream, { method, path, headers }: RequestHead) {
+  constructor({ local, report }: ExchangeDeps, stream: LinkStream, head: RequestHead) {
     this.#stream = stream
-    this.#visit = new OpenVisit({ method, path }, report)
+    this.#visit = new OpenVisit(head, report)
     this.#answering = new Answering(stream, this.#visit)
-    try {
-      this.#request = new ClientRequest({
-        createConnection: () => local.openRaw(),
-        method,
-        path,
-        headers,
-        setDefaultHeaders: false,
-        maxHeaderSize: MAX_HEAD_BYTES,
-      } as never)
-    } catch {
-      this.#answering.fail(RESET.local_broken, 'the request is no HTTP')
-      return
-    }
-    this.#request.on('information', (information) => this.#answering.inform(information))
-    this.#request.on('response', (response) => this.#refused(response))
-    this.#request.on('upgrade', (response, socket, first) => this.#switch(response, socket as Socket, first))
-    this.#request.on('error', (error) => this.#answering.broken(error))
-    this.#request.end()
+    const asked = { method: head.method, head: head.text, chunked: false, ends: true, upgrades: true }
+    this.#connection = local.ask(asked, this, 0)
   }
 
   head(): void {
@@ -51,13 +36,13 @@ export class UpgradeExchange implements StreamSink {
   }
 
   data(chunk: Buffer, end: boolean): void {
-    if (this.#answering.hasBegun) {
+    if (this.#answering.hasBegun && !this.#switched) {
       this.#stream.consumed(chunk.length) // it was meant for another protocol
       return
     }
     if (chunk.length > 0) this.#unsaid.push(chunk)
-    if (end) this.#unsaid.push(EMPTY)
-    if (this.#socket) this.#flush(this.#socket)
+    this.#hasEnded = end
+    if (this.#switched) this.#say()
   }
 
   trailers(): void {
@@ -67,62 +52,60 @@ export class UpgradeExchange implements StreamSink {
   /** The visitor has gone, or the tunnel has. */
   reset(): void {
     this.#answering.cancel()
-    this.#destroy()
+    this.#connection.leave()
   }
 
   writable(): void {
-    this.#answering.resume()
-    this.#socket?.resume()
+    this.#connection.resume()
   }
 
-  #refused(response: IncomingMessage): void {
-    this.#unsaid.length = 0
-    if (response.statusCode === 101) {
-      this.#answering.fail(RESET.local_broken, 'the local server switches to no protocol')
-      this.#destroy()
-    } else this.#answering.begin(response)
+  informed(answer: Answer): void {
+    this.#answering.inform(answer)
   }
 
-  #switch(response: IncomingMessage, socket: Socket, first: Buffer): void {
-    this.#socket = socket
-    if (this.#visit.over || !this.#stream.head(answerHead(response), false)) {
-      this.#answering.fail(RESET.local_broken, 'the head of the answer is too long')
-      this.#destroy()
+  answered(answer: Answer): void {
+    if (!answer.switches) {
+      this.#unsaid.length = 0
+      if (!this.#answering.begin(answer)) this.#connection.leave()
       return
     }
-    this.#visit.status = response.statusCode
-    this.#visit.close()
-    socket.on('data', (chunk: Buffer) => this.#read(socket, chunk))
-    socket.on('end', () => this.#stream.end())
-    socket.on('drain', () => this.#drained())
-    socket.on('error', () => this.#stream.reset(RESET.local_broken))
-    socket.on('close', () => this.#stream.reset(RESET.local_broken)) // where both ends were said, this says nothing
-    if (first.length > 0) this.#read(socket, first)
-    this.#flush(socket)
-  }
-
-  #read(socket: Socket, chunk: Buffer): void {
-    if (!this.#stream.send(chunk)) socket.pause()
-  }
-
-  #flush(socket: Socket): void {
-    for (const piece of this.#unsaid.splice(0)) {
-      if (piece.length === 0) socket.end()
-      else if (socket.write(piece)) this.#stream.consumed(piece.length)
-      else this.#owed += piece.length
+    if (!this.#stream.head(answerHead(answer), false)) {
+      this.#answering.fail(RESET.local_broken, 'the head of the answer is too long')
+      this.#connection.leave()
+      return
     }
+    this.#switched = true
+    this.#visit.status = answer.status
+    this.#visit.close()
+    this.#say()
   }
 
-  #drained(): void {
+  received(chunk: Buffer): void {
+    const more = this.#switched ? this.#stream.send(chunk) : this.#answering.pass(chunk)
+    if (!more) this.#connection.pause()
+  }
+
+  completed(trailers: readonly string[]): void {
+    if (this.#switched) this.#stream.end()
+    else this.#answering.complete(trailers)
+  }
+
+  drained(): void {
     const owed = this.#owed
     this.#owed = 0
     this.#stream.consumed(owed)
   }
 
-  #destroy(): void {
-    this.#request?.destroy()
-    this.#socket?.resetAndDestroy() // an end that was not said must not look like one
+  broken(error: Error): void {
+    if (this.#switched) this.#stream.reset(RESET.local_broken)
+    else this.#answering.break(error)
+  }
+
+  #say(): void {
+    for (const piece of this.#unsaid.splice(0)) {
+      if (this.#connection.write(piece)) this.#stream.consumed(piece.length)
+      else this.#owed += piece.length
+    }
+    if (this.#hasEnded) this.#connection.end()
   }
 }
-
-const EMPTY = Buffer.alloc(0)
