@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { FRAME, FrameError, FrameReader, FrameWriter, MAX_DATA_BYTES, RESET, WINDOW_BYTES } from './frames.ts'
+import { FRAME, FrameError, FrameReader, FrameWriter, RESET } from './frames.ts'
 import type { GoawayReason } from './goaway.ts'
+import { LinkStream, type StreamSink } from './link-stream.ts'
+
+export type { LinkStream, StreamSink } from './link-stream.ts'
 
 // Both sides say something this often, and one that has not been heard for four times in a row is gone: noticed within
 // 8 s, the name is free for its owner within the 10 s that are promised.
@@ -13,28 +16,12 @@ const HIGH_WATER_BYTES = 1024 * 1024
 const FULL_BYTES = 4 * HIGH_WATER_BYTES
 // A socket that takes nothing for so long, though it is alive, is not going to.
 const STALLED_BEATS = 20
-// Given back in quarters, so that the other side need never stop for it.
-const CREDIT_BYTES = WINDOW_BYTES / 4
 const MAX_STREAM = 0x7fffffff
 // Pings that are remembered, and pongs that wait in a socket that does not drain: more than a stalled one is given time.
 const MAX_PINGS = 32
 
 /** Why a link ended: what one of both said, or that the other went without a word. */
 export type LinkEnd = GoawayReason | 'lost'
-
-/** What one side does with its end of a stream. */
-export interface StreamSink {
-  /** An answer's head, as frames.ts has it; only where streams are opened. */
-  head(text: string, end: boolean): void
-  data(chunk: Buffer, end: boolean): void
-  trailers(text: string): void
-  /** The stream is over; nothing more comes of it and nothing goes. */
-  reset(code: number, message: string): void
-  /** After send() was false: more may be sent. */
-  writable(): void
-  /** The other side takes so much more; who passes on what comes of another stream gives that one as much. */
-  credited?(bytes: number): void
-}
 
 /** What one side does with a link. */
 export interface LinkOptions {
@@ -400,143 +387,3 @@ export class Link {
     for (const stream of [...this.#streams.values()]) this.#guard(() => stream.over(RESET.lost, ''))
   }
 }
-
-/** One request and its answer, on a link. */
-export class LinkStream {
-  readonly link: Link
-  readonly id: number
-  sink: StreamSink
-  /** What the other side still takes. */
-  credit = WINDOW_BYTES
-  localEnded = false
-  remoteEnded = false
-  #blocked = false
-  #unread = 0
-  #read = 0
-  #over = false
-
-  constructor(link: Link, id: number, sink: StreamSink = NOBODY) {
-    this.link = link
-    this.id = id
-    this.sink = sink
-  }
-
-  /** Sends an answer's head; false where it is too long. */
-  head(text: string, end: boolean): boolean {
-    if (this.#over) return true
-    const sent = this.link.text(FRAME.head, this, text, end)
-    if (sent && end) this.#endLocal()
-    return sent
-  }
-
-  /** Sends a piece of a body; false where no more is to be sent until writable() is called. */
-  send(chunk: Buffer, end = false): boolean {
-    if (this.#over || this.localEnded) return true
-    this.credit -= chunk.length
-    const more = this.link.send(this, chunk, end)
-    if (end) this.#endLocal()
-    else this.#blocked = !more
-    return more
-  }
-
-  /** Ends this direction. */
-  end(): void {
-    this.send(EMPTY, true)
-  }
-
-  /** Ends this direction with trailers. */
-  trailers(text: string): void {
-    if (this.#over || this.localEnded) return
-    if (this.link.text(FRAME.trailers, this, text, true)) this.#endLocal()
-    else this.end()
-  }
-
-  /** Gives the stream up. */
-  reset(code: number, message = ''): void {
-    if (this.#over) return
-    this.#done()
-    this.link.sendReset(this, code, message)
-  }
-
-  /** So much of what was received has gone on: the other side may send as much more. */
-  consumed(bytes: number): void {
-    this.#read += bytes
-    if (this.#read < CREDIT_BYTES || this.remoteEnded || this.#over) return
-    this.#unread -= this.#read
-    this.link.sendWindow(this, this.#read)
-    this.#read = 0
-  }
-
-  /** @private */
-  received(chunk: Buffer, end: boolean): void {
-    if (this.remoteEnded) throw new FrameError(`data after the end of stream ${this.id}`)
-    this.#unread += chunk.length
-    if (this.#unread > WINDOW_BYTES + MAX_DATA_BYTES)
-      throw new FrameError(`stream ${this.id} was given no credit`)
-    const { sink } = this
-    if (end) this.#endRemote()
-    sink.data(chunk, end)
-  }
-
-  /** @private */
-  answered(text: string, end: boolean): void {
-    if (this.remoteEnded) throw new FrameError(`a head after the end of stream ${this.id}`)
-    const { sink } = this
-    if (end) this.#endRemote()
-    sink.head(text, end)
-  }
-
-  /** @private */
-  trailed(text: string): void {
-    if (this.remoteEnded) throw new FrameError(`trailers after the end of stream ${this.id}`)
-    const { sink } = this
-    this.#endRemote()
-    sink.trailers(text)
-  }
-
-  /** @private */
-  credited(payload: Buffer): void {
-    if (payload.length !== 4) throw new FrameError('a window of no four bytes')
-    const bytes = payload.readUInt32BE()
-    this.credit += bytes
-    if (this.credit > WINDOW_BYTES) throw new FrameError(`stream ${this.id} was given more than its window`)
-    this.sink.credited?.(bytes)
-    this.wake()
-  }
-
-  /** @private */
-  wake(): void {
-    if (!this.#blocked || this.credit <= 0 || this.#over || this.link.holds(this)) return
-    this.#blocked = false
-    this.sink.writable()
-  }
-
-  /** @private */
-  over(code: number, message: string): void {
-    if (this.#over) return
-    const { sink } = this
-    this.#done()
-    sink.reset(code, message)
-  }
-
-  #endLocal(): void {
-    this.localEnded = true
-    if (this.remoteEnded) this.#done()
-  }
-
-  #endRemote(): void {
-    this.remoteEnded = true
-    if (this.localEnded) this.#done()
-  }
-
-  #done(): void {
-    this.#over = true
-    this.link.forget(this)
-    // V8 keeps what was in a map that changes fast for long: not all of a request with it.
-    this.sink = NOBODY
-  }
-}
-
-const EMPTY = Buffer.alloc(0)
-const ignore = () => {}
-const NOBODY: StreamSink = { head: ignore, data: ignore, trailers: ignore, reset: ignore, writable: ignore }
