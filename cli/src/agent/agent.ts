@@ -38,6 +38,8 @@ export type AgentEvent =
   | { readonly kind: 'connected'; readonly url: string; readonly connectionId: string }
   | { readonly kind: 'latency'; readonly ms: number }
   | ({ readonly kind: 'request' } & Visit)
+  /** Something of the agent's own went wrong with one request, which was given up. */
+  | { readonly kind: 'fault'; readonly error: unknown }
   /** There is no connection, or soon none any more; another try follows. */
   | { readonly kind: 'retrying'; readonly why: string; readonly inMs: number }
 
@@ -106,6 +108,7 @@ class Agent {
         host: this.#options.host,
         report: (visit) => on({ kind: 'request', ...visit }),
         onLatency: (ms) => on({ kind: 'latency', ms }),
+        onFault: (error) => on({ kind: 'fault', error }),
       })
     } catch (error) {
       if (signal.aborted) return undefined
@@ -176,7 +179,6 @@ function messageOf(parting: Parting): string {
     return isGoawayReason(parting.goaway)
       ? goaways[parting.goaway].message
       : `The relay says ${parting.goaway}`
-  if (parting.fault !== undefined) return `A fault of the agent: ${parting.fault}`
   return ENDS[parting.end] ?? parting.end
 }
 

@@ -18,10 +18,12 @@ export interface SessionOptions extends ExchangeDeps {
   /** What the local server is told for a Host; undefined for what the visitor said. */
   readonly host: string | undefined
   readonly onLatency: (ms: number) => void
+  /** Something of ours went wrong with one request, which was given up. */
+  readonly onFault: (error: unknown) => void
 }
 
-/** How it came to an end: the reason that the relay gave, or how the link ended without one, and a fault of ours. */
-export type Parting = { readonly goaway: string } | { readonly end: LinkEnd; readonly fault?: unknown }
+/** How it came to an end: the reason that the relay gave, or how the link ended without one. */
+export type Parting = { readonly goaway: string } | { readonly end: LinkEnd }
 
 /** One connection to a relay while it lives. */
 export interface Session {
@@ -38,15 +40,12 @@ export interface Session {
 /** Serves a relay's requests from the local server. */
 export function openSession(options: SessionOptions): Session {
   const parted = Promise.withResolvers<Parting>()
-  let fault: unknown
   const link: Link = new Link(options.socket, {
     onOpen: (stream, head, ends) => serve(options, stream, head, ends),
     onGoaway: (goaway) => parted.resolve({ goaway }),
-    onEnd: (end) => parted.resolve({ end, fault }),
+    onEnd: (end) => parted.resolve({ end }),
     onPong: options.onLatency,
-    onFault: (error) => {
-      fault = error
-    },
+    onFault: options.onFault,
   })
   link.begin(options.early)
   link.ping() // the first latency, long before the first heartbeat's

@@ -24,6 +24,8 @@ export function jsonLines({ out }: Pick<Streams, 'out'>): Display {
         }
         case 'retrying':
           return tell('retrying', { why: event.why, in_ms: Math.round(event.inMs) })
+        case 'fault':
+          return tell('fault', { message: String(event.error) })
         default: // how long the relay takes changes all the time
       }
     },

@@ -37,6 +37,7 @@ const events: AgentEvent[] = [
   { kind: 'request', method: 'GET', path: '/a', status: 200, ms: 12.34567, bytes: 5 },
   { kind: 'request', method: 'POST', path: '/\x1b[2Jb', status: 502, ms: 0.5, bytes: 0, fault: 'it is down' },
   { kind: 'request', method: 'GET', path: '/c', status: undefined, ms: 1500, bytes: 0, fault: 'cancelled' },
+  { kind: 'fault', error: new TypeError('of ours') },
   { kind: 'retrying', why: 'The relay is restarting', inMs: 0 },
   { kind: 'retrying', why: 'Not now', inMs: 1234.5 },
   { kind: 'connected', url, connectionId: 'conn_2' },
@@ -70,7 +71,11 @@ describe('plainLines', () => {
         '',
       ].join('\n'),
     ])
-    expect(notes).toEqual(['The relay is restarting; connecting anew', 'Not now; trying again in 1.2 s'])
+    expect(notes).toEqual([
+      "A fault of the agent's own: TypeError: of ours",
+      'The relay is restarting; connecting anew',
+      'Not now; trying again in 1.2 s',
+    ])
   })
 
   it('show an MCP server, and what to paste', () => {
@@ -118,6 +123,7 @@ describe('jsonLines', () => {
         fault: 'it is down',
       },
       { event: 'request', method: 'GET', path: '/c', ms: 1500, bytes: 0, fault: 'cancelled' },
+      { event: 'fault', message: 'TypeError: of ours' },
       { event: 'retrying', why: 'The relay is restarting', in_ms: 0 },
       { event: 'retrying', why: 'Not now', in_ms: 1235 },
       { event: 'connected', url, connection_id: 'conn_2' },

@@ -28,6 +28,8 @@ export function plainLines({ out }: Pick<Streams, 'out'>, { note }: Pick<Output,
       } else if (event.kind === 'request') {
         const { method, path, status = '–', ms, fault } = event
         line(printable(`${method} ${path} ${status} ${duration(ms)}${fault ? ` (${fault})` : ''}`))
+      } else if (event.kind === 'fault') {
+        note(`A fault of the agent's own: ${event.error}`)
       } else if (event.kind === 'retrying') {
         note(
           `${event.why}; ${event.inMs === 0 ? 'connecting anew' : `trying again in ${duration(event.inMs)}`}`,

@@ -74,7 +74,8 @@ export function liveScreen({ out }: Pick<Streams, 'out'>, { style }: Pick<Output
     mcp: (endpoint) => say(mcpLines(endpoint)),
     event: (event) => {
       change(state, event)
-      drawSoon()
+      if (event.kind === 'fault') say([printable(`A fault of the agent's own: ${event.error}`)])
+      else drawSoon()
     },
     note: (line) => say([printable(line)]),
     stopping: () => {
