@@ -371,6 +371,38 @@ describe("an agent's answer that would reach into another visitor's", () => {
     expect(await answered(head)).toMatch(/^HTTP\/1.1 502 /)
   })
 
+  it.each<[string, string, string, string, (stream: LinkStream) => void]>([
+    ['a reset', 'GET', '200\nOK\ncontent-length\n2', 'ok', (stream) => stream.reset(RESET.local_broken)],
+    [
+      'more of it',
+      'GET',
+      '200\nOK\ncontent-length\n2',
+      'ok',
+      (stream) => stream.send(Buffer.from('HTTP/1.1 200 OK\r\n')),
+    ],
+    ['a second one', 'GET', '200\nOK\ncontent-length\n2', 'ok', (stream) => stream.head('200\nOK', true)],
+    ['a body', 'HEAD', '200\nOK\ncontent-length\n2', '', (stream) => stream.send(Buffer.from('evil'))],
+    ['a body, as there is none', 'GET', '204\nNo Content', '', (stream) => stream.send(Buffer.from('evil'))],
+    ['a reset of nothing', 'GET', '304\nNot Modified', '', (stream) => stream.reset(RESET.lost)],
+  ])(
+    'by %s behind its end leaves the connection to who comes next',
+    async (_, method, head, body, further) => {
+      const { agent, visitor } = await start()
+      const played = await agent()
+      const socket = await visitor()
+      socket.write(GET.replace('GET', method))
+      const { stream } = await played.next()
+      stream.head(head, false)
+      if (body !== '') stream.send(Buffer.from(body))
+      expect(await until(socket, `\r\n\r\n${body}`)).not.toContain('onnection: close')
+      further(stream)
+      socket.write(GET)
+      ;(await played.next()).stream.head('200\nOK\nx-next\n1\ncontent-length\n0', true)
+      expect(await until(socket, 'x-next: 1')).toMatch(/^HTTP\/1.1 200 OK\r\nx-next: 1/)
+      socket.destroy()
+    },
+  )
+
   it('by a second answer is cut off', async () => {
     const { agent, visitor } = await start()
     const played = await agent()

@@ -63,10 +63,12 @@ export class Visit implements StreamSink {
     const { subdomain } = this.#outgoing
     const found = subdomain === undefined ? 'unknown' : this.#deps.find(subdomain)
     if (found instanceof Promise) {
-      found.then(
-        (late) => this.#go(late),
-        () => this.#fail('unavailable'),
-      )
+      found
+        .then(
+          (late) => this.#go(late),
+          () => this.#fail('unavailable'),
+        )
+        .catch(() => this.#cutOff()) // whatever is wrong with us ends this visit alone
     } else this.#go(found)
   }
 
@@ -273,6 +275,11 @@ export class Visit implements StreamSink {
   /** The visitor must see that the answer is not whole: what there is of it goes out, and then nothing. */
   #cutOff(): void {
     this.#close()
+    if (this.#left === 0) {
+      // It is whole all the same, and the gateway may have sent somebody else's request on this connection since.
+      this.#response.end()
+      return
+    }
     this.#response.flushHeaders()
     this.#response.socket?.destroySoon()
   }
