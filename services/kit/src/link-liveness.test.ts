@@ -154,27 +154,22 @@ describe('a socket that does not drain', () => {
     const { socket, link, ends } = congested()
     await arrive()
     const before = link.waitingBytes
-    socket.push(Buffer.concat(Array.from({ length: 10_000 }, () => theirPing)))
+    socket.push(Buffer.concat(Array.from({ length: 900 }, () => theirPing)))
     await arrive()
     expect(link.waitingBytes - before).toBe(32 * 16)
     expect(ends).toEqual([])
   })
 
-  it('is not filled with answers to pings where nothing else is sent, and ends', async () => {
+  it.each([
+    ['pings', theirPing],
+    ['pongs', unaskedPong],
+  ])('ends where %s come without end', async (_, bytes) => {
     const stuck = stuckSocket()
     const { link, ends } = sideOf(stuck.socket)
-    const many = Buffer.concat(Array.from({ length: 10_000 }, () => theirPing))
-    for (let times = 0; times < 20; times++) {
-      stuck.socket.push(many)
-      await arrive()
-    }
-    expect(link.waitingBytes).toBeLessThan(1.25 * 1024 * 1024)
-    for (let beat = 0; beat < 25 && ends.length === 0; beat++) {
-      stuck.socket.push(theirPing)
-      await arrive()
-      await beats(1)
-    }
-    expect(ends).toEqual(['stalled'])
+    stuck.socket.push(Buffer.concat(Array.from({ length: 1001 }, () => bytes)))
+    await arrive()
+    expect(link.waitingBytes).toBeLessThan(32 * 1024)
+    expect(ends).toEqual(['protocol_error'])
   })
 
   it('takes no more requests than it can send', async () => {
@@ -183,6 +178,6 @@ describe('a socket that does not drain', () => {
     let taken = 0
     while (side.link.open(head, true, new Recorder())) taken++
     expect(side.link.isFull).toBe(true)
-    expect(taken).toBeLessThan(75)
+    expect(taken).toBeLessThan(100)
   })
 })

@@ -115,6 +115,7 @@ export class LinkStream {
   credited(payload: Buffer): void {
     if (payload.length !== 4) throw new FrameError('a window of no four bytes')
     const bytes = payload.readUInt32BE()
+    if (bytes === 0) throw new FrameError('a window of no bytes')
     this.credit += bytes
     if (this.credit > WINDOW_BYTES) throw new FrameError(`stream ${this.id} was given more than its window`)
     this.sink.credited?.(bytes)

@@ -12,13 +12,15 @@ const HEARTBEAT_MS = 1600
 const SILENT_BEATS = 4
 // Past this, a socket that does not drain holds its streams back.
 const HIGH_WATER_BYTES = 1024 * 1024
-// Past this, nothing more is opened: heads and resets of visitors that come and go would fill the memory.
-const FULL_BYTES = 4 * HIGH_WATER_BYTES
+// So much of heads is added to what does not drain: those of visitors that come and go would fill the memory.
+const MAX_HELD_HEADS_BYTES = 4 * HIGH_WATER_BYTES
 // A socket that takes nothing for so long, though it is alive, is not going to.
 const STALLED_BEATS = 20
 const MAX_STREAM = 0x7fffffff
 // Pings that are remembered, and pongs that wait in a socket that does not drain: more than a stalled one is given time.
 const MAX_PINGS = 32
+// Frames that carry nothing, between two heartbeats; who sends more has nothing else in mind.
+const MAX_IDLE_FRAMES = 1000
 
 /** Why a link ended: what one of both said, or that the other went without a word. */
 export type LinkEnd = GoawayReason | 'lost'
@@ -53,6 +55,8 @@ export class Link {
   #highestStream: number
   #flushing = false
   #congested = false
+  #idleFrames = 0
+  #heldHeads = 0
   #ended = false
   #heard = true
   #silentBeats = 0
@@ -101,12 +105,13 @@ export class Link {
 
   /** True where the other side has taken so little that nothing more is opened. */
   get isFull(): boolean {
-    return this.waitingBytes > FULL_BYTES
+    return this.#heldHeads > MAX_HELD_HEADS_BYTES && this.waitingBytes > HIGH_WATER_BYTES
   }
 
   /** Opens a stream with a request's head; undefined where the head is too long, or the link is full. */
   open(head: string, end: boolean, sink: StreamSink): LinkStream | undefined {
     if (this.isFull) return undefined
+    this.#heldHeads = this.waitingBytes > HIGH_WATER_BYTES ? this.#heldHeads + head.length : 0
     const id = this.#nextStream()
     if (!this.#writer.text(FRAME.open, id, head, end)) return undefined
     const stream = new LinkStream(this, id, sink)
@@ -250,6 +255,7 @@ export class Link {
 
   #data(id: number, chunk: Buffer, end: boolean): void {
     if (this.#ended) return // what came in one piece with the end
+    if (chunk.length === 0 && !end) this.#idle()
     const stream = this.#streams.get(id)
     if (!stream) {
       this.#refuseUnknown(id)
@@ -267,6 +273,7 @@ export class Link {
     if (this.#ended) return
     switch (type) {
       case FRAME.ping:
+        this.#idle()
         if (end) this.#ponged(payload)
         else this.#pong(payload)
         break
@@ -279,6 +286,11 @@ export class Link {
       default:
         this.#onStream(type, id, payload, end)
     }
+  }
+
+  /** One more frame that carries nothing. */
+  #idle(): void {
+    if (++this.#idleFrames > MAX_IDLE_FRAMES) throw new FrameError('nothing but empty frames')
   }
 
   #onStream(type: number, id: number, payload: Buffer, end: boolean): void {
@@ -349,6 +361,7 @@ export class Link {
   }
 
   #onBeat(): void {
+    this.#idleFrames = 0
     this.#silentBeats = this.#heard ? 0 : this.#silentBeats + 1
     this.#heard = false
     if (this.#silentBeats >= SILENT_BEATS) {

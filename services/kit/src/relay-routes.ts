@@ -5,7 +5,7 @@ import { listenToBucket } from './route-bucket.ts'
 import { createRouteView } from './route-view.ts'
 
 export type { LiveRoute, Route, RouteCredential } from './route.ts'
-export { replaces } from './route.ts'
+export { isNewer, replaces } from './route.ts'
 
 const SWEEP_MS = 250
 // So long relays have, after NATS was away, to be heard again before their silence counts.

@@ -8,6 +8,8 @@ const schema = z.object({
   agent: z.string().min(1),
   generation: z.number().int(),
   relayId: z.string().min(1),
+  /** When auth decided, in Unix seconds. */
+  issuedAt: z.number().optional(),
   credential: z.object({ type: z.enum(['api_key', 'session', 'tunnel_token']), id: z.string() }),
 })
 
@@ -32,6 +34,12 @@ export const relayKey = (relayId: string) => `relay.${relayId}`
 
 /** The relay that a key is of; undefined where it is of none. */
 export const relayOfKey = (key: string) => /^relay\.(.+)$/.exec(key)?.[1]
+
+/** True where a route's agent was let through later: of two tunnels that say that they have one name, it has. */
+export const isNewer = (route: Route, other: Route): boolean => {
+  const [one = 0, two = 0] = [route.issuedAt, other.issuedAt]
+  return one === two ? route.connectionId > other.connectionId : one > two
+}
 
 /** True where a route has taken the other's place: another connection of the same agent, and no older one. */
 export const replaces = (route: Route, other: Route): boolean =>

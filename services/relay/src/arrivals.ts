@@ -47,6 +47,7 @@ export function createArrivals({ now }: { now: () => Date }): Arrivals {
         const settled = (arrived: boolean) => {
           clearTimeout(timer)
           all.delete(settled)
+          if (all.size === 0 && waiting.get(subdomain) === all) waiting.delete(subdomain)
           resolve(arrived)
         }
         const timer = setTimeout(() => settled(false), WAIT_MS)

@@ -37,7 +37,7 @@ const settings = z
         return z.NEVER
       })
       .prefault('http://localhost:8080'),
-    /** How long a local server may take until it answers; what comes then may take as long as it does. */
+    /** How long a local server may take until it answers, and until it takes what a visitor sends; an answer may take as long as it does. */
     RESPONSE_TIMEOUT_SECONDS: wholeNumber(1, 3600).default(120),
     /** Requests that one agent works on at once; further ones are answered 503. */
     MAX_REQUESTS_PER_AGENT: wholeNumber(1, 100_000).default(1000),

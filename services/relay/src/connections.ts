@@ -106,10 +106,13 @@ export function createConnections(options: ConnectionsOptions): Connections {
     leastBusy(these) {
       // The turn decides between those that have as little to do.
       turn = (turn + 1) & 0xffff
-      let best = these[turn % these.length]
-      if (best === undefined) return undefined
-      for (const each of these) if (each.link.size < best.link.size) best = each
-      return best.link.size >= maxStreams ? undefined : best
+      let best: Connection | undefined
+      for (let i = 0; i < these.length; i++) {
+        const each = these[(turn + i) % these.length] as Connection
+        if (each.link.isFull || each.link.size >= maxStreams) continue
+        if (best === undefined || each.link.size < best.link.size) best = each
+      }
+      return best
     },
     ofAgent: (tunnelId, agent) => tunnels.get(tunnelId)?.find((each) => each.agent === agent),
     add(connection) {

@@ -1,4 +1,4 @@
-import type { LiveRoute, RelayRoutes } from '@instatunnel/kit/relay-routes'
+import { isNewer, type LiveRoute, type RelayRoutes } from '@instatunnel/kit/relay-routes'
 import type { Arrivals } from './arrivals.ts'
 import type { Carrier, Connections } from './connections.ts'
 import type { VisitorFault } from './domain/visitor-error.ts'
@@ -76,11 +76,11 @@ export function createFind(options: FindOptions): FindDestination {
   }
 }
 
-/** Where a name has just changed hands, the routes of the tunnel whose agent came last: ids are ordered by time. */
+/** Where a name has just changed hands, the routes of the tunnel whose agent was let through last. */
 function ofNewest(routes: readonly LiveRoute[]): readonly LiveRoute[] {
   const [first] = routes
   if (first === undefined || routes.every((route) => route.tunnelId === first.tunnelId)) return routes
-  const newest = routes.reduce((one, other) => (other.connectionId > one.connectionId ? other : one))
+  const newest = routes.reduce((one, other) => (isNewer(other, one) ? other : one))
   return routes.filter((route) => route.tunnelId === newest.tunnelId)
 }
 

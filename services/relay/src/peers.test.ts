@@ -432,6 +432,7 @@ it('how a connection is told to peers leaves its secrets and expiry out', () => 
     agent: 'a',
     generation: 1,
     relayId: 'relay_a',
+    issuedAt: expect.any(Number),
     credential: { type: 'session', id: 'ses_1' },
   })
 })

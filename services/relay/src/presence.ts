@@ -1,7 +1,13 @@
 import { goaways, isGoawayReason } from '@instatunnel/kit/goaway'
 import type { Nats } from '@instatunnel/kit/jetstream'
 import type { Logger } from '@instatunnel/kit/log'
-import { openRelayRoutes, type RelayRoutes, type Route, replaces } from '@instatunnel/kit/relay-routes'
+import {
+  isNewer,
+  openRelayRoutes,
+  type RelayRoutes,
+  type Route,
+  replaces,
+} from '@instatunnel/kit/relay-routes'
 import { announceRoutes, type RouteAnnouncer } from '@instatunnel/kit/route-announcer'
 import { type Arrivals, createArrivals } from './arrivals.ts'
 import { type Admitted, type Connections, createConnections } from './connections.ts'
@@ -78,7 +84,7 @@ export function openPresence(options: {
         (route) =>
           route.subdomain === each.subdomain &&
           route.tunnelId !== each.tunnelId &&
-          route.connectionId > each.connectionId,
+          isNewer(route, routeOf(each, relayId)),
       )
     if (other && connections.at(other.subdomain).some(hasLost)) connections.cut(hasLost, 'tunnel_changed')
   }
@@ -95,6 +101,7 @@ export const routeOf = (admitted: Admitted, relayId: string): Route => ({
   agent: admitted.agent,
   generation: admitted.generation,
   relayId,
+  issuedAt: admitted.issuedAt,
   credential: { type: admitted.credential.type, id: admitted.credential.id },
 })
 

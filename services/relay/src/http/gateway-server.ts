@@ -14,6 +14,7 @@ import { requestHead } from '../domain/head.ts'
 import { subdomainOf } from '../domain/site.ts'
 import { answerTo } from '../domain/visitor-error.ts'
 import { listenOn } from '../listen.ts'
+import type { ArrivingAgent } from './agent.ts'
 import { UpgradeVisit } from './upgrade-visit.ts'
 import { type Outgoing, Visit, type VisitDeps } from './visit.ts'
 
@@ -31,12 +32,7 @@ export interface GatewayServerOptions {
   readonly isDraining: () => boolean
   readonly log: Logger
   /** Takes an agent that the gateway lets through; `respond` answers it where it is not admitted. */
-  onAgent(agent: {
-    request: IncomingMessage
-    socket: Duplex
-    early: Buffer
-    respond: () => ServerResponse
-  }): void
+  onAgent(agent: ArrivingAgent): Promise<void> | void
 }
 
 /** The port as it is served. */
@@ -66,6 +62,13 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
     log.error({ err: error }, 'a visitor could not be served')
     socket.destroy()
   }
+  const takeAgent = async (agent: ArrivingAgent) => {
+    try {
+      await options.onAgent(agent)
+    } catch (error) {
+      fault(agent.socket, error)
+    }
+  }
   const onRequest: RequestListener = (request, response) => {
     response.sendDate = false
     if (isDraining()) response.shouldKeepAlive = false
@@ -74,7 +77,7 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
       return
     }
     if (request.headers[CONNECT_HEADER] !== undefined) {
-      options.onAgent({ request, socket: request.socket, early: Buffer.alloc(0), respond: () => response })
+      takeAgent({ request, socket: request.socket, early: Buffer.alloc(0), respond: () => response })
       return
     }
     visitors++
@@ -95,7 +98,7 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
   server.on('upgrade', async (request: IncomingMessage, socket: Duplex, early: Buffer) => {
     socket.on('error', () => socket.destroy())
     if (request.headers[CONNECT_HEADER] !== undefined) {
-      options.onAgent({ request, socket, early, respond: () => responseOn(request, socket) })
+      takeAgent({ request, socket, early, respond: () => responseOn(request, socket) })
       return
     }
     try {

@@ -103,8 +103,9 @@ export class UpgradeVisit implements StreamSink {
   /** Nothing has been answered, and nothing was sent but the question: another agent may be asked. */
   #again(code: number): void {
     clearTimeout(this.#timer)
-    if (code === RESET.lost) this.start()
-    else this.#timer = setTimeout(() => this.start(), AGAIN_MS)
+    const again = () => this.start().catch(() => this.#cutOff())
+    if (code === RESET.lost) again()
+    else this.#timer = setTimeout(again, AGAIN_MS)
   }
 
   writable(): void {
@@ -137,8 +138,17 @@ export class UpgradeVisit implements StreamSink {
     }, this.#deps.responseTimeoutMs)
   }
 
+  /** True where an answer to an earlier request is not finished: behind it nothing can be said. */
+  get #isTaken(): boolean {
+    return Boolean((this.#socket as { _httpMessage?: unknown })._httpMessage)
+  }
+
   /** The local server keeps to HTTP: its answer goes out as to any request, and the connection with it. */
   #refused({ status, reason, headers, contentLength, isBodiless }: AnswerHead, end: boolean): void {
+    if (this.#isTaken) {
+      this.#broken()
+      return
+    }
     const response = this.#respond()
     this.#answer = { response, left: isBodiless ? 0 : contentLength }
     try {
@@ -204,8 +214,7 @@ export class UpgradeVisit implements StreamSink {
   #fail(fault: VisitorFault): void {
     if (this.#over) return
     clearTimeout(this.#timer)
-    // Behind another answer on the same connection nothing can be said.
-    if ((this.#socket as { _httpMessage?: unknown })._httpMessage) {
+    if (this.#isTaken) {
       this.#cutOff()
       return
     }
