@@ -152,7 +152,7 @@ describe('an agent', () => {
 })
 
 describe('an agent that is not taken', () => {
-  it.each([400, 401, 403, 404, 409])('ends with what the API says: %i', async (status) => {
+  it.each([400, 401, 403, 404])('ends with what the API says: %i', async (status) => {
     const relay = await startRelayEnd()
     const answer = { error: 'some_error', message: 'No, for a reason', code: 4000 }
     relay.refusals.push({ status, body: answer })
@@ -161,7 +161,7 @@ describe('an agent that is not taken', () => {
     expect(kinds(events)).toEqual(['connecting'])
   })
 
-  it.each([408, 429, 500, 502, 503, 504])('tries again after %i, and says why', async (status) => {
+  it.each([408, 409, 429, 500, 502, 503, 504])('tries again after %i, and says why', async (status) => {
     const relay = await startRelayEnd()
     relay.refusals.push({ status, body: { error: 'some_error', message: 'Not now', code: 5000 } })
     const { events } = startAgent(relay, { port: 1 })

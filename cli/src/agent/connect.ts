@@ -16,6 +16,8 @@ import { ApiError, NotReachable } from '../exit.ts'
 /** Longer than any of those in between takes to say that it will not do. */
 const CONNECT_MS = 15_000
 const MAX_ANSWER_BYTES = 64 * 1024
+/** What is wrong with the request, the credential, the account or the tunnel does not pass by itself. */
+const FINAL = [400, 401, 403, 404]
 
 /** Which tunnel is connected where, with what. */
 export interface ConnectOptions {
@@ -55,8 +57,7 @@ export class ConnectFailure extends Error {
 
   /** Asking again would be answered the same. */
   get isFinal(): boolean {
-    const status = this.cause instanceof ApiError ? this.cause.status : 0
-    return status >= 400 && status < 500 && status !== 408 && status !== 429
+    return this.cause instanceof ApiError && FINAL.includes(this.cause.status)
   }
 }
 
