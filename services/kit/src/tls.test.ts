@@ -41,7 +41,7 @@ async function calledAs(credentialsOfCaller: ChannelCredentials): Promise<string
       name,
       (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<object>) => {
         peer = transport.peerOf(call)
-        done(null, { success: true })
+        done(null, { success: true, connectionsCut: 0 })
       },
     ]),
   )

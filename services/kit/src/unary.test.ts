@@ -110,6 +110,7 @@ describe('a handler', () => {
     const headers: Metadata[] = []
     expect(await keys.deleteKey({ id: 'key_1' }, { onHeaders: (sent) => headers.push(sent) })).toEqual({
       success: true,
+      connectionsCut: 0,
     })
     expect(headers[0]?.get('set-cookie')).toEqual(['session=1; Path=/'])
     expect(headers[0]?.get('x-id')).toEqual(['key_1'])
