@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newId } from '@instatunnel/kit/id'
 import { connectNats } from '@instatunnel/kit/jetstream'
+import { createLog } from '@instatunnel/kit/log'
 import { publishEvent } from '@instatunnel/kit/publisher'
 import { startNats } from '@instatunnel/local/nats'
 import { observe } from '@instatunnel/test/observer'
-import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 
 type User = 'auth' | 'keys' | 'tunnels' | 'relay'
@@ -20,7 +20,7 @@ export async function ownNats() {
     await rm(dataDir, { recursive: true, force: true })
   })
   const logged: string[] = []
-  const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
+  const log = createLog('test', 'trace', { write: (line) => void logged.push(line) })
   const connect = (user: User) => {
     const nats = connectNats({ url: server.url, seed: server.seeds[user], name: user, log })
     onTestFinished(() => nats.close())
