@@ -1,6 +1,12 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { MAX_DATA_BYTES } from '@instatunnel/kit/frames'
 import { type Answer, AnswerParser, type AnswerSink, FOLLOWS } from './answer-parser.ts'
-import { ReadBuffers } from './read-buffers.ts'
+
+/**
+ * What every connection reads into, as much as one data frame carries. They can share it: what was read is handed on
+ * before anything else is read, and the parser gives copies of the bodies in it.
+ */
+const READ_BUFFER = Buffer.allocUnsafeSlow(MAX_DATA_BYTES)
 
 /** Who asks the local server something, and is told what becomes of it. */
 export interface Asker {
@@ -57,15 +63,13 @@ export class LocalConnection implements AnswerSink {
 
   constructor(where: NetConnectOpts, { onConnect, onIdle, onGone }: ConnectionHooks) {
     this.#onIdle = onIdle
-    const buffers = new ReadBuffers()
     this.#socket = connect({
       ...where,
       noDelay: true,
       onread: {
-        buffer: () => buffers.next(),
-        callback: (bytes, buffer) => {
-          buffers.filled(bytes)
-          this.#read((buffer as Buffer).subarray(0, bytes))
+        buffer: READ_BUFFER,
+        callback: (bytes) => {
+          this.#read(READ_BUFFER.subarray(0, bytes))
           return true
         },
       },
@@ -175,7 +179,7 @@ export class LocalConnection implements AnswerSink {
 
   #read(chunk: Buffer): void {
     if (this.#switched) {
-      this.#asker?.received(chunk)
+      this.#asker?.received(Buffer.from(chunk))
       return
     }
     if (!this.#asker) {
@@ -184,7 +188,7 @@ export class LocalConnection implements AnswerSink {
     }
     try {
       const parsed = this.#parser.read(chunk)
-      if (this.#switched && parsed < chunk.length) this.#asker?.received(chunk.subarray(parsed))
+      if (this.#switched && parsed < chunk.length) this.#asker?.received(Buffer.from(chunk.subarray(parsed)))
     } catch (error) {
       this.#spoiled = true
       if (!this.#answerEnded) this.#break(error as Error)
