@@ -57,7 +57,11 @@ export interface Echo {
 
 /** Answers a request with what it was. */
 export async function echo(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const body = await request.setEncoding('latin1').toArray()
+  const body = await request
+    .setEncoding('latin1')
+    .toArray()
+    .catch(() => undefined)
+  if (!body) return // the visitor has gone
   const { method = '', url: target = '', rawHeaders: headers, rawTrailers: trailers } = request
   const told: Echo = { method, target, headers, body: body.join(''), trailers }
   response.setHeader('content-type', 'application/json').end(JSON.stringify(told))

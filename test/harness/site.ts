@@ -19,6 +19,8 @@ export interface Site {
   arrival(path: string): Promise<Arrival>
   /** The next WebSocket that is opened; any path under /ws opens one. What it says is echoed. */
   socket(): Promise<WebSocket>
+  /** The next request that asks for another protocol, as it arrives. */
+  upgrade(): Promise<IncomingMessage>
   /** Ends it, with whatever it is answering. */
   close(): Promise<void>
 }
@@ -27,6 +29,7 @@ export interface Site {
 export async function startSite(port = 0): Promise<Site> {
   const wanted = new Map<string, ((arrival: Arrival) => void)[]>()
   const sockets: ((socket: WebSocket) => void)[] = []
+  const upgrades: ((request: IncomingMessage) => void)[] = []
   let requests = 0
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     requests++
@@ -40,6 +43,7 @@ export async function startSite(port = 0): Promise<Site> {
   server.on('checkContinue', answer)
   server.on('upgrade', (request, socket, head) => {
     requests++
+    upgrades.shift()?.(request)
     if (!request.url?.startsWith('/ws')) {
       socket.end('HTTP/1.1 426 Upgrade Required\r\ncontent-length: 4\r\nconnection: close\r\n\r\nnone')
       return
@@ -60,6 +64,7 @@ export async function startSite(port = 0): Promise<Site> {
         wanted.set(path, [...(wanted.get(path) ?? []), resolve])
       }),
     socket: () => new Promise((resolve) => void sockets.push(resolve)),
+    upgrade: () => new Promise((resolve) => void upgrades.push(resolve)),
     async close() {
       const closed = once(server, 'close')
       server.close()

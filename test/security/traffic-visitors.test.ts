@@ -1,0 +1,241 @@
+import { once } from 'node:events'
+import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
+import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
+import { askToConnect } from '@instatunnel/test/raw-agent'
+import type { Echo } from '@instatunnel/test/site-routes'
+import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import { type AskOptions, valuesOf } from '@instatunnel/test/visitor'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+/** What a visitor, or a site, says of itself that only the platform may say; and whose cookies are whose. */
+
+let stack: TestStack
+let accounts: Accounts
+let open: OpenTunnel
+beforeAll(async () => {
+  stack = await startTestStack()
+  accounts = accountsOf(stack.call)
+  open = await openTunnel(stack, accounts)
+})
+afterAll(async () => {
+  await open?.close()
+  await stack?.stop()
+})
+
+const heard = async (options?: AskOptions & { body?: string }): Promise<Echo> => {
+  const answer = await open.visitor.get('/', options)
+  expect(answer.status).toBe(200)
+  return JSON.parse(answer.text)
+}
+
+describe('a visitor’s headers that only the platform may set', () => {
+  const ours = () => ({
+    'x-forwarded-for': ['127.0.0.1'],
+    'x-forwarded-proto': ['http'],
+    'x-forwarded-host': [open.visitor.host],
+  })
+
+  it.each<[string, Record<string, string | string[]>]>([
+    [
+      'X-Forwarded-*',
+      { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'evil' },
+    ],
+    [
+      'X-Forwarded-*, twice',
+      { 'X-Forwarded-For': ['192.0.2.1', '192.0.2.2'], 'X-Forwarded-Host': ['a', 'b'] },
+    ],
+  ])('%s: the local server hears the truth, once', async (_, headers) => {
+    const echo = await heard({ headers })
+    for (const [name, values] of Object.entries(ours())) expect(valuesOf(echo.headers, name)).toEqual(values)
+  })
+
+  it('cannot be named as hop-by-hop, which would take ours away', async () => {
+    for (const name of ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'host']) {
+      const before = open.site.requests
+      const answer = await open.visitor.get('/', { headers: { connection: `close, ${name}` } })
+      if (answer.status !== 200) {
+        expect([answer.status, open.site.requests]).toEqual([400, before])
+        continue
+      }
+      const { headers } = JSON.parse(answer.text)
+      for (const [each, values] of Object.entries(ours())) expect(valuesOf(headers, each)).toEqual(values)
+    }
+  })
+
+  it('our own names do not arrive, whatever they say', async () => {
+    const headers = {
+      'x-instatunnel-identity': 'forged',
+      'X-InstaTunnel-Connect': 'forged',
+      'x-instatunnel-health': 'forged',
+      'x-instatunnel-anything': 'forged',
+      'x-envoy-original-path': '/forged',
+      'x-envoy-external-address': '192.0.2.1',
+      'x-envoy-upstream-rq-timeout-ms': '1',
+      'x-envoy-retry-on': '5xx',
+    }
+    const echo = await heard({ headers })
+    expect(echo.target).toBe('/')
+    const names = echo.headers.filter((_, at) => at % 2 === 0)
+    expect(names.filter((name) => /^x-(instatunnel|envoy)-/i.test(name))).toEqual([])
+    expect(echo.headers).not.toContain('forged')
+  })
+
+  it('nor do a site’s in its answers', async () => {
+    const arrival = open.site.arrival('/answer')
+    const answer = open.visitor.get('/answer')
+    ;(await arrival).response
+      .writeHead(200, ['x-instatunnel-identity', 'forged', 'X-Envoy-Overloaded', 'true', 'x-own', '1'])
+      .end()
+    const { headers } = await answer
+    expect(headers).toContain('x-own')
+    expect(headers.filter((text) => /^x-(instatunnel|envoy)-|forged/i.test(text))).toEqual([])
+  })
+})
+
+describe('through a site’s host', () => {
+  it('nobody connects an agent, whatever they have', async () => {
+    const before = open.agent.events.length
+    const host = open.visitor.host
+    for (const credential of [open.owner.apiKey, open.owner.token, open.token]) {
+      const forged: Record<string, string> = { host, 'x-instatunnel-connect': credential }
+      for (const headers of [{ host }, forged]) {
+        const { answer, socket } = await askToConnect(stack, { tunnelId: open.id, credential, headers })
+        socket?.destroy()
+        expect(socket).toBeUndefined()
+        expect(answer.status).toBe(403)
+      }
+    }
+    // Without asking for an upgrade it is a path of the site's like any other.
+    const path = `/v1/tunnels/${open.id}/connect`
+    const answer = await open.visitor.get(path, { headers: { 'x-instatunnel-connect': open.owner.apiKey } })
+    expect(JSON.parse(answer.text).target).toBe(path)
+    expect(open.agent.events.slice(before).map(({ kind }) => kind)).not.toContain('retrying')
+  })
+
+  it('nobody reaches the API, nor asks for our health', async () => {
+    for (const path of ['/healthz', '/v1/auth/whoami', '/v1/auth/login', '/v1/admin/users']) {
+      const answer = await open.visitor.get(path, {
+        headers: { authorization: `Bearer ${open.owner.token}` },
+      })
+      expect(JSON.parse(answer.text).target).toBe(path)
+    }
+  })
+})
+
+describe('the API’s session', () => {
+  it('does not reach a site, however it is sent; a site’s own cookies do', async () => {
+    const { token } = open.owner
+    const cookies: [string | string[], string[]][] = [
+      [`session=${token}`, []],
+      [`a=1; session=${token}; b=2`, ['a=1; b=2']],
+      [`a=1;session=${token};b=2`, ['a=1;b=2']],
+      [`session="${token}"; a=1`, ['a=1']],
+      [`__Host-session=${token}; a=1`, ['a=1']],
+      ['__Host-session=anything; a=1', ['a=1']],
+      [[`session=${token}`, 'a=1'], ['a=1']],
+      ['session=of-the-site; a=1', ['session=of-the-site; a=1']],
+      ['my_session=1; sessions=2; xsession=3', ['my_session=1; sessions=2; xsession=3']],
+    ]
+    for (const [cookie, arrives] of cookies) {
+      const echo = await heard({ headers: { cookie } })
+      expect(valuesOf(echo.headers, 'cookie'), String(cookie)).toEqual(arrives)
+      expect(JSON.stringify(echo)).not.toContain(token)
+    }
+  })
+
+  it('does not over HTTP/2, nor with a WebSocket', async () => {
+    const { token } = open.owner
+    const session = open.visitor.http2()
+    const stream = session.request({ ':authority': open.visitor.host, cookie: `a=1; session=${token}` })
+    const echo = JSON.parse((await stream.setEncoding('utf8').toArray()).join(''))
+    session.close()
+    expect(valuesOf(echo.headers, 'cookie')).toEqual(['a=1'])
+
+    const asked = open.site.upgrade()
+    const socket = open.visitor.webSocket('/ws', [], { cookie: `session=${token}; a=1` })
+    expect((await asked).headers.cookie).toBe('a=1')
+    await once(socket, 'open')
+    socket.terminate()
+  })
+})
+
+it('a site sets cookies for itself alone', async () => {
+  const arrival = open.site.arrival('/cookies')
+  const answer = open.visitor.get('/cookies')
+  const own = [
+    'a=1; Path=/',
+    'b=2; HttpOnly; SameSite=Lax',
+    `c=3; Domain=${open.subdomain}.localhost`,
+    'd=domain=localhost',
+  ]
+  const wide = [
+    'session=evil; Domain=localhost',
+    'session=evil; domain=.localhost; Path=/',
+    'session=evil;Path=/;DOMAIN=LocalHost',
+    'session=evil; Domain="localhost"',
+    'session=evil; Domain = localhost ; Secure',
+    `session=evil; Domain=${open.subdomain}.localhost; Domain=localhost`,
+  ]
+  const { response } = await arrival
+  response.writeHead(200, { 'set-cookie': [...own, ...wide] }).end()
+  expect(valuesOf((await answer).headers, 'set-cookie')).toEqual(own)
+})
+
+describe('a request that two would read differently', () => {
+  const host = () => `Host: ${open.visitor.host}`
+  const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
+  it.each<[string, () => string]>([
+    [
+      'two lengths',
+      () => `POST / HTTP/1.1\r\n${host()}\r\nContent-Length: 0\r\nContent-Length: 40\r\n\r\n${smuggled}`,
+    ],
+    [
+      'a length and chunks',
+      () =>
+        `POST / HTTP/1.1\r\n${host()}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+    ],
+    [
+      'an unknown transfer encoding',
+      () => `POST / HTTP/1.1\r\n${host()}\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${smuggled}`,
+    ],
+    [
+      'chunked twice',
+      () =>
+        `POST / HTTP/1.1\r\n${host()}\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n${smuggled}`,
+    ],
+    ['a length that is none', () => `POST / HTTP/1.1\r\n${host()}\r\nContent-Length: +1\r\n\r\nx${smuggled}`],
+    ['a name with a space', () => `GET / HTTP/1.1\r\n${host()}\r\nContent-Length : 40\r\n\r\n${smuggled}`],
+    ['a value with a NUL', () => `GET / HTTP/1.1\r\n${host()}\r\nX-A: a\0b\r\n\r\n`],
+    [
+      'a line that goes on',
+      () => `POST / HTTP/1.1\r\n${host()}\r\nConnection: close\r\nX-A: a\r\n Content-Length: 40\r\n\r\n`,
+    ],
+    [
+      'a chunk that is too long',
+      () =>
+        `POST / HTTP/1.1\r\n${host()}\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n${smuggled}`,
+    ],
+    ['two hosts', () => `GET / HTTP/1.1\r\n${host()}\r\nHost: other.localhost\r\n\r\n`],
+    ['no host', () => 'GET / HTTP/1.1\r\n\r\n'],
+  ])('is refused, or read one way by all: %s', async (_, request) => {
+    const before = open.site.requests
+    const text = await open.visitor.raw(request())
+    expect(text).not.toContain('/smuggled')
+    // One request at most came of it.
+    expect(open.site.requests - before).toBeLessThanOrEqual(1)
+    expect([...text.matchAll(/^HTTP\/1\.1 /gm)].length).toBeLessThanOrEqual(1)
+    expect((await open.visitor.get('/hello')).text).toBe('hello')
+  })
+})
+
+it('another user’s site is nobody’s business', async () => {
+  const stranger = await accounts.register()
+  const call = (method: string, path: string) => stack.call(method, path, { token: stranger.token })
+  for (const path of ['', '/stats']) {
+    expect((await call('GET', `/v1/tunnels/${open.id}${path}`)).status).toBe(404)
+  }
+  expect((await call('POST', `/v1/tunnels/${open.id}/regenerate-token`)).status).toBe(404)
+  expect((await call('DELETE', `/v1/tunnels/${open.id}`)).status).toBe(404)
+  expect(bodyOf(await call('GET', '/v1/tunnels')).tunnels).toEqual([])
+  expect((await open.visitor.get('/hello')).text).toBe('hello')
+})
