@@ -62,6 +62,7 @@ describe('INSTATUNNEL_DOMAIN', () => {
       created_at: aTime,
       updated_at: aTime,
       user_id: id,
+      ephemeral: false,
     }
     expectAnswer(answer, { success: true, tunnel })
   })
@@ -70,10 +71,14 @@ describe('INSTATUNNEL_DOMAIN', () => {
     const { token } = await accounts.register()
     for (const host of [domain, `api.${domain}`, domain.toUpperCase(), 'localhost'])
       expectAnswer(await on(host)('GET', '/v1/tunnels', { token }), { tunnels: [], next_page_token: '' })
-    for (const host of [`site.${domain}`, `api.api.${domain}`, `${domain}.evil.example`, 'example']) {
+    for (const host of [`${domain}.evil.example`, 'example']) {
       const answer = await on(host)('GET', '/v1/tunnels', { token })
       expectError(answer, 'not_found', { message: 'There is nothing at this path.' })
     }
+    const site = await on(`site.${domain}`)('GET', '/v1/tunnels', { token })
+    expect(site).toMatchObject({ status: 502, body: { error: 'tunnel_offline' } })
+    const nobodys = await on(`api.api.${domain}`)('GET', '/v1/tunnels', { token })
+    expect(nobodys).toMatchObject({ status: 404, body: { message: 'There is no tunnel with this name.' } })
   })
 
   it('has a session cookie that is bound to its host by its name', async () => {

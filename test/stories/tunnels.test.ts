@@ -54,6 +54,7 @@ const shownTunnel = (fields: { subdomain: unknown } & Record<string, unknown>) =
   created_at: aTime,
   updated_at: aTime,
   user_id: userId,
+  ephemeral: false,
   ...fields,
 })
 
@@ -203,7 +204,7 @@ describe('tunnels', () => {
       message: "A tunnel's token is good for connecting that tunnel only",
     })
     const answer = await regenerate(tunnel.id)
-    expectAnswer(answer, { success: true, token: aTunnelToken })
+    expectAnswer(answer, { success: true, token: aTunnelToken, connections_cut: 0 })
     expect(answer.body.token).not.toBe(tunnel.token)
     expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: tunnel.token }))
     expectAnswer(await get(tunnel.id), { ...tunnel, token: answer.body.token, updated_at: aTime })

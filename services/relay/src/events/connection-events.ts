@@ -38,8 +38,10 @@ export function tellConnections(options: {
   log: Logger
   now: () => Date
   relayId: string
+  /** How many events wait at most. */
+  maxWaiting?: number
 }): ConnectionTeller {
-  const { nats, log, now, relayId } = options
+  const { nats, log, now, relayId, maxWaiting = MAX_WAITING } = options
   const waiting: Waiting[] = []
   let telling: Promise<void> | undefined
   let closed = false
@@ -68,9 +70,9 @@ export function tellConnections(options: {
     })
   }
   const add = (type: string, { tunnelId }: ToldConnection, data: unknown) => {
-    if (waiting.length >= MAX_WAITING) {
+    if (waiting.length >= maxWaiting) {
       waiting.splice(1, 1) // the first may be on its way
-      if (dropped++ % MAX_WAITING === 0) log.warn({ dropped }, 'connections are not told: too many wait')
+      if (dropped++ % maxWaiting === 0) log.warn({ dropped }, 'connections are not told: too many wait')
     }
     const time = now()
     waiting.push({ id: newId('evt_', time), type, subject: tunnelId, time, data: data as object })
