@@ -1,4 +1,5 @@
-import { type Asked, type Asker, LocalConnection } from './local-connection.ts'
+import type { Asked, Asker } from './asker.ts'
+import { LocalConnection } from './local-connection.ts'
 
 // Node, the shortest-lived of those in wide use, ends an idle connection after five seconds.
 const IDLE_MS = 4000
