@@ -358,7 +358,6 @@ describe('a host', () => {
     for (const host of [
       'evil.example',
       'localhost.evil.example',
-      'x.localhost',
       'localhost@evil.example',
       'auth',
       '',
@@ -366,6 +365,8 @@ describe('a host', () => {
     ]) {
       expectRefusal(await send('GET', '/v1/tunnels', { host }), 'nothing', host)
     }
+    const site = await send('GET', '/v1/tunnels', { host: 'x.localhost' })
+    expect(site).toMatchObject({ status: 404, body: { message: 'There is no tunnel with this name.' } })
     for (const host of [
       `localhost:${port}.evil.example`,
       `localhost:${port},evil.example`,
