@@ -366,7 +366,8 @@ describe('a host', () => {
       expectRefusal(await send('GET', '/v1/tunnels', { host }), 'nothing', host)
     }
     const site = await send('GET', '/v1/tunnels', { host: 'x.localhost' })
-    expect(site).toMatchObject({ status: 404, body: { message: 'There is no tunnel with this name.' } })
+    expect(site.status).toBe(404)
+    expect(site.body).toContain('There is no tunnel with this name.')
     for (const host of [
       `localhost:${port}.evil.example`,
       `localhost:${port},evil.example`,
