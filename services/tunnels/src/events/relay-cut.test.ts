@@ -44,6 +44,13 @@ async function cutWith(answers: readonly ((relayId: string) => unknown)[]) {
 }
 
 describe('cutting connections', () => {
+  // First: NATS may still know of a relay that has just ended.
+  it('is 0 at once where there is no relay', async () => {
+    const { count } = await cutWith([])
+    expect(count).toBe(0)
+    expect(logged).toEqual([]) // it would tell of a wait
+  })
+
   it('asks every relay, and sums up what they cut as soon as all have answered', async () => {
     const { count, asked, tookMs } = await cutWith(
       [2, 0, 3].map((some) => (relayId) => ({ relayId, cut: some })),
@@ -52,12 +59,6 @@ describe('cutting connections', () => {
     expect(asked).toEqual([cut, cut, cut])
     expect(tookMs).toBeLessThan(WAIT_MS)
     expect(logged).toEqual([])
-  })
-
-  it('is 0 at once where there is no relay', async () => {
-    const { count } = await cutWith([])
-    expect(count).toBe(0)
-    expect(logged).toEqual([]) // it would tell of a wait
   })
 
   it('waits no longer than a second for one that does not answer, and counts the others', async () => {
