@@ -9,7 +9,7 @@ import { missingCores } from './cores.ts'
 import { type Entrant, enter } from './entrant.ts'
 import { measureIdle } from './idle.ts'
 import { startPlatform } from './platform.ts'
-import { createWhenQuiet } from './quiet.ts'
+import { createWhenQuiet, type WhenQuiet } from './quiet.ts'
 import { formatReport } from './report.ts'
 import { type Result, summarize } from './result.ts'
 import { type Round, runRound } from './round.ts'
@@ -36,18 +36,14 @@ export async function benchTunnel(seconds: number): Promise<void> {
   const platform = closing.adopt(await startPlatform(), (open) => open.stop())
   console.error('idle tunnels')
   const idle = await measureIdle(platform, target)
+  const standing = [target.pid, ...platform.stack.processes().map(({ pid }) => pid)]
+  const whenQuiet = createWhenQuiet(standing, PATIENCE_MINUTES)
   const contenders = [direct, relayAlone(platform), behindEnvoy(platform), bore, rathole, localtunnel]
   const entrants: Entrant[] = []
   for (const contender of contenders) {
-    const entrant = await admit(contender, target)
+    const entrant = await admit(contender, target, whenQuiet)
     if (entrant) entrants.push(closing.adopt(entrant, (open) => open.stop()))
   }
-  const pids = [
-    target.pid,
-    ...platform.stack.processes().map(({ pid }) => pid),
-    ...entrants.flatMap((entrant) => Object.values(entrant.pids)),
-  ]
-  const whenQuiet = createWhenQuiet([...new Set(pids)], PATIENCE_MINUTES)
   const results = await measureAll(entrants, { target, seconds, whenQuiet })
   const file = await writeResults('bench-tunnel.json', { seconds, rounds: ROUNDS, results, idle })
   console.log(`${formatReport(results, idle)}\n\nAs JSON: ${file}`)
@@ -65,9 +61,13 @@ async function missingHere(): Promise<string | undefined> {
 }
 
 /** Starts a contender; one of somebody else's that cannot be had is left out, with a line that says why. */
-async function admit(contender: Contender, target: Target): Promise<Entrant | undefined> {
+async function admit(
+  contender: Contender,
+  target: Target,
+  whenQuiet: WhenQuiet,
+): Promise<Entrant | undefined> {
   try {
-    return await enter(contender, target)
+    return await enter(contender, target, whenQuiet)
   } catch (error) {
     if (!contender.peer) throw error
     console.error(`${contender.name} is left out: ${(error as Error).message}`)

@@ -1,7 +1,8 @@
 import { median } from '../table.ts'
-import type { Agent, Contender, Pids, Place } from './contenders/contender.ts'
+import type { Contender, Pids, Place, Server } from './contenders/contender.ts'
 import { connectAndAsk } from './first-answer.ts'
 import { measureSmall } from './measure.ts'
+import type { WhenQuiet } from './quiet.ts'
 import type { Target } from './target.ts'
 
 /** How often the agent's command is run to know how long it takes. */
@@ -19,33 +20,35 @@ export interface Entrant {
   stop(): Promise<void>
 }
 
-/** Starts a contender, warms it up, and measures how soon its agent's tunnel answers. */
-export async function enter(contender: Contender, target: Target): Promise<Entrant> {
+/** Starts a contender, measures how soon its agent's tunnel answers, and warms it up. */
+export async function enter(contender: Contender, target: Target, whenQuiet: WhenQuiet): Promise<Entrant> {
   const server = await contender.start(target)
-  let agent: Agent | undefined
-  const stop = async () => {
-    await agent?.stop()
-    await server.stop()
-  }
   try {
     const times: number[] = []
-    for (let i = 0; i < CONNECTS; i++) {
-      await agent?.stop()
-      const answering = await connectAndAsk(server)
-      agent = answering.agent
-      times.push(answering.firstAnswerMs)
-    }
-    const { place, pids } = agent as Agent
-    await measureSmall(place, {}, { connections: 32, seconds: WARM_UP_SECONDS })
+    while (times.length < CONNECTS) times.push(await timeConnect(server, whenQuiet))
+    const { agent } = await connectAndAsk(server)
+    await measureSmall(agent.place, {}, { connections: 32, seconds: WARM_UP_SECONDS })
     return {
       name: contender.name,
-      place,
-      pids: { ...server.pids, ...pids },
-      firstAnswerMs: Object.keys(pids).length > 0 ? median(times) : undefined,
-      stop,
+      place: agent.place,
+      pids: { ...server.pids, ...agent.pids },
+      firstAnswerMs: Object.keys(agent.pids).length > 0 ? median(times) : undefined,
+      async stop() {
+        await agent.stop()
+        await server.stop()
+      },
     }
   } catch (error) {
-    await stop()
+    await server.stop()
     throw error
   }
+}
+
+async function timeConnect(server: Server, whenQuiet: WhenQuiet): Promise<number> {
+  const { value } = await whenQuiet(Object.values(server.pids), async () => {
+    const { agent, firstAnswerMs } = await connectAndAsk(server)
+    await agent.stop() // within the run: what it took is known once it has ended
+    return firstAnswerMs
+  })
+  return value
 }

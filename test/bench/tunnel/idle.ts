@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RunningProcess } from '@instatunnel/local/process'
 import { ask } from './check.ts'
-import { startAgents } from './contenders/instatunnel.ts'
+import { startAgents } from './command.ts'
+import { behindEnvoy } from './contenders/instatunnel.ts'
+import { connectAndAsk } from './first-answer.ts'
 import type { Platform } from './platform.ts'
 import { asked, type Target } from './target.ts'
 
@@ -20,36 +22,33 @@ export interface IdleMemory {
   readonly envoy: number
   /** In a process with all the agents: what an agent takes beside its Node. */
   readonly agent: number
-  /** Of a process with one agent, as the command is: mostly Node. */
-  readonly agentAlone: number
+  /** The whole process of one command: mostly Node. */
+  readonly command: number
 }
 
 /** Connects a thousand tunnels through the gateway and sees by how much the processes grow. */
 export async function measureIdle(platform: Platform, target: Target): Promise<IdleMemory> {
   const { relay, gateway } = platform
-  const running: RunningProcess[] = []
+  await using running = new AsyncDisposableStack()
   const connect = async (count: number): Promise<number> => {
     const { agents, last } = await connectMany(platform, target, count)
-    running.push(agents)
+    running.defer(async () => void (await agents.stop()))
     await delay(SETTLE_MS)
     const taken = residentKib(agents.pid)
     await ask({ port: gateway.port, host: `${last}.localhost` }, asked.small.path)
     return taken
   }
-  try {
-    const one = await connect(1)
-    const few = await connect(FIRST)
-    const before = { relay: residentKib(relay.pid), envoy: residentKib(gateway.pid) }
-    const many = await connect(TUNNELS)
-    return {
-      tunnels: TUNNELS,
-      relay: (residentKib(relay.pid) - before.relay) / TUNNELS,
-      envoy: (residentKib(gateway.pid) - before.envoy) / TUNNELS,
-      agent: (many - few) / (TUNNELS - FIRST),
-      agentAlone: one,
-    }
-  } finally {
-    await Promise.all(running.map((agents) => agents.stop()))
+  const { agent } = await connectAndAsk(await behindEnvoy(platform).start(target))
+  running.defer(async () => void (await agent.stop()))
+  const few = await connect(FIRST)
+  const before = { relay: residentKib(relay.pid), envoy: residentKib(gateway.pid) }
+  const many = await connect(TUNNELS)
+  return {
+    tunnels: TUNNELS,
+    relay: (residentKib(relay.pid) - before.relay) / TUNNELS,
+    envoy: (residentKib(gateway.pid) - before.envoy) / TUNNELS,
+    agent: (many - few) / (TUNNELS - FIRST),
+    command: residentKib(agent.pids.agent ?? Number.NaN),
   }
 }
 
@@ -60,7 +59,7 @@ async function connectMany(
   count: number,
 ): Promise<{ agents: RunningProcess; last: string }> {
   const tunnels: { id: string; subdomain: string }[] = []
-  while (tunnels.length < count) tunnels.push(await platform.tunnel())
+  while (tunnels.length < count) tunnels.push(await platform.tunnel(port))
   const agents = await startAgents(platform, { port, tunnelIds: tunnels.map(({ id }) => id) })
   const connected = Promise.withResolvers<void>()
   const failed = (why: string) => connected.reject(new Error(`${why}:\n${agents.lines().join('\n')}`))

@@ -12,8 +12,8 @@ export interface Platform {
   readonly relay: { readonly pid: number; readonly port: number }
   readonly gateway: { readonly pid: number; readonly port: number; readonly url: string }
   readonly apiKey: string
-  /** Makes a tunnel. */
-  tunnel(): Promise<{ id: string; subdomain: string }>
+  /** Makes a tunnel to a local port. */
+  tunnel(port: number): Promise<{ id: string; subdomain: string }>
   /** What auth has the gateway tell the relay when the account's agent asks to connect a tunnel. */
   connectHeaders(tunnelId: string): Promise<Record<string, string>>
   stop(): Promise<void>
@@ -41,7 +41,7 @@ export async function startPlatform(): Promise<Platform> {
     apiKey,
     relay: { pid: relayPid, port: relay.port },
     gateway: { pid: gatewayPid, port: stack.gateway.port, url: stack.gateway.url },
-    tunnel: () => accounts.tunnel(apiKey),
+    tunnel: (port) => accounts.tunnel(apiKey, { local_port: port }),
     async connectHeaders(tunnelId) {
       const headers = { authorization: `Bearer ${apiKey}` }
       const http = { method: 'GET', path: connectPath(tunnelId), headers }

@@ -63,14 +63,14 @@ function bulkTable(results: readonly Result[]): string {
   )
 }
 
-function idleTable({ tunnels, relay, envoy, agent, agentAlone }: IdleMemory): string {
+function idleTable({ tunnels, relay, envoy, agent, command }: IdleMemory): string {
   return formatTable([
     {
       [`KiB for each of ${tunnels} idle tunnels`]: 'instatunnel',
       relay,
       envoy,
-      'agent among 1000 in a process': agent,
-      "a command's whole process": agentAlone,
+      'agent, many in a process': agent,
+      'the process of a command': command,
     },
   ])
 }

@@ -27,9 +27,10 @@ export async function runRound(
     await checkBodies(entrant.place, target)
     rounds.set(entrant, { small: {}, download: {}, upload: {}, runs: 0, disturbed: 0 })
   }
+  const pids = entrants.flatMap((entrant) => Object.values(entrant.pids))
   for (const load of loads) {
     for (const [entrant, round] of rounds) {
-      const run = await whenQuiet(() => load(entrant, seconds))
+      const run = await whenQuiet(pids, () => load(entrant, seconds))
       run.value(round)
       round.runs++
       if (run.isDisturbed) round.disturbed++

@@ -1,14 +1,15 @@
 import { runAgent } from '../../../cli/src/agent/agent.ts'
 
-/** Agents before one local server, as many as there are tunnels: `agent-process.ts API PORT TUNNEL_ID…` */
-const [api = '', port, ...tunnelIds] = process.argv.slice(2)
+/** Agents before one local server, as many as there are tunnels: `agents.ts PORT TUNNEL_ID…` */
+const [port, ...tunnelIds] = process.argv.slice(2)
+const { INSTATUNNEL_API: api = '', INSTATUNNEL_API_KEY: credential = '' } = process.env
 const leaving = new AbortController()
 process.once('SIGTERM', () => leaving.abort())
 let connected = 0
 const ends = tunnelIds.map((tunnelId) =>
   runAgent({
     api,
-    credential: process.env.INSTATUNNEL_API_KEY ?? '',
+    credential,
     tunnelId,
     port: Number(port),
     signal: leaving.signal,
