@@ -35,7 +35,9 @@ export async function startAgent({ gateway }: TestStack, options: ConnectedAs): 
     events.push(event)
     for (const look of heard) look()
   }
-  const ended = runAgent({ api: gateway.url, ...options, signal: leaving.signal, on })
+  // Whatever the domain: this name of the API's is one that machines know.
+  const api = `http://localhost:${gateway.port}`
+  const ended = runAgent({ api, ...options, signal: leaving.signal, on })
   const event: TestAgent['event'] = (kind, after = 0) => {
     const { promise, resolve } = Promise.withResolvers<Extract<AgentEvent, { kind: typeof kind }>>()
     const look = () => {

@@ -4,7 +4,7 @@ import { type ConnectedAs, startAgent, type TestAgent } from './agent.ts'
 import { startCommand } from './command.ts'
 import { type Site, startSite } from './site.ts'
 import type { TestStack } from './stack.ts'
-import { type Visitor, visitorOf } from './visitor.ts'
+import { type Visitor, visitorAt } from './visitor.ts'
 
 /** A tunnel with what belongs to it: whose it is, what lies behind it, who visits it. */
 export interface Tunnel {
@@ -32,7 +32,7 @@ export async function makeTunnel(
   fields: object = {},
 ): Promise<Tunnel> {
   const whose = owner ?? (await accounts.register())
-  const { id, subdomain, token } = await accounts.tunnel(whose.token, fields)
+  const { id, subdomain, token, url } = await accounts.tunnel(whose.token, fields)
   const site = await startSite()
   const ends: (() => Promise<unknown>)[] = []
   return {
@@ -41,7 +41,7 @@ export async function makeTunnel(
     subdomain,
     token,
     site,
-    visitor: visitorOf(stack, subdomain),
+    visitor: visitorAt(stack, new URL(url).host),
     async connect(options = {}) {
       const usual = { tunnelId: id, port: site.port, credential: whose.apiKey }
       const agent = await startAgent(stack, { ...usual, ...options })

@@ -41,10 +41,15 @@ export interface Visitor {
   webSocket(path: string, protocols?: string[], headers?: Record<string, string>): WebSocket
 }
 
-/** A visitor of the site of this name. */
-export function visitorOf({ gateway }: { gateway: { port: number } }, subdomain: string): Visitor {
+type Visited = { readonly gateway: { readonly port: number } }
+
+/** A visitor of the site of this name below localhost. */
+export const visitorOf = (stack: Visited, subdomain: string): Visitor =>
+  visitorAt(stack, `${subdomain}.localhost:${stack.gateway.port}`)
+
+/** A visitor of whatever is at this host. */
+export function visitorAt({ gateway }: Visited, host: string): Visitor {
   const { port } = gateway
-  const host = `${subdomain}.localhost:${port}`
   const ask: Visitor['ask'] = (path, { method = 'GET', headers = {}, agent } = {}) =>
     request({
       host: '127.0.0.1',

@@ -63,7 +63,7 @@ async function readSlowly(taken: Intake, sent: Flow): Promise<void> {
   expectLittleGrowth()
 }
 
-describe('2 GiB', { timeout: 120_000 }, () => {
+describe('2 GiB', { timeout: 300_000 }, () => {
   it('arrive as they were sent, to a visitor who stops in between', async () => {
     const arrival = tunnel.site.arrival('/down')
     const asked = tunnel.visitor.ask('/down').end()
@@ -85,7 +85,7 @@ describe('2 GiB', { timeout: 120_000 }, () => {
   })
 })
 
-it('64 visitors who stop hold a window each, and nobody else up', async () => {
+it('64 visitors who stop hold a window each, and nobody else up', { timeout: 60_000 }, async () => {
   const visitors = 64
   const bodies = await atOnce(visitors, async () => {
     const arrival = tunnel.site.arrival('/many')

@@ -3,7 +3,7 @@ import type { TestAgent } from '@instatunnel/test/agent'
 import { makeTunnel, type Tunnel } from '@instatunnel/test/open-tunnel'
 import type { Answer } from '@instatunnel/test/rest-client'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
-import { visitorOf } from '@instatunnel/test/visitor'
+import { answered, visitorOf } from '@instatunnel/test/visitor'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 /** A connection ends with what admitted it: within a second of the API's answer, and the agent hears why. */
@@ -205,9 +205,11 @@ it('what is in flight is cut off, and not taken for whole', async () => {
   const { id, key } = await accounts.key(token)
   await tunnel.connect({ credential: key })
   const arrival = tunnel.site.arrival('/half')
-  const answer = tunnel.visitor.get('/half')
-  const brokenOff = expect(answer).rejects.toThrow('aborted')
+  const asked = tunnel.visitor.ask('/half').end()
   ;(await arrival).response.write('half')
+  const pieces = (await answered(asked)).setEncoding('utf8')[Symbol.asyncIterator]()
+  expect((await pieces.next()).value).toBe('half')
+  const brokenOff = expect(pieces.next()).rejects.toThrow('aborted')
   bodyOf(await call('DELETE', `/v1/auth/keys/${id}`))
   await brokenOff
 })

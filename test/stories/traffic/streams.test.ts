@@ -36,8 +36,8 @@ const median = (values: readonly number[]) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
 describe('server-sent events', () => {
-  const every = 100
-  const count = 25
+  const every = 200
+  const count = 15
   const path = `/events?count=${count}&every=${every}`
 
   // A machine that does much else may hold one up; it never waits for the next.
