@@ -63,6 +63,21 @@ describe.each(['stop', 'kill'] as const)('while NATS is away (%s)', (how) => {
     expect(again.events.filter(({ kind }) => kind === 'connected')).toHaveLength(1)
   })
 
+  it('a name that changes hands is its new owner’s alone, as soon as theirs is connected', async () => {
+    const old = await openTunnel(stack, accounts)
+    expect((await old.visitor.get('/hello')).text).toBe('hello')
+    await stack.nats[how]()
+    bodyOf(await stack.call('DELETE', `/v1/tunnels/${old.id}`, { token: old.owner.token }))
+    const next = await openTunnel(stack, accounts, undefined, { subdomain: old.subdomain })
+    const before = old.site.requests
+    for (let i = 0; i < 20; i++) expect((await next.visitor.get('/hello')).text).toBe('hello')
+    expect(old.site.requests).toBe(before)
+    expect(next.site.requests).toBe(20)
+    await stack.nats.start()
+    expect(await old.agent.ended).toMatchObject({ kind: expect.stringMatching(/sent_away|refused/) })
+    await Promise.all([old.close(), next.close()])
+  })
+
   it('a key that is revoked meanwhile ends what it connected soon after', { timeout: 60_000 }, async () => {
     const { id, key } = await accounts.key(open.owner.token)
     const agent = await unconnected.connect({ credential: key })

@@ -19,7 +19,7 @@ export interface Site {
   arrival(path: string): Promise<Arrival>
   /** The next WebSocket that is opened; any path under /ws opens one. What it says is echoed. */
   socket(): Promise<WebSocket>
-  /** The next request that asks for another protocol, as it arrives. */
+  /** The next request that asks for another protocol, as it arrives; beside /ws its answer is the test's. */
   upgrade(): Promise<IncomingMessage>
   /** Ends it, with whatever it is answering. */
   close(): Promise<void>
@@ -43,8 +43,10 @@ export async function startSite(port = 0): Promise<Site> {
   server.on('checkContinue', answer)
   server.on('upgrade', (request, socket, head) => {
     requests++
-    upgrades.shift()?.(request)
+    const waiting = upgrades.shift()
+    waiting?.(request)
     if (!request.url?.startsWith('/ws')) {
+      if (waiting) return
       socket.end('HTTP/1.1 426 Upgrade Required\r\ncontent-length: 4\r\nconnection: close\r\n\r\nnone')
       return
     }

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
+import { atOnce } from '@instatunnel/test/load'
 import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
 import { askToConnect } from '@instatunnel/test/raw-agent'
 import type { Echo } from '@instatunnel/test/site-routes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
-import { type AskOptions, valuesOf } from '@instatunnel/test/visitor'
+import { type AskOptions, answered, valuesOf } from '@instatunnel/test/visitor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 /** What a visitor, or a site, says of itself that only the platform may say; and whose cookies are whose. */
@@ -78,6 +79,23 @@ describe('a visitor’s headers that only the platform may set', () => {
     const names = echo.headers.filter((_, at) => at % 2 === 0)
     expect(names.filter((name) => /^x-(instatunnel|envoy)-/i.test(name))).toEqual([])
     expect(echo.headers).not.toContain('forged')
+  })
+
+  it('nor do they as trailers', async () => {
+    const trailers = ['x-own: 1', 'x-instatunnel-identity: forged', 'x-forwarded-for: 192.0.2.1']
+    const text = await open.visitor.raw(
+      [
+        'POST / HTTP/1.1',
+        `Host: ${open.visitor.host}`,
+        'Connection: close',
+        'Transfer-Encoding: chunked',
+        `\r\n2\r\nhi\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`,
+      ].join('\r\n'),
+    )
+    expect(JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1))).toMatchObject({
+      body: 'hi',
+      trailers: ['x-own', '1'],
+    })
   })
 
   it('nor do a site’s in its answers', async () => {
@@ -226,6 +244,28 @@ describe('a request that two would read differently', () => {
     expect([...text.matchAll(/^HTTP\/1\.1 /gm)].length).toBeLessThanOrEqual(1)
     expect((await open.visitor.get('/hello')).text).toBe('hello')
   })
+})
+
+it('an upload that is answered before it was read costs no other visitor theirs', async () => {
+  const other = await openTunnel(stack, accounts)
+  for (let round = 0; round < 5; round++) {
+    const uploads = atOnce(4, async () => {
+      const arrival = open.site.arrival('/early')
+      const asked = open.visitor.ask('/early', { method: 'POST', headers: { 'content-length': '1500000' } })
+      asked.on('error', () => {})
+      asked.write(Buffer.alloc(1_500_000))
+      const answer = answered(asked)
+      ;(await arrival).response.writeHead(413, { 'content-length': '4' }).end('much')
+      expect((await answer).statusCode).toBe(413)
+      return asked
+    })
+    const all = await uploads
+    // On the connections that the gateway has to the relay now.
+    const others = await atOnce(16, () => other.visitor.get('/hello'))
+    for (const { text } of others) expect(text).toBe('hello')
+    for (const asked of all) asked.destroy()
+  }
+  await other.close()
 })
 
 it('another user’s site is nobody’s business', async () => {

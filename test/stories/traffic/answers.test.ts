@@ -121,6 +121,33 @@ it('trailers come at its end', async () => {
   expect(trailers).toEqual(['x-sum', '7', 'x-more', '1', 'x-more', '2'])
 })
 
+it.each([
+  ['HEAD', 200, ['trailer', 'x-sum', 'content-length', '5']],
+  ['GET', 304, ['trailer', 'x-sum', 'etag', '"a"']],
+  ['GET', 204, ['trailer', 'x-sum']],
+])('trailers that are announced and cannot come are no fault: %s %i', async (method, status, headers) => {
+  const arrival = open.site.arrival('/announced')
+  const answer = open.visitor.get('/announced', { method })
+  const { request } = await arrival
+  // By hand: Node sends no such head.
+  const lines = headers.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${headers[at + 1]}`] : []))
+  request.socket.end([`HTTP/1.1 ${status} Any`, ...lines, 'connection: close', '\r\n'].join('\r\n'))
+  expect(await answer).toMatchObject({ status, text: '' })
+})
+
+it('a file’s name passes as its bytes are, in whatever encoding', async () => {
+  for (const name of ['caf\xe9.txt', Buffer.from('caf\u00e9 \u{1f600}.txt').toString('latin1')]) {
+    const arrival = open.site.arrival('/named')
+    const answer = open.visitor.get('/named')
+    const { request } = await arrival
+    const disposition = `attachment; filename="${name}"`
+    const head = `HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-disposition: ${disposition}\r\n\r\nok`
+    request.socket.end(Buffer.from(head, 'latin1'))
+    const told = await answer
+    expect([told.status, told.header('content-disposition'), told.text]).toEqual([200, disposition, 'ok'])
+  }
+})
+
 it('one that breaks off is not taken for whole', async () => {
   await expect(open.visitor.get('/break')).rejects.toThrow()
   const arrival = open.site.arrival('/break-chunks')

@@ -1,6 +1,8 @@
+import { FRAME } from '@instatunnel/kit/frames'
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import type { TestAgent } from '@instatunnel/test/agent'
 import { makeTunnel, type Tunnel } from '@instatunnel/test/open-tunnel'
+import { connectRaw, frame } from '@instatunnel/test/raw-agent'
 import type { Answer } from '@instatunnel/test/rest-client'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { answered, visitorOf } from '@instatunnel/test/visitor'
@@ -199,6 +201,20 @@ describe('a plan', () => {
     expect(plain.events.map(({ kind }) => kind)).not.toContain('retrying')
     await expect(tunnel.connect({ mode: 'mcp' })).rejects.toThrow(/plan_limit/)
   })
+})
+
+it('an agent that has said that it leaves ends no later for that', async () => {
+  const { id, key } = await accounts.key(token)
+  const agent = await connectRaw(stack, { tunnelId: tunnel.id, credential: key })
+  const answer = expect(tunnel.visitor.get('/')).rejects.toThrow('aborted')
+  const { stream } = await agent.opened()
+  agent.socket.write(Buffer.concat([frame(FRAME.head, stream, '200\nOK'), frame(FRAME.goaway, 0, 'leaving')]))
+  await expect.poll(async () => (await tunnel.visitor.get('/hello')).status).toBe(502)
+  bodyOf(await call('PATCH', `/v1/auth/keys/${id}`, { enabled: false }))
+  const since = performance.now()
+  await answer
+  expect(performance.now() - since).toBeLessThan(1000)
+  agent.socket.destroy()
 })
 
 it('what is in flight is cut off, and not taken for whole', async () => {

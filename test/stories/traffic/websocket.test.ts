@@ -133,6 +133,21 @@ it('where the local server wants none, its answer arrives', async () => {
   expect((await answer.setEncoding('utf8').toArray()).join('')).toBe('none')
 })
 
+it.each([
+  [401, 'HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 2\r\n\r\nno', 401, 'no'],
+  // What is neither one nor a refusal: the gateway knows no other answer to such a request.
+  [200, 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno', 502, '"tunnel_offline"'],
+  [302, 'HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n', 502, '"tunnel_offline"'],
+])('where the local server answers %i instead, the visitor is told so', async (_, text, status, said) => {
+  const arrival = open.site.upgrade()
+  const socket = open.visitor.webSocket('/instead')
+  const refused = once(socket, 'unexpected-response')
+  ;(await arrival).socket.end(text)
+  const [, answer] = await refused
+  expect(answer.statusCode).toBe(status)
+  expect((await answer.setEncoding('utf8').toArray()).join('')).toContain(said)
+})
+
 it('one that is not read holds its sender back, and nobody else', async () => {
   const { ours, theirs } = await opened()
   ours.pause()
