@@ -51,6 +51,13 @@ async function agentAtEach(): Promise<TestAgent[]> {
 }
 
 describe('a visitor at the relay that has no agent', () => {
+  // A relay hears of an agent at the other within milliseconds; who comes sooner is told that the tunnel is offline.
+  beforeEach(async () => {
+    for (const relay of relays) {
+      await expect.poll(async () => (await at(relay).get('/')).status, { timeout: 10_000 }).not.toBe(502)
+    }
+  })
+
   it.each(relays)('is answered all the same, at relay %i', async (relay) => {
     const visitor = at(relay)
     const answer = await visitor.get('/anything?a|b', { method: 'POST', body: 'hello' })
