@@ -22,6 +22,8 @@ export interface PresentedCredential {
   readonly masked?: string
   /** When it ends, in Unix seconds; undefined where it never does. */
   readonly expiresAt?: number
+  /** Patterns of the subdomains whose tunnels it may see, change and connect (kit/subdomain-pattern); undefined where all. */
+  readonly subdomains?: readonly string[]
 }
 
 /** Who is calling, as auth vouches for. */
