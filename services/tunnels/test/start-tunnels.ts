@@ -26,8 +26,16 @@ export interface StartedTunnels {
   readonly sql: Sql
   /** The settings that it was started with. */
   readonly environment: Readonly<Record<string, string>>
-  /** A caller: a new user on the free plan, with all of a user's scopes unless said otherwise. */
-  user(options?: { id?: string; plan?: Plan; scopes?: readonly string[] }): User
+  /**
+   * A caller: a new user on the free plan, with all of a user's scopes unless said otherwise; with `subdomains`, by a
+   * key that is for these patterns only.
+   */
+  user(options?: {
+    id?: string
+    plan?: Plan
+    scopes?: readonly string[]
+    subdomains?: readonly string[]
+  }): User
   /** The rpcs that services call, as auth calls them. */
   readonly directory: Rpcs<typeof TunnelDirectoryServiceService>
   /** All rpcs, with this metadata and nothing else. */
@@ -78,8 +86,9 @@ export async function startTunnels(
   return {
     sql,
     environment,
-    user({ id = newId('user_', new Date()), ...claims } = {}) {
-      const token = stub.sign(id, claims)
+    user({ id = newId('user_', new Date()), subdomains, ...claims } = {}) {
+      const credential = subdomains && { type: 'api_key' as const, id: 'key_1', subdomains }
+      const token = stub.sign(id, { ...claims, ...(credential && { credential }) })
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
       return { id, ...rpcsOf(channel, TunnelServiceService, metadata) }
     },

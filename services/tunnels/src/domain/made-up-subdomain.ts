@@ -18,9 +18,13 @@ const TAIL = [...'bcdfghjkmnpqrstvwxz23456789']
 
 /** A subdomain that reads well, such as "brave-otter-k3x9": one of some two thousand million. */
 export function makeUpSubdomain(random: Random): string {
-  const tail = Array.from({ length: 4 }, () => pick(TAIL, random)).join('')
+  const tail = makeUpTail(4, random)
   return `${pick(ADJECTIVES, random)}-${pick(NOUNS, random)}-${tail}`
 }
+
+/** So many characters that make no word: what there is too little room for words. */
+export const makeUpTail = (length: number, random: Random): string =>
+  Array.from({ length }, () => pick(TAIL, random)).join('')
 
 /** One of at most 256 things, each equally likely: bytes past the last whole multiple are drawn again. */
 function pick(from: readonly string[], random: Random): string {

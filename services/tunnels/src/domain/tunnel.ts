@@ -1,6 +1,8 @@
 import { isId } from '@instatunnel/kit/id'
 import { Refusal } from '@instatunnel/kit/refusal'
 import type { Scope } from '@instatunnel/kit/scope'
+import { isSubdomainAllowed } from '@instatunnel/kit/subdomain-pattern'
+import { patternsOf, type Restricted } from './allowed-subdomain.ts'
 import type { SealedToken } from './token-safe.ts'
 
 /** What every tunnel's id begins with. */
@@ -22,7 +24,7 @@ export interface Tunnel extends SealedToken {
 }
 
 /** Who asks: what a decision needs of an identity. */
-export interface Asker {
+export interface Asker extends Restricted {
   readonly userId: string
   readonly scopes: ReadonlySet<string>
 }
@@ -33,14 +35,18 @@ export function tunnelIdFrom(text: string): string {
   return text
 }
 
-/** The tunnel, where it is the asker's own or the asker holds the admin scope; it is not to be found otherwise. */
+/**
+ * The tunnel, where it is the asker's own or the asker holds the admin scope, and the asker's credential is for its
+ * subdomain; it is not to be found otherwise.
+ */
 export function availableTo<T extends Tunnel>(
   asker: Asker,
   adminScope: Extract<Scope, 'admin:read' | 'admin:write'>,
   tunnel: T | undefined,
 ): T {
-  if (tunnel && (tunnel.userId === asker.userId || asker.scopes.has(adminScope))) return tunnel
-  throw tunnelNotFound()
+  if (!tunnel || !(tunnel.userId === asker.userId || asker.scopes.has(adminScope))) throw tunnelNotFound()
+  if (!isSubdomainAllowed(tunnel.subdomain, patternsOf(asker))) throw tunnelNotFound()
+  return tunnel
 }
 
 /** True where the asker sees the token whole: who holds it has the tunnel, so only those who may change the tunnel. */

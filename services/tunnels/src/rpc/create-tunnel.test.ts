@@ -111,6 +111,61 @@ describe('CreateTunnel', () => {
     expect(await tunnels.directory.getUsage({ userId: user.id })).toMatchObject({ tunnelsCreated: 0 })
   })
 
+  it('refuses a subdomain that the key is not for, taken or not, and an admin’s key too', async () => {
+    await tunnels.user().createTunnel({ name: 'x', subdomain: 'outside-taken', localPort: 1 })
+    for (const scopes of [['tunnels:write'], ['tunnels:write', 'admin:write']]) {
+      const user = tunnels.user({ scopes, subdomains: ['inside-*', 'api?'] })
+      for (const subdomain of ['outside-taken', 'outside-free', 'inside', 'API']) {
+        const reserved = subdomain === 'API'
+        const message = reserved
+          ? 'subdomain: is reserved; choose another'
+          : `This key is for the subdomains inside-*, api?: "${subdomain}" is not one; choose another`
+        expect(await refused(user.createTunnel({ name: 'x', subdomain, localPort: 1 }))).toMatchObject({
+          reason: reserved ? 'INVALID_FIELDS' : 'SUBDOMAIN_NOT_ALLOWED',
+          message,
+        })
+      }
+      expect(await rowsOf(user.id)).toEqual([])
+      expect(await tunnels.directory.getUsage({ userId: user.id })).toMatchObject({ tunnelsCreated: 0 })
+    }
+  })
+
+  it('answers that as forbidden', async () => {
+    const user = tunnels.user({ subdomains: ['inside-*'] })
+    const message = 'This key is for the subdomains inside-*: "outside" is not one; choose another'
+    expect(await refused(user.createTunnel({ name: 'x', subdomain: 'Outside', localPort: 1 }))).toMatchObject(
+      {
+        code: 'PERMISSION_DENIED',
+        reason: 'SUBDOMAIN_NOT_ALLOWED',
+        message,
+        http: 403,
+        body: { error: 'forbidden', message, code: 4003 },
+      },
+    )
+  })
+
+  it('makes what the key is for, and makes up what fits', async () => {
+    const user = tunnels.user({ subdomains: ['docs-*', 'only-this'] })
+    const request = { name: 'x', localPort: 1 }
+    expect(await user.createTunnel({ ...request, subdomain: 'only-this' })).toMatchObject({ success: true })
+    expect(await user.createTunnel({ ...request, subdomain: 'Docs-Mine' })).toMatchObject({ success: true })
+    await user.createTunnel(request)
+    expect(await rowsOf(user.id)).toEqual([
+      'only-this',
+      'docs-mine',
+      expect.stringMatching(/^docs-[a-z]+-[a-z]+-[a-z0-9]{4}$/),
+    ])
+  })
+
+  it('counts tunnels outside towards the plan', async () => {
+    const user = tunnels.user()
+    for (let i = 0; i < 3; i++) await user.createTunnel({ name: 'x', localPort: 1 })
+    const restricted = tunnels.user({ id: user.id, subdomains: ['planned-*'] })
+    expect(await refused(restricted.createTunnel({ name: 'x', localPort: 1 }))).toMatchObject({
+      reason: 'PLAN_LIMIT',
+    })
+  })
+
   it('gives one subdomain to exactly one of 50 users who ask at once', async () => {
     const users = Array.from({ length: 50 }, () => tunnels.user())
     const request = { name: 'x', subdomain: 'wanted-by-many', localPort: 1 }

@@ -2,6 +2,7 @@ import { newId } from '@instatunnel/kit/id'
 import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { CreateTunnelRequest, CreateTunnelResponse } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { patternsOf } from '../domain/allowed-subdomain.ts'
 import { refusePastPlan } from '../domain/plan-limit.ts'
 import { issueToken } from '../domain/token.ts'
 import { TUNNEL_ID } from '../domain/tunnel.ts'
@@ -21,6 +22,7 @@ export const createTunnel =
     const { sql, random } = deps
     const caller = identityOf(call)
     const { userId, plan } = caller
+    const patterns = patternsOf(caller)
     const chosen = validate(tunnelFields, { ...request, subdomain: request.subdomain ?? '' })
     const now = deps.now()
     const id = newId(TUNNEL_ID, now, random)
@@ -30,12 +32,14 @@ export const createTunnel =
       // First: it holds back the user's other creates until this one is counted. A refusal takes it back.
       await countCreated(tx, userId)
       const past = (await countTunnels(tx, userId)) + 1 - deps.plans[plan].tunnels
-      if (past > 0) await makeRoom(tx, { userId, wanted: past }, deps)
+      if (past > 0) await makeRoom(tx, { userId, patterns, wanted: past }, deps)
       refusePastPlan(plan, deps.plans, await countTunnels(tx, userId))
       const { ephemeral } = request
       const times = { createdAt: now, updatedAt: now, lastConnected: null }
       const wanted = { id, userId, ...chosen, ephemeral, ...kept, ...times }
-      const made = await claimSubdomain(wanted, random, (claimed) => insertTunnel(tx, claimed, kept))
+      const made = await claimSubdomain(wanted, { patterns, random }, (claimed) =>
+        insertTunnel(tx, claimed, kept),
+      )
       await tellCreated(tx, made, now)
       return made
     })

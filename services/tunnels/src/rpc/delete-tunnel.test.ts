@@ -52,6 +52,19 @@ describe('DeleteTunnel', () => {
     expect(await admin.deleteTunnel({ id })).toMatchObject({ success: true })
   })
 
+  it('does not find what a key is not for, an admin’s neither, and leaves it', async () => {
+    const user = tunnels.user()
+    const [inside, outside] = [await made(user, { subdomain: 'del-in' }), await made(user)]
+    const admin = { scopes: ['tunnels:delete', 'admin:write'] }
+    for (const one of [{ id: user.id }, admin]) {
+      const restricted = tunnels.user({ ...one, subdomains: ['del-*'] })
+      expect(await refused(restricted.deleteTunnel({ id: outside.id }))).toMatchObject(tunnelNotFound)
+    }
+    expect(await user.getTunnel({ id: outside.id })).toEqual(outside)
+    const restricted = tunnels.user({ id: user.id, subdomains: ['del-*'] })
+    expect(await restricted.deleteTunnel({ id: inside.id })).toMatchObject({ success: true })
+  })
+
   it.each(notTunnelIds)('finds nothing by %s', async (_, id) => {
     expect(await refused(tunnels.user().deleteTunnel({ id }))).toMatchObject(tunnelNotFound)
   })

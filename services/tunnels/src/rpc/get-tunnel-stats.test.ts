@@ -155,6 +155,16 @@ describe('GetTunnelStats', () => {
     expect((await admin.getTunnelStats({ id })).total?.requests).toBe(1)
   })
 
+  it('does not find what a key is not for, an admin’s neither', async () => {
+    const user = tunnels.user()
+    const [inside, outside] = [await made(user, { subdomain: 'stats-in' }), await made(user)]
+    for (const one of [{ id: user.id }, { scopes: ['tunnels:stats', 'admin:read'] }]) {
+      const restricted = tunnels.user({ ...one, subdomains: ['stats-*'] })
+      expect(await restricted.getTunnelStats({ id: inside.id })).toMatchObject({ tunnelId: inside.id })
+      expect(await refused(restricted.getTunnelStats({ id: outside.id }))).toMatchObject(tunnelNotFound)
+    }
+  })
+
   it.each(notTunnelIds)('finds nothing by %s', async (_, id) => {
     expect(await refused(tunnels.user().getTunnelStats({ id }))).toMatchObject(tunnelNotFound)
   })

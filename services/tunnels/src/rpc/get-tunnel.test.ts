@@ -19,6 +19,26 @@ describe('GetTunnel', () => {
     expect(await refused(tunnels.user().getTunnel({ id }))).toMatchObject(tunnelNotFound)
   })
 
+  it('finds by a restricted key what it is for alone, by an admin’s too', async () => {
+    const user = tunnels.user()
+    const [inside, outside] = [
+      await made(user, { subdomain: 'got-in' }),
+      await made(user, { subdomain: 'get-out' }),
+    ]
+    const admin = { scopes: ['tunnels:read', 'admin:read'] }
+    for (const one of [{ id: user.id }, admin]) {
+      const restricted = tunnels.user({ ...one, subdomains: ['got-*'] })
+      expect(await restricted.getTunnel({ id: inside.id })).toMatchObject({ subdomain: 'got-in' })
+      expect(await refused(restricted.getTunnel({ id: outside.id }))).toMatchObject(tunnelNotFound)
+    }
+  })
+
+  it('keeps a key for some subdomains from another user’s tunnels there', async () => {
+    const { id } = await made(tunnels.user(), { subdomain: 'got-another' })
+    const restricted = tunnels.user({ subdomains: ['got-*'] })
+    expect(await refused(restricted.getTunnel({ id }))).toMatchObject(tunnelNotFound)
+  })
+
   it.each(notTunnelIds)('finds nothing by %s', async (_, id) => {
     expect(await refused(tunnels.user().getTunnel({ id }))).toMatchObject(tunnelNotFound)
   })

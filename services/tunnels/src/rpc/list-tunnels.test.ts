@@ -24,6 +24,31 @@ describe('ListTunnels', () => {
     expect(await tunnels.user().listTunnels()).toEqual({ tunnels: [], nextPageToken: '' })
   })
 
+  it('leaves out what a key is not for, in pages that are full all the same', async () => {
+    const user = tunnels.user({ plan: 'pro' })
+    for (let i = 0; i < 5; i++) {
+      await user.createTunnel({ name: 'in', subdomain: `listed-${i}`, localPort: 1 })
+      await user.createTunnel({ name: 'out', subdomain: `unlisted-${i}`, localPort: 1 })
+    }
+    const restricted = tunnels.user({ id: user.id, subdomains: ['listed-*', 'other'] })
+    const pages: string[][] = []
+    let pageToken = ''
+    do {
+      const page = await restricted.listTunnels({ pageSize: 2, pageToken })
+      pages.push(page.tunnels.map(({ subdomain }) => subdomain))
+      pageToken = page.nextPageToken
+    } while (pageToken !== '')
+    expect(pages).toEqual([['listed-4', 'listed-3'], ['listed-2', 'listed-1'], ['listed-0']])
+    expect((await user.listTunnels()).tunnels).toHaveLength(10)
+  })
+
+  it('takes what is special to LIKE for what it is', async () => {
+    const user = tunnels.user()
+    await user.createTunnel({ name: 'x', subdomain: 'like-this', localPort: 1 })
+    for (const pattern of ['%', 'like_this', 'like%', '\\'])
+      expect((await tunnels.user({ id: user.id, subdomains: [pattern] }).listTunnels()).tunnels).toEqual([])
+  })
+
   it('masks tokens to credentials without tunnels:write', async () => {
     const user = tunnels.user()
     const { tunnel } = await user.createTunnel({ name: 'x', localPort: 1 })

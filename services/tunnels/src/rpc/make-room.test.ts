@@ -86,6 +86,24 @@ describe("CreateTunnel at the plan's limit", () => {
     expect(await idsOf(other)).toHaveLength(1)
   })
 
+  it('deletes none that the key which asks is not for', async () => {
+    const user = tunnels.user()
+    const outside = await made(user, { ephemeral: true, subdomain: 'room-outside' })
+    later(1)
+    const inside = await made(user, { ephemeral: true, subdomain: 'room-in-1' })
+    await made(user)
+    later(60)
+    const restricted = tunnels.user({ id: user.id, subdomains: ['room-in-*'] })
+    await made(restricted, { subdomain: 'room-in-2' })
+    const after = await idsOf(user)
+    expect(after).toContain(outside.id)
+    expect(after).not.toContain(inside.id)
+    expect(await refused(made(restricted, { subdomain: 'room-in-3' }))).toMatchObject({
+      reason: 'PLAN_LIMIT',
+    })
+    expect(await idsOf(user)).toEqual(after)
+  })
+
   it('deletes as many as a smaller plan asks for, or none where that is not enough', async () => {
     const pro = tunnels.user({ plan: 'pro' })
     const free = tunnels.user({ id: pro.id })

@@ -83,6 +83,20 @@ describe('RegenerateToken', () => {
     expect(await refused(reader.regenerateToken({ id }))).toMatchObject(tunnelNotFound)
   })
 
+  it('does not find what a key is not for, an admin’s neither, and spends nothing', async () => {
+    const user = tunnels.user()
+    const [inside, outside] = [await made(user, { subdomain: 'regen-in' }), await made(user)]
+    const admin = { scopes: ['tunnels:write', 'admin:write'] }
+    for (const one of [{ id: user.id }, admin]) {
+      const restricted = tunnels.user({ ...one, subdomains: ['regen-*'] })
+      for (let i = 0; i < 6; i++) {
+        expect(await refused(restricted.regenerateToken({ id: outside.id }))).toMatchObject(tunnelNotFound)
+      }
+      expect(await restricted.regenerateToken({ id: inside.id })).toMatchObject({ success: true })
+    }
+    for (let i = 0; i < 5; i++) await user.regenerateToken({ id: outside.id })
+  })
+
   it.each(notTunnelIds)('finds nothing by %s', async (_, id) => {
     expect(await refused(tunnels.user().regenerateToken({ id }))).toMatchObject(tunnelNotFound)
   })

@@ -144,6 +144,41 @@ describe('UpdateTunnel', () => {
     expect(await admin.updateTunnel(request)).toMatchObject({ name: 'by another', userId: owner.id })
   })
 
+  it('does not find what a key is not for, an admin’s neither, whatever is to change', async () => {
+    const user = tunnels.user()
+    const before = await made(user)
+    const admin = { scopes: ['tunnels:write', 'tunnels:read', 'admin:write'] }
+    for (const one of [{ id: user.id }, admin]) {
+      const restricted = tunnels.user({ ...one, subdomains: ['upd-*'] })
+      for (const change of [{ name: 'x' }, { subdomain: 'upd-mine' }, { subdomain: '' }, {}])
+        expect(await refused(restricted.updateTunnel({ id: before.id, ...change }))).toMatchObject(
+          tunnelNotFound,
+        )
+    }
+    expect(await user.getTunnel({ id: before.id })).toEqual(before)
+  })
+
+  it('renames within what a key is for, and no further', async () => {
+    await made(tunnels.user(), { subdomain: 'beyond-taken' })
+    const user = tunnels.user({ subdomains: ['upd-*', 'updated'] })
+    const before = await made(user, { subdomain: 'upd-1' })
+    const { id } = before
+    for (const subdomain of ['beyond-taken', 'beyond-free']) {
+      const message = `This key is for the subdomains upd-*, updated: "${subdomain}" is not one; choose another`
+      expect(await refused(user.updateTunnel({ id, subdomain, name: 'after' }))).toMatchObject({
+        code: 'PERMISSION_DENIED',
+        reason: 'SUBDOMAIN_NOT_ALLOWED',
+        message,
+        http: 403,
+        body: { error: 'forbidden', message, code: 4003 },
+      })
+    }
+    expect(await user.getTunnel({ id })).toEqual(before)
+    expect(await user.updateTunnel({ id, subdomain: 'updated' })).toMatchObject({ subdomain: 'updated' })
+    expect(await user.updateTunnel({ id, name: 'after' })).toMatchObject({ name: 'after' })
+    expect((await user.updateTunnel({ id, subdomain: '' })).subdomain).toMatch(/^upd-[a-z]+-[a-z]+-/)
+  })
+
   it.each(notTunnelIds)('finds nothing by %s', async (_, id) => {
     expect(await refused(tunnels.user().updateTunnel({ id, name: 'x' }))).toMatchObject(tunnelNotFound)
   })

@@ -2,6 +2,7 @@ import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { fieldsToSet } from '@instatunnel/kit/update-mask'
 import { validate } from '@instatunnel/kit/validate'
 import type { Tunnel, UpdateTunnelRequest } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { patternsOf } from '../domain/allowed-subdomain.ts'
 import { availableTo, CHOICES, changedChoices, tunnelIdFrom } from '../domain/tunnel.ts'
 import { tellUpdated } from '../store/outbox.ts'
 import { lockTunnel, saveTunnel } from '../store/tunnel-store.ts'
@@ -24,7 +25,8 @@ export const updateTunnel =
       const after = { ...before, ...chosen, updatedAt: now }
       const changed = changedChoices(before, after)
       if (changed.length === 0) return before
-      const saved = await claimSubdomain(after, deps.random, (claimed) => saveTunnel(tx, claimed))
+      const within = { patterns: patternsOf(caller), random: deps.random }
+      const saved = await claimSubdomain(after, within, (claimed) => saveTunnel(tx, claimed))
       await tellUpdated(tx, saved, changed, now)
       return saved
     })

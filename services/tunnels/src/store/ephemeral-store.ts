@@ -1,14 +1,15 @@
 import type { ISql } from '@instatunnel/kit/postgres'
 import type { Tunnel } from '../domain/tunnel.ts'
+import { areOf, type WhoseTunnels } from './whose-tunnels.ts'
 
 /** What decides whether an ephemeral tunnel goes, and what is told when it does. */
 export type Ephemeral = Pick<Tunnel, 'id' | 'userId' | 'subdomain' | 'createdAt' | 'lastConnected'>
 
 /** A user's ephemeral tunnels; whoever else wants to change one waits until the transaction ends. */
-export const lockEphemeral = (tx: ISql, userId: string) => tx<Ephemeral[]>`
+export const lockEphemeral = (tx: ISql, whose: WhoseTunnels) => tx<Ephemeral[]>`
   select id, user_id, subdomain, created_at, last_connected
   from tunnels
-  where ephemeral and user_id = ${userId}
+  where ephemeral and ${areOf(tx, whose)}
   order by id
   for update`
 

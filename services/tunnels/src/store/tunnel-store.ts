@@ -2,16 +2,17 @@ import type { Page } from '@instatunnel/kit/page'
 import { type ISql, type TransactionSql, violates } from '@instatunnel/kit/postgres'
 import type { KeptToken } from '../domain/token.ts'
 import type { Tunnel } from '../domain/tunnel.ts'
+import { areOf, type WhoseTunnels } from './whose-tunnels.ts'
 
 const columns = (sql: ISql) => sql`
   id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at, ephemeral,
   last_connected`
 
 /** A user's tunnels, newest first: one more than the page holds, where there are more. */
-export const listTunnels = (sql: ISql, userId: string, { size, before }: Page) => sql<Tunnel[]>`
+export const listTunnels = (sql: ISql, whose: WhoseTunnels, { size, before }: Page) => sql<Tunnel[]>`
   select ${columns(sql)}
   from tunnels
-  where user_id = ${userId} ${before === undefined ? sql`` : sql`and id < ${before}`}
+  where ${areOf(sql, whose)} ${before === undefined ? sql`` : sql`and id < ${before}`}
   order by id desc
   limit ${size + 1}`
 
