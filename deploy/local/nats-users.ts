@@ -43,8 +43,14 @@ const lookingUp = ['$JS.API.INFO', '$JS.API.STREAM.NAMES', '$JS.API.STREAM.LIST'
 
 /** The events that each service tells, as the subjects of design §8, and what else it may say. */
 const telling: Record<NatsUser, string[]> = {
-  auth: ['instatunnel.events.user.>', 'instatunnel.events.session.>', 'instatunnel.events.usage.key'],
-  keys: ['instatunnel.events.key.>'],
+  auth: [
+    ...['instatunnel.events.user.>', 'instatunnel.events.session.>', 'instatunnel.events.usage.key'],
+    ...['here', 'roll', 'evict', 'limits.*'].map((what) => `instatunnel.auth.${what}`),
+  ],
+  keys: [
+    'instatunnel.events.key.>',
+    ...['roll', 'evict', 'recall'].map((what) => `instatunnel.auth.${what}`),
+  ],
   tunnels: [
     ...['created', 'updated', 'deleted', 'token_regenerated'].map(
       (what) => `instatunnel.events.tunnel.${what}`,
@@ -71,7 +77,11 @@ const hearingRoutes = [
   '$JS.API.CONSUMER.MSG.NEXT.KV_relay_routes.>',
 ]
 
-const subscribing: Partial<Record<NatsUser, string[]>> = { relay: ['instatunnel.relay.cut'] }
+const subscribing: Partial<Record<NatsUser, string[]>> = {
+  auth: ['here', 'roll', 'evict', 'recall', 'limits.*'].map((what) => `instatunnel.auth.${what}`),
+  keys: ['instatunnel.auth.here'],
+  relay: ['instatunnel.relay.cut'],
+}
 
 /** What a user may do on NATS. */
 export function permissionsOf(user: NatsUser): Permissions {
@@ -85,6 +95,6 @@ export function permissionsOf(user: NatsUser): Permissions {
   return {
     publish: [...telling[user], ...lookingUp, ...managing, ...reading, ...routes],
     subscribe,
-    responds: user === 'relay',
+    responds: user === 'relay' || user === 'auth',
   }
 }

@@ -120,6 +120,38 @@ describe('startNats', () => {
     expect(answers.sort()).toEqual(['one', 'two'])
   })
 
+  it('lets keys and auth alone have auth forget and settle, and auth alone say who it is', async () => {
+    const of = (what: string) => `instatunnel.auth.${what}`
+    for (const user of ['tunnels', 'relay', 'observer'] as const)
+      await expectRefused(
+        ['here', 'roll', 'evict', 'recall', 'limits.auth_1'].map((what) => [user, of(what)]),
+      )
+    await expectRefused([
+      ['keys', of('here')],
+      ['keys', of('limits.auth_1')],
+      ['auth', of('recall')],
+    ])
+    const keys = await as('keys')
+    for (const subject of ['evict', 'recall', 'limits.auth_1'].map(of)) {
+      const refused = refusal(keys)
+      keys.subscribe(subject)
+      expect(await refused).toContain(subject)
+    }
+
+    for (const name of ['one', 'two']) {
+      const auth = await as('auth')
+      for (const subject of ['evict', 'recall'].map(of))
+        auth.subscribe(subject, { callback: (_, message) => void message.respond(name) })
+      await auth.flush()
+    }
+    for (const subject of ['evict', 'recall'].map(of)) {
+      const answers = []
+      const asked = await keys.requestMany(subject, '{}', { strategy: 'count', maxMessages: 2 })
+      for await (const answer of asked) answers.push(answer.string())
+      expect(answers.sort()).toEqual(['one', 'two'])
+    }
+  })
+
   it('lets keys and tunnels make a stream, but not empty one by its bounds', async () => {
     const subjects = ['instatunnel.events.usage.>']
     const asTunnels = await jetstreamManager(await as('tunnels'), { checkAPI: false })

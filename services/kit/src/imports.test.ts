@@ -57,7 +57,7 @@ const rooms: Record<string, readonly string[]> = {
 const ROOTS = /^(main|start|service|config)\.ts$/
 // What reaches out of the process, or holds what does.
 const OUTWARD =
-  /^(node:(fs|http|https|http2|net|tls|dns|child_process|process|timers|worker_threads)\b|@grpc\/|@nats-io\/|postgres$|pino$|@instatunnel\/kit\/(client|config|consumer|event|foundation|guard|hearing|jetstream|log|main|postgres|publisher|relay-routes|remote-auth|route-announcer|rules|server|status|tls|unary)$)/
+  /^(node:(fs|http|https|http2|net|tls|dns|child_process|process|timers|worker_threads)\b|@grpc\/|@nats-io\/|postgres$|pino$|@instatunnel\/kit\/(client|config|consumer|event|eviction|foundation|guard|hearing|jetstream|log|main|postgres|publisher|relay-routes|remote-auth|replicas|route-announcer|rules|server|status|tls|unary)$)/
 
 describe('imports', () => {
   it('are looked at in every service', () => {

@@ -24,6 +24,8 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const MIB = 1024 * 1024
 const REQUEST_MS = 2000
 const RETRY_MS = 250
+// A connection that is dead without a word is given up, and another made, after three of them.
+const PING_MS = 5000
 
 /** "stream name already in use with a different configuration" */
 const STREAM_IS_OTHERWISE = 10058
@@ -101,6 +103,7 @@ const connectOnce = (server: ConnectionOptions) =>
     ...server,
     maxReconnectAttempts: -1,
     reconnectTimeWait: RETRY_MS,
+    pingInterval: PING_MS,
     // A server that does not know us may be told of us; until then it is as good as away.
     ignoreAuthErrorAbort: true,
   })
