@@ -99,4 +99,80 @@ describe('createSlidingWindows', () => {
       }
     }
   })
+
+  it('looks without counting: what it says is what a take would be answered', () => {
+    const windows = createSlidingWindows(60_000)
+    expect(windows.look('a', 2, at(0))).toEqual({ admitted: true, limit: 2, remaining: 2, resetSeconds: 60 })
+    windows.take('a', 2, at(0))
+    for (let i = 0; i < 10; i++)
+      expect(windows.look('a', 2, at(10_000))).toEqual({
+        admitted: true,
+        limit: 2,
+        remaining: 1,
+        resetSeconds: 50,
+      })
+    windows.take('a', 2, at(10_000))
+    expect(windows.look('a', 2, at(20_000))).toEqual(windows.take('a', 2, at(20_000)))
+    expect(windows.look('a', 2, at(60_000)).admitted).toBe(true)
+  })
+
+  it('gives a take back as if it had never been', () => {
+    const windows = createSlidingWindows(60_000)
+    for (const ms of [0, 1000, 2000]) windows.take('a', 3, at(ms))
+    expect(windows.take('a', 3, at(3000)).admitted).toBe(false)
+    windows.giveBack('a', at(1000))
+    expect(windows.take('a', 3, at(3000))).toMatchObject({ admitted: true, remaining: 0 })
+    // The others leave when they always would have.
+    expect(windows.take('a', 3, at(59_999)).admitted).toBe(false)
+    expect(windows.take('a', 3, at(60_000)).admitted).toBe(true)
+    expect(windows.take('a', 3, at(61_999)).admitted).toBe(false)
+    expect(windows.take('a', 3, at(62_000)).admitted).toBe(true)
+  })
+
+  it('gives back nothing that was not taken, or has left, or is another’s', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.giveBack('a', at(0))
+    windows.take('a', 1, at(30_000))
+    windows.giveBack('b', at(30_000))
+    windows.giveBack('a', at(31_000))
+    expect(windows.take('a', 1, at(32_000)).admitted).toBe(false)
+    windows.take('a', 2, at(80_000))
+    windows.look('a', 2, at(90_000))
+    windows.giveBack('a', at(30_000))
+    expect(windows.look('a', 2, at(90_000)).remaining).toBe(1)
+  })
+
+  it('lets nobody in earlier, nor keeps anybody out for longer, by what was given back', () => {
+    const windows = createSlidingWindows(60_000)
+    for (let ms = 0; ms < 50_000; ms += 1000) windows.take('a', 50, at(ms))
+    // Full; then a great many calls that something else refuses.
+    for (let ms = 60_000; ms < 70_000; ms += 10) {
+      if (windows.take('a', 50, at(ms)).admitted) windows.giveBack('a', at(ms))
+    }
+    // Eleven have left by then, and nothing came in their place.
+    expect(windows.look('a', 50, at(70_000))).toMatchObject({ remaining: 11, resetSeconds: 1 })
+    expect(windows.look('a', 50, at(109_000))).toMatchObject({ remaining: 50 })
+  })
+
+  it('forgets, past so many subjects, those that were not seen for longest', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.take('first', 1, at(0))
+    windows.take('kept', 1, at(0))
+    for (let i = 0; i < 250_000; i++) {
+      windows.take(`a${i}`, 1, at(1))
+      if (i % 50_000 === 0) windows.look('kept', 1, at(1))
+    }
+    expect(windows.look('kept', 1, at(2)).admitted).toBe(false)
+    expect(windows.look('a249999', 1, at(2)).admitted).toBe(false)
+    expect(windows.look('first', 1, at(2)).admitted).toBe(true)
+  })
+
+  it('remembers a window to its end, however many rounds its subjects have gone', () => {
+    const windows = createSlidingWindows(1000)
+    for (let round = 0; round < 50; round++) {
+      const ms = round * 700
+      const admitted = windows.take('a', 1, at(ms)).admitted
+      expect(admitted, `at ${ms}`).toBe(round % 2 === 0)
+    }
+  })
 })

@@ -1,60 +1,89 @@
 import type { Rate } from '@instatunnel/kit/rate'
-import { LRUCache } from 'lru-cache'
+import { addMoment, forgetMoments, type Moments, momentAfter, noMoments, removeMoment } from './moments.ts'
 
 /** A window's answer to one call. */
 export interface Taken extends Rate {
   readonly admitted: boolean
 }
 
-/** Counts calls per subject in sliding windows. */
+/** Counts calls per subject in sliding windows. A promise is answered where another replica counts the subject. */
 export interface SlidingWindows {
   /** Counts a call of the subject where the window admits it; a refusal counts nothing. */
-  take(subject: string, limit: number, now: Date): Taken
+  take(subject: string, limit: number, now: Date): Taken | Promise<Taken>
+  /** What the window would say to a call; counts nothing. */
+  look(subject: string, limit: number, now: Date): Taken | Promise<Taken>
+  /** Undoes the take that was admitted at that very `now`. */
+  giveBack(subject: string, now: Date): void
 }
 
-// Past so many subjects, the one not seen for longest is forgotten: memory stays bounded under any traffic.
+/** Windows that are counted right here. */
+export interface LocalWindows extends SlidingWindows {
+  take(subject: string, limit: number, now: Date): Taken
+  look(subject: string, limit: number, now: Date): Taken
+}
+
+// Twice so many subjects at most: under any traffic, those not seen for longest are forgotten, and memory stays bounded.
 const MAX_SUBJECTS = 100_000
 
 /**
- * Exact sliding windows: the times of the admitted calls are kept, so that no span of the window's length ever holds
- * more than the limit, wherever it begins.
+ * Sliding windows in memory: the times of the admitted calls are kept, so that no span of the window's length ever holds
+ * more than the limit, wherever it begins. Up to a thousand calls a window they are exact.
  */
-export function createSlidingWindows(windowMs: number): SlidingWindows {
-  const subjects = new LRUCache<string, Window>({ max: MAX_SUBJECTS })
+export function createSlidingWindows(windowMs: number): LocalWindows {
+  // What was not seen for as long as a window lasts counts nothing any more, and goes as a whole.
+  let recent = new Map<string, Moments>()
+  let older = recent
+  let recentSince = Number.NEGATIVE_INFINITY
+
+  const find = (subject: string, time: number): Moments | undefined => {
+    if (time - recentSince >= windowMs || recent.size >= MAX_SUBJECTS) {
+      older = recent
+      recent = new Map()
+      recentSince = time
+    }
+    const known = recent.get(subject)
+    if (known) return known
+    const moments = older.get(subject)
+    if (moments) recent.set(subject, moments)
+    return moments
+  }
+
+  const admits = (moments: Moments, limit: number, time: number): boolean => {
+    forgetMoments(moments, time - windowMs)
+    return moments.counted < limit
+  }
+  const told = (moments: Moments, admitted: boolean, limit: number, time: number): Taken => {
+    const { counted } = moments
+    // Where the limit was lowered, more than one call must leave before a place is free.
+    const leaving = momentAfter(moments, admitted ? 0 : counted - limit) ?? time
+    return {
+      admitted,
+      limit,
+      remaining: Math.max(limit - counted, 0),
+      resetSeconds: Math.max(Math.ceil((leaving + windowMs - time) / 1000), 1),
+    }
+  }
+
   return {
     take(subject, limit, now) {
       const time = now.getTime()
-      const window = subjects.get(subject) ?? { times: [], first: 0 }
-      forget(window, time - windowMs)
-      const { times, first } = window
-      const admitted = times.length - first < limit
-      if (admitted) times.push(time)
-      subjects.set(subject, window)
-      const counted = times.length - first
-      // Where the limit was lowered, more than one call must leave before a place is free.
-      const leaving = times[admitted ? first : times.length - limit] ?? time
-      return {
-        admitted,
-        limit,
-        remaining: Math.max(limit - counted, 0),
-        resetSeconds: Math.max(Math.ceil((leaving + windowMs - time) / 1000), 1),
+      let moments = find(subject, time)
+      if (!moments) {
+        moments = noMoments()
+        recent.set(subject, moments)
       }
+      const admitted = admits(moments, limit, time)
+      if (admitted) addMoment(moments, time, windowMs)
+      return told(moments, admitted, limit, time)
     },
-  }
-}
-
-/** The times of admitted calls, in order; those before `first` have left the window. */
-interface Window {
-  times: number[]
-  first: number
-}
-
-function forget(window: Window, until: number): void {
-  const { times } = window
-  while (window.first < times.length && (times[window.first] as number) <= until) window.first++
-  // Moved down only when half of it is dead, so that a call costs the same whatever the limit.
-  if (window.first * 2 > times.length) {
-    window.times = times.slice(window.first)
-    window.first = 0
+    look(subject, limit, now) {
+      const time = now.getTime()
+      const moments = find(subject, time) ?? noMoments()
+      return told(moments, admits(moments, limit, time), limit, time)
+    },
+    giveBack(subject, now) {
+      const moments = find(subject, now.getTime())
+      if (moments) removeMoment(moments, now.getTime())
+    },
   }
 }
