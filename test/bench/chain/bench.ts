@@ -62,10 +62,7 @@ async function report(summaries: ReturnType<typeof summary>[], seconds: number):
     'p50 ms': p50Ms,
     'p99 ms': p99Ms,
     ...Object.fromEntries(
-      ['envoy', 'auth', 'keys', 'tunnels', 'postgres', 'nats', 'do-nothing'].map((name) => [
-        `${name} µs`,
-        cpu[name] ?? '',
-      ]),
+      ['envoy', 'auth', 'keys', 'tunnels', 'postgres', 'nats'].map((name) => [`${name} µs`, cpu[name] ?? '']),
     ),
     'all µs': totalOf(cpu),
   }))

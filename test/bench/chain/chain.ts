@@ -1,19 +1,14 @@
-import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { startEnvoy } from '@instatunnel/local/envoy'
 import { startTestStack } from '@instatunnel/test/stack'
-import { cpuMicroseconds, treeCpuMicroseconds } from '../cpu.ts'
+import { meterCpu, type Pids, perUnit } from '../cpu.ts'
+import { startGateway } from '../idle/gateway.ts'
+import { startIdle } from '../idle/start.ts'
 import { applyLoad, type LoadTarget } from './load.ts'
 
 /** Something to measure: where the load goes, and which processes work for it. */
 export interface Chain {
   readonly name: string
   readonly target: LoadTarget
-  readonly pids: Readonly<Record<string, number>>
+  readonly pids: Pids
   stop(): Promise<void>
 }
 
@@ -56,48 +51,30 @@ export async function startPlatform(): Promise<Chain[]> {
 
 /** The same gateway with an ext_authz and a backend on grpc-js that do nothing. */
 export async function startIdleChain(): Promise<Chain> {
-  const script = fileURLToPath(new URL('./idle-services.ts', import.meta.url))
-  const idle = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const { value: port } = await createInterface(idle.stdout)[Symbol.asyncIterator]().next()
-  const address = [`127.0.0.1:${port}`]
-  const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-bench-'))
-  const services = { auth: address, keys: address, tunnels: address, relay: address }
-  const envoy = await startEnvoy({
-    runDir,
-    port: 0,
-    services,
-    apiHosts: ['localhost'],
-    visitorDomain: 'localhost',
-    trustedHops: 0,
-  })
+  const [auth, tunnels] = await Promise.all([startIdle('check'), startIdle('backend')])
+  const envoy = await startGateway({ auth: auth.port, tunnels: tunnels.port })
   return {
     name: 'do-nothing',
     target: { port: envoy.port, path: PATH, headers: { authorization: 'Bearer it_0123456789abcdef' } },
-    pids: { envoy: envoy.pid, 'do-nothing': idle.pid as number },
+    pids: { envoy: envoy.pid, auth: auth.pid, tunnels: tunnels.pid },
     async stop() {
       await envoy.stop()
-      idle.stdin.end()
-      await rm(runDir, { recursive: true, force: true })
+      await Promise.all([auth.stop(), tunnels.stop()])
     },
   }
 }
 
 /** Applies load to a chain and tells what it gave and cost. */
 export async function measure(chain: Chain, durationMs: number): Promise<ChainRun> {
-  const before = cpuOf(chain)
+  const used = meterCpu(chain.pids)
   const load = await applyLoad(withHost(chain.target), CONNECTIONS, durationMs)
-  const after = cpuOf(chain)
-  const perRequest = Object.keys(after).map((name) => [
-    name,
-    ((after[name] ?? 0) - (before[name] ?? 0)) / load.requests,
-  ])
   const { requestsPerSecond, p50Ms, p99Ms } = load
   return {
     chain: chain.name,
     requestsPerSecond,
     p50Ms,
     p99Ms,
-    cpuMicroseconds: Object.fromEntries(perRequest),
+    cpuMicroseconds: perUnit(used(), load.requests),
   }
 }
 
@@ -105,11 +82,3 @@ const withHost = (target: LoadTarget): LoadTarget => ({
   ...target,
   headers: { ...target.headers, host: 'localhost' },
 })
-
-const cpuOf = ({ pids }: Chain): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(pids).map(([name, pid]) => [
-      name,
-      name === 'postgres' ? treeCpuMicroseconds(pid) : cpuMicroseconds(pid),
-    ]),
-  )

@@ -1,20 +1,20 @@
+import { missingCores } from '../cores.ts'
+import { createWhenQuiet, type WhenQuiet } from '../quiet.ts'
 import { writeResults } from '../results.ts'
+import { programOnPath } from '../tools.ts'
 import { bore } from './contenders/bore.ts'
 import type { Contender } from './contenders/contender.ts'
 import { direct } from './contenders/direct.ts'
 import { behindEnvoy, relayAlone } from './contenders/instatunnel.ts'
 import { localtunnel } from './contenders/localtunnel.ts'
 import { rathole } from './contenders/rathole.ts'
-import { missingCores } from './cores.ts'
 import { type Entrant, enter } from './entrant.ts'
 import { measureIdle } from './idle.ts'
 import { startPlatform } from './platform.ts'
-import { createWhenQuiet, type WhenQuiet } from './quiet.ts'
 import { formatReport } from './report.ts'
 import { type Result, summarize } from './result.ts'
 import { type Round, runRound } from './round.ts'
 import { startTarget, type Target } from './target.ts'
-import { programOnPath } from './tools.ts'
 
 const ROUNDS = 3
 /** How long to wait, in all, for other programs to leave the machine alone. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { request } from 'node:http'
-import type { Place } from './contenders/contender.ts'
+import type { Place } from '../wrk.ts'
 import { asked, smallBody, type Target } from './target.ts'
 
 /** A tunnel that stands answers at once. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { RunningProcess } from '@instatunnel/local/process'
 import { repository } from '@instatunnel/local/repository'
-import { startMeasured } from './cores.ts'
+import { startMeasured } from '../cores.ts'
 import type { Platform } from './platform.ts'
 
 /** Runs the command as people do, its lines thrown away. */

@@ -1,8 +1,10 @@
+import type { Pids } from '../cpu.ts'
+import type { WhenQuiet } from '../quiet.ts'
 import { median } from '../table.ts'
-import type { Contender, Pids, Place, Server } from './contenders/contender.ts'
+import type { Place } from '../wrk.ts'
+import type { Contender, Server } from './contenders/contender.ts'
 import { connectAndAsk } from './first-answer.ts'
 import { measureSmall } from './measure.ts'
-import type { WhenQuiet } from './quiet.ts'
 import type { Target } from './target.ts'
 
 /** How often the agent's command is run to know how long it takes. */

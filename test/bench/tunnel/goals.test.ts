@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatGoals } from './goals.ts'
+import { formatTunnelGoals } from './goals.ts'
 import type { Result } from './result.ts'
 
 const resultOf = (name: string, requestsPerSecond: number): Result => {
@@ -17,7 +17,7 @@ const resultOf = (name: string, requestsPerSecond: number): Result => {
 }
 
 describe('the goals', () => {
-  const lines = formatGoals([resultOf('ours', 9000), resultOf('localtunnel', 1000)], 'ours').split('\n')
+  const lines = formatTunnelGoals([resultOf('ours', 9000), resultOf('localtunnel', 1000)], 'ours').split('\n')
   const lineOf = (says: string) => lines.find((line) => line.startsWith(says))
 
   it('hold where they are reached, alone and beside a peer', () => {

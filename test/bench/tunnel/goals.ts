@@ -1,11 +1,8 @@
-import { formatTable } from '../table.ts'
+import { formatGoals, type Goal } from '../goals.ts'
 import { type Result, totalCpu } from './result.ts'
 
 /** What our tunnel is to reach: `measured` is about it alone, or beside a peer. */
-interface Goal {
-  readonly says: string
-  readonly atLeast?: number
-  readonly below?: number
+interface TunnelGoal extends Omit<Goal, 'measured'> {
   readonly beside?: 'bore' | 'localtunnel'
   measured(ours: Result, peer: Result): number
 }
@@ -18,7 +15,7 @@ const download = (streams: number) => (ours: Result, peer: Result) =>
 const p99Ms = (connections: number) => (ours: Result) => ours.small[connections]?.p99Ms ?? Number.NaN
 const cpu = (ours: Result, peer: Result) => totalCpu(ours.small[32]) / totalCpu(peer.small[32])
 
-const goals: readonly Goal[] = [
+const goals: readonly TunnelGoal[] = [
   { says: 'requests/s at 32', beside: 'localtunnel', atLeast: 8, measured: requests(32) },
   { says: 'requests/s at 4', beside: 'localtunnel', atLeast: 3, measured: requests(4) },
   { says: 'requests/s at 32', beside: 'bore', atLeast: 0.35, measured: requests(32) },
@@ -32,21 +29,18 @@ const goals: readonly Goal[] = [
 ]
 
 /** Which of the goals a contender reaches; those beside a peer that was not measured are not known. */
-export function formatGoals(results: readonly Result[], name: string): string {
+export function formatTunnelGoals(results: readonly Result[], name: string): string {
   const resultOf = (wanted: string) => results.find((result) => result.name === wanted)
   const ours = resultOf(name)
   if (!ours) throw new Error(`${name} was not measured`)
-  return formatTable(
-    goals.map((goal) => {
-      const { says, beside, atLeast, below } = goal
+  return formatGoals(
+    name,
+    goals.map(({ says, beside, measured, ...bounds }) => {
       const peer = beside ? resultOf(beside) : ours
-      const measured = peer ? goal.measured(ours, peer) : Number.NaN
-      const holds = atLeast === undefined ? measured < Number(below) : measured >= atLeast
       return {
-        [`${name}: goal`]: beside ? `${says}, of ${beside}'s` : says,
-        'to reach': atLeast === undefined ? `< ${below}` : `≥ ${atLeast}`,
-        measured: Number.isNaN(measured) ? '' : measured,
-        holds: Number.isNaN(measured) ? 'not known' : holds ? 'yes' : 'NO',
+        ...bounds,
+        says: beside ? `${says}, of ${beside}'s` : says,
+        measured: peer ? measured(ours, peer) : Number.NaN,
       }
     }),
   )

@@ -1,7 +1,6 @@
-import { cpuMicroseconds } from '../cpu.ts'
-import type { Pids, Place } from './contenders/contender.ts'
+import { meterCpu, type Pids, perUnit } from '../cpu.ts'
+import { applyLoad, type LoadResult, type Place } from '../wrk.ts'
 import { asked } from './target.ts'
-import { applyLoad, type LoadResult } from './wrk.ts'
 
 /** Small GETs over a number of connections. */
 export interface SmallRun {
@@ -25,15 +24,13 @@ export async function measureSmall(
   pids: Pids,
   load: { connections: number; seconds: number },
 ): Promise<SmallRun> {
-  const before = cpuOf(pids)
+  const used = meterCpu(pids)
   const { requests, seconds, p50Ms, p99Ms } = await applyLoad(place, asked.small, load)
-  const after = cpuOf(pids)
-  const perRequest = (name: string) => ((after[name] ?? 0) - (before[name] ?? 0)) / requests
   return {
     requestsPerSecond: requests / seconds,
     p50Ms,
     p99Ms,
-    cpuMicroseconds: Object.fromEntries(Object.keys(pids).map((name) => [name, perRequest(name)])),
+    cpuMicroseconds: perUnit(used(), requests),
   }
 }
 
@@ -50,6 +47,3 @@ export async function measureBulk(
 /** wrk counts what has come back, whole or not; of uploads only those that were answered count. */
 const movedBytes = (way: 'download' | 'upload', { requests, bytes }: LoadResult) =>
   way === 'download' ? bytes : requests * asked.upload.uploadBytes
-
-const cpuOf = (pids: Pids): Record<string, number> =>
-  Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuMicroseconds(pid)]))

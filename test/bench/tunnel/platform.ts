@@ -4,7 +4,7 @@ import { AuthorizationService, CheckRequest } from '@instatunnel/proto/envoy/ser
 import { accountsOf } from '@instatunnel/test/accounts'
 import { rpcsOf } from '@instatunnel/test/rpcs'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
-import { moveToMeasured } from './cores.ts'
+import { moveToMeasured } from '../cores.ts'
 
 /** The whole platform, with one account, its relay and its gateway on the core of what is measured. */
 export interface Platform {

@@ -1,5 +1,5 @@
 import { formatTable } from '../table.ts'
-import { formatGoals } from './goals.ts'
+import { formatTunnelGoals } from './goals.ts'
 import type { IdleMemory } from './idle.ts'
 import { bulkStreams, smallConnections } from './measure.ts'
 import { type Result, totalCpu } from './result.ts'
@@ -13,7 +13,7 @@ export function formatReport(results: readonly Result[], idle: IdleMemory): stri
     ...smallConnections.map((connections) => smallTable(results, connections)),
     bulkTable(results),
     idleTable(idle),
-    formatGoals(results, 'instatunnel'),
+    formatTunnelGoals(results, 'instatunnel'),
     'of …: a share of what that reached in the same run; µs is processor time per request.',
     ...disturbance(results),
   ].join('\n\n')

@@ -1,7 +1,7 @@
+import type { WhenQuiet } from '../quiet.ts'
 import { checkBodies } from './check.ts'
 import type { Entrant } from './entrant.ts'
 import { bulkStreams, measureBulk, measureSmall, type SmallRun, smallConnections } from './measure.ts'
-import type { WhenQuiet } from './quiet.ts'
 import type { Target } from './target.ts'
 
 /** What one round of load on an entrant gave: small GETs by connections, MiB/s by streams. */

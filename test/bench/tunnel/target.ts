@@ -5,9 +5,9 @@ import { type AddressInfo, isIPv6 } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { portOrFree } from '@instatunnel/local/ports'
-import { startLoad } from './cores.ts'
-import { programOnPath } from './tools.ts'
-import { waitForPort } from './wait.ts'
+import { startLoad } from '../cores.ts'
+import { programOnPath } from '../tools.ts'
+import { waitForPort } from '../wait.ts'
 
 const MIB = 1024 * 1024
 

@@ -1,7 +1,7 @@
 import { isFree, portOrFree } from '@instatunnel/local/ports'
-import { startMeasured } from '../cores.ts'
-import { builtCrate } from '../tools.ts'
-import { waitForPort } from '../wait.ts'
+import { startMeasured } from '../../cores.ts'
+import { builtCrate } from '../../tools.ts'
+import { waitForPort } from '../../wait.ts'
 import type { Contender } from './contender.ts'
 
 /** Where bore's server meets its agents: no option changes it. */

@@ -1,13 +1,6 @@
+import type { Pids } from '../../cpu.ts'
+import type { Place } from '../../wrk.ts'
 import type { Target } from '../target.ts'
-
-/** Where visitors find what a tunnel leads to: a port of the loopback address, and the name they ask for. */
-export interface Place {
-  readonly port: number
-  readonly host: string
-}
-
-/** Processes by the part they play. */
-export type Pids = Readonly<Record<string, number>>
 
 /** The agent's end of a tunnel: the command that people run beside their server. */
 export interface Agent {

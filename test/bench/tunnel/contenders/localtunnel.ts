@@ -1,9 +1,9 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { portOrFree } from '@instatunnel/local/ports'
-import { startMeasured } from '../cores.ts'
-import { installedPackages } from '../tools.ts'
-import { waitForPort } from '../wait.ts'
+import { startMeasured } from '../../cores.ts'
+import { installedPackages } from '../../tools.ts'
+import { waitForPort } from '../../wait.ts'
 import type { Contender } from './contender.ts'
 
 /**

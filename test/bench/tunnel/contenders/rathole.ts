@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { portOrFree } from '@instatunnel/local/ports'
-import { startMeasured } from '../cores.ts'
-import { builtCrate } from '../tools.ts'
-import { waitForPort } from '../wait.ts'
+import { startMeasured } from '../../cores.ts'
+import { builtCrate } from '../../tools.ts'
+import { waitForPort } from '../../wait.ts'
 import type { Contender } from './contender.ts'
 
 /** rathole, in Rust: a port of the server's for each configured service, and raw TCP through it. */

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { cpuMicroseconds, machineCpuMicroseconds, ownCpuMicroseconds } from '../cpu.ts'
+import { machineCpuMicroseconds, ownCpuMicroseconds, treeCpuMicroseconds } from './cpu.ts'
 
 /** What other programs may take of the machine in a run that counts. */
 const othersShareMax = 0.03
@@ -52,4 +52,4 @@ async function watched<T>(pids: readonly number[], run: () => Promise<T>) {
 }
 
 const othersMicroseconds = (pids: readonly number[]): number =>
-  machineCpuMicroseconds() - pids.reduce((sum, pid) => sum + cpuMicroseconds(pid), ownCpuMicroseconds())
+  machineCpuMicroseconds() - pids.reduce((sum, pid) => sum + treeCpuMicroseconds(pid), ownCpuMicroseconds())

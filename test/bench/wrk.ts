@@ -1,6 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import type { Place } from './contenders/contender.ts'
 import { startLoad } from './cores.ts'
+
+/** Where to send requests: a port of the loopback address, and the name asked for. */
+export interface Place {
+  readonly port: number
+  readonly host: string
+}
 
 /** One request as it is sent over and over, and the size of the body that answers it. */
 export interface Load {
@@ -8,6 +13,8 @@ export interface Load {
   readonly answerBytes: number
   /** Size of the body to post; a GET without. */
   readonly uploadBytes?: number
+  /** Sent with each request. */
+  readonly authorization?: string
 }
 
 /** What a run of load met. */
@@ -30,7 +37,7 @@ const headBytesMax = 2048
 /** Sends it over so many connections with wrk. Any answer but the right one, by status or size, ends the run. */
 export async function applyLoad(
   place: Place,
-  { path, answerBytes, uploadBytes }: Load,
+  { path, answerBytes, uploadBytes, authorization = '' }: Load,
   { connections, seconds }: { connections: number; seconds: number },
 ): Promise<LoadResult> {
   const wrk = await startLoad({
@@ -41,6 +48,7 @@ export async function applyLoad(
       ...['-s', script, '-H', `Host: ${place.host}`, `http://127.0.0.1:${place.port}${path}`],
       ...(uploadBytes ? ['--', `${uploadBytes}`] : []),
     ],
+    env: { BENCH_AUTHORIZATION: authorization },
   })
   const { code } = await wrk.exited
   const told = wrk.lines().findLast((line) => line.startsWith('{'))

@@ -1,5 +1,7 @@
 -- What wrk sends and tells: an argument is the size of a body to post. The result is one line of JSON.
 function init(args)
+  local authorization = os.getenv("BENCH_AUTHORIZATION") or ""
+  if authorization ~= "" then wrk.headers["Authorization"] = authorization end
   if args[1] then
     wrk.method = "POST"
     wrk.body = string.rep("x", tonumber(args[1]))
