@@ -1,0 +1,311 @@
+import { describe, expect, it } from 'vitest'
+import { createKnown } from './known.ts'
+
+interface Thing {
+  readonly id: string
+  readonly tags: readonly string[]
+  readonly version: number
+}
+
+/** A memory of things in a directory that a test changes, and answers when the test lets it. */
+function remembering({ max = 1000 } = {}) {
+  const directory = new Map<string, Thing>()
+  const clock = { now: 0 }
+  const hearing = { isHeard: true }
+  const asked: (readonly string[])[] = []
+  const held: (() => void)[] = []
+  const state = { isHolding: false, isAway: false }
+  const lookUp = async (ids: readonly string[]) => {
+    asked.push(ids)
+    if (state.isAway) throw new Error('the directory is away')
+    const found = new Map(ids.flatMap((id) => (directory.has(id) ? [[id, directory.get(id) as Thing]] : [])))
+    if (state.isHolding) await new Promise<void>((resolve) => held.push(resolve))
+    return found
+  }
+  const known = createKnown<Thing>({
+    ...{ lookUp, tagsOf: ({ tags }: Thing) => tags, max },
+    now: () => new Date(clock.now),
+    isHeard: () => hearing.isHeard,
+  })
+  const put = (id: string, tags: readonly string[] = [id], version = 1) =>
+    directory.set(id, { id, tags, version })
+  const version = async (id: string) => (await known.find(id))?.version
+  return { ...known, directory, put, version, clock, hearing, asked, held, state }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+const isAtOnce = (found: unknown) => !(found instanceof Promise)
+
+describe('what is known', () => {
+  it('is there at once, and is not asked for again', async () => {
+    const { put, find, version, asked } = remembering()
+    put('a')
+    expect(isAtOnce(find('a'))).toBe(false)
+    expect(await version('a')).toBe(1)
+    expect(find('a')).toMatchObject({ version: 1 })
+    expect(asked).toEqual([['a']])
+  })
+
+  it('is believed for 30 s, and for 5 while no change is heard of', async () => {
+    const { put, find, version, clock, hearing, asked } = remembering()
+    put('a')
+    await version('a')
+    clock.now = 4999
+    hearing.isHeard = false
+    expect(isAtOnce(find('a'))).toBe(true)
+    clock.now = 5000
+    expect(isAtOnce(find('a'))).toBe(false)
+    hearing.isHeard = true
+    expect(isAtOnce(find('a'))).toBe(true)
+    await turn()
+    expect(asked).toHaveLength(2)
+    clock.now = 34_999
+    expect(isAtOnce(find('a'))).toBe(true)
+    await version('a')
+    clock.now = 100_000
+    expect(isAtOnce(find('a'))).toBe(false)
+  })
+
+  it('counts its age from when it was asked for', async () => {
+    const { put, find, version, clock, state, held } = remembering()
+    put('a')
+    state.isHolding = true
+    const answer = version('a')
+    await turn()
+    clock.now = 29_000
+    for (const release of held) release()
+    await answer
+    clock.now = 30_000
+    expect(isAtOnce(find('a'))).toBe(false)
+  })
+
+  it('is renewed while it is in use, and nobody waits for that', async () => {
+    const { put, find, version, clock, asked } = remembering()
+    put('a')
+    await version('a')
+    for (let second = 1; second <= 100; second++) {
+      clock.now = second * 1000
+      expect(isAtOnce(find('a')), `after ${second} s`).toBe(true)
+      await turn()
+      await turn()
+    }
+    expect(asked).toHaveLength(1 + 5)
+    put('a', ['a'], 2)
+    clock.now += 20_000
+    await version('a')
+    await turn()
+    expect(await version('a')).toBe(2)
+  })
+
+  it('ends when its time is over where it cannot be renewed', async () => {
+    const { put, find, version, clock, state } = remembering()
+    put('a')
+    await version('a')
+    state.isAway = true
+    clock.now = 29_999
+    expect(find('a')).toMatchObject({ version: 1 })
+    await turn()
+    clock.now = 30_000
+    await expect(find('a')).rejects.toThrow('the directory is away')
+    state.isAway = false
+    expect(await version('a')).toBe(1)
+  })
+
+  it('is bounded: what was not used for longest goes, with its tags', async () => {
+    const { put, find, version, evict } = remembering({ max: 3 })
+    for (const id of ['a', 'b', 'c', 'd']) put(id, [id, 'all'])
+    for (const id of ['a', 'b', 'c']) await version(id)
+    find('a')
+    await version('d')
+    expect(['a', 'c', 'd'].map((id) => isAtOnce(find(id)))).toEqual([true, true, true])
+    expect(isAtOnce(find('b'))).toBe(false)
+    evict('all')
+    for (const id of ['a', 'c', 'd']) expect(isAtOnce(find(id)), id).toBe(false)
+  })
+})
+
+describe('what is unknown', () => {
+  it('is remembered as such for 30 s, and for 5 while no change is heard of', async () => {
+    const { put, find, version, clock, hearing, asked } = remembering()
+    expect(await version('a')).toBeUndefined()
+    put('a')
+    clock.now = 29_999
+    expect([isAtOnce(find('a')), find('a')]).toEqual([true, undefined])
+    hearing.isHeard = false
+    expect(isAtOnce(find('a'))).toBe(false)
+    expect(await version('a')).toBe(1)
+    expect(asked).toHaveLength(2)
+  })
+
+  it('is looked up anew once that is evicted', async () => {
+    const { put, version, evictUnknown } = remembering()
+    await version('a')
+    put('a')
+    expect(await version('a')).toBeUndefined()
+    evictUnknown()
+    expect(await version('a')).toBe(1)
+  })
+
+  it('is bounded: the oldest is forgotten, and what is known is not', async () => {
+    const { put, find, version, asked } = remembering()
+    put('a')
+    await version('a')
+    for (let batch = 0; batch < 205; batch++)
+      await Promise.all(Array.from({ length: 500 }, (_, n) => find(`wrong-${batch}-${n}`)))
+    expect(asked).toHaveLength(1 + 205)
+    expect(isAtOnce(find('wrong-204-499'))).toBe(true)
+    expect(isAtOnce(find('wrong-5-0'))).toBe(true)
+    expect(isAtOnce(find('wrong-4-499'))).toBe(false)
+    expect(isAtOnce(find('a'))).toBe(true)
+  })
+})
+
+describe('what is looked up', () => {
+  it('is looked up once however many ask for it', async () => {
+    const { put, find, asked } = remembering()
+    put('a')
+    const found = await Promise.all(Array.from({ length: 1000 }, () => find('a')))
+    expect(new Set(found).size).toBe(1)
+    expect(asked).toEqual([['a']])
+  })
+
+  it('goes together with all of its turn, 500 at a time', async () => {
+    const { put, find, asked } = remembering()
+    const ids = Array.from({ length: 1200 }, (_, n) => `id-${n}`)
+    for (const id of ids) put(id)
+    const found = await Promise.all(ids.map((id) => find(id)))
+    expect(found.map((thing) => (thing as Thing).id)).toEqual(ids)
+    expect(asked.map(({ length }) => length)).toEqual([500, 500, 200])
+  })
+
+  it('waits for its turn where much is under way, and then goes together', async () => {
+    const { find, asked, held, state } = remembering()
+    state.isHolding = true
+    const answers: unknown[] = []
+    for (let n = 0; n < 20; n++) {
+      answers.push(find(`id-${n}`))
+      await turn()
+    }
+    expect(asked).toHaveLength(8)
+    state.isHolding = false
+    for (const release of held) release()
+    await Promise.all(answers)
+    expect(asked.map(({ length }) => length)).toEqual([...Array(8).fill(1), 12])
+  })
+
+  it('fails for all who asked, and is not remembered', async () => {
+    const { put, find, version, state } = remembering()
+    put('a')
+    state.isAway = true
+    for (const answer of [find('a'), find('a'), find('b')])
+      await expect(answer).rejects.toThrow('the directory is away')
+    state.isAway = false
+    expect(await version('a')).toBe(1)
+  })
+})
+
+describe('what was evicted', () => {
+  it('is asked for again; others are not', async () => {
+    const { put, find, version, evict, evictAll } = remembering()
+    put('a', ['key_1', 'user_1'])
+    put('old a', ['key_1', 'user_1'])
+    put('b', ['key_2', 'user_1'])
+    put('c', ['key_3', 'user_2'])
+    const known = () => ['a', 'old a', 'b', 'c'].filter((id) => isAtOnce(find(id)))
+    const learnAll = () => Promise.all(['a', 'old a', 'b', 'c'].map(version))
+    await learnAll()
+    expect(known()).toEqual(['a', 'old a', 'b', 'c'])
+    evict('key_1')
+    expect(known()).toEqual(['b', 'c'])
+    await learnAll()
+    evict('user_1')
+    expect(known()).toEqual(['c'])
+    await learnAll()
+    evict('key_unheard_of')
+    expect(known()).toEqual(['a', 'old a', 'b', 'c'])
+    evictAll()
+    expect(known()).toEqual([])
+  })
+
+  it('follows the tags of what is known last', async () => {
+    const { put, find, version, clock, evict } = remembering()
+    put('a', ['user_1'])
+    await version('a')
+    put('a', ['user_2'])
+    clock.now = 30_000
+    await version('a')
+    evict('user_1')
+    expect(isAtOnce(find('a'))).toBe(true)
+    evict('user_2')
+    expect(isAtOnce(find('a'))).toBe(false)
+  })
+
+  it('while it was looked up is neither remembered nor answered, however often', async () => {
+    const { put, find, version, evict, asked, held, state } = remembering()
+    put('a', ['key_1', 'user_1'])
+    state.isHolding = true
+    const [before, other] = [version('a'), version('b')]
+    await turn()
+    put('a', ['key_1', 'user_1'], 2)
+    evict('key_1')
+    const joined = version('a')
+    held.shift()?.()
+    await expect.poll(() => held.length).toBe(1)
+    put('a', ['key_1', 'user_1'], 3)
+    evict('user_1')
+    held.shift()?.()
+    await expect.poll(() => held.length).toBe(1)
+    state.isHolding = false
+    held.shift()?.()
+    expect(await Promise.all([before, joined, other])).toEqual([3, 3, undefined])
+    expect(asked).toEqual([['a', 'b'], ['a'], ['a']])
+    expect(find('a')).toMatchObject({ version: 3 })
+  })
+
+  it('puts no old answer back where it was renewed', async () => {
+    const { put, find, version, clock, evict, held, state, directory } = remembering()
+    put('a', ['key_1'])
+    await version('a')
+    clock.now = 25_000
+    state.isHolding = true
+    find('a')
+    await turn()
+    directory.delete('a') // it is revoked
+    evict('key_1')
+    state.isHolding = false
+    held.shift()?.()
+    expect(await version('a')).toBeUndefined()
+    expect([isAtOnce(find('a')), find('a')]).toEqual([true, undefined])
+  })
+
+  it('as unknown, while it was looked up, is looked up again', async () => {
+    const { put, version, evict, evictUnknown, held, state } = remembering()
+    state.isHolding = true
+    const restored = version('a')
+    await turn()
+    put('a', ['key_1'])
+    evict('key_1') // says nothing of what nobody knew
+    evictUnknown()
+    state.isHolding = false
+    held.shift()?.()
+    expect(await restored).toBe(1)
+  })
+
+  it('with all else, while it was looked up, is looked up again', async () => {
+    const { put, version, evictAll, held, state, asked } = remembering()
+    put('a')
+    state.isHolding = true
+    const answers = [version('a'), version('b')]
+    await turn()
+    put('a', ['a'], 2)
+    put('b')
+    evictAll()
+    state.isHolding = false
+    held.shift()?.()
+    expect(await Promise.all(answers)).toEqual([2, 1])
+    expect(asked).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+    ])
+  })
+})

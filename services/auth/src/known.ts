@@ -1,0 +1,108 @@
+import { LRUCache } from 'lru-cache'
+import { createLookUps, type LookUpOptions } from './look-ups.ts'
+import { createTagIndex } from './tag-index.ts'
+
+// What is remembered is believed for so long; while changes cannot be heard of, for no longer than this.
+const BELIEVED_MS = 30_000
+const UNHEARD_MS = 5000
+// What is in use is looked up anew before it is too old, so that nobody waits for it.
+const RENEWED_MS = 20_000
+// Past so many the oldest is forgotten: whoever guesses ids fills no more memory than this.
+const MAX_UNKNOWN = 100_000
+
+/** What there is by ids, remembered. */
+export interface Known<V> {
+  /** What has this id, at once where that is known; undefined where nothing has. Rejects where it cannot be looked up. */
+  find(id: string): V | undefined | Promise<V | undefined>
+  /** Forgets what carries this tag. */
+  evict(tag: string): void
+  /** Forgets which ids were unknown. */
+  evictUnknown(): void
+  evictAll(): void
+}
+
+/** What a memory stands on. */
+export interface KnownOptions<V> extends Pick<LookUpOptions<V>, 'lookUp' | 'tagsOf' | 'now'> {
+  /** How many things it remembers. */
+  readonly max: number
+  /** Whether changes are heard of now. */
+  isHeard(): boolean
+}
+
+/** Something remembered, as it was at a time, in Unix milliseconds. */
+interface Entry<V> {
+  readonly id: string
+  readonly value: V
+  readonly at: number
+  isRenewed: boolean
+}
+
+/**
+ * Remembers what was looked up, and what was not there. What was evicted is forgotten at once, and a look-up that began
+ * before is neither remembered nor answered: it is made again.
+ */
+export function createKnown<V>(options: KnownOptions<V>): Known<V> {
+  const { tagsOf, isHeard, now, max } = options
+  const open = () => {
+    const tagged = createTagIndex<Entry<V>>()
+    const entries = new LRUCache<string, Entry<V>>({
+      max,
+      dispose: (entry) => tagged.remove(entry, tagsOf(entry.value)),
+    })
+    return { entries, tagged }
+  }
+  let { entries, tagged } = open()
+  const unknown = new Map<string, number>()
+
+  const learned = (id: string, value: V | undefined, at: number) => {
+    unknown.delete(id)
+    if (value === undefined) {
+      entries.delete(id)
+      unknown.set(id, at)
+      if (unknown.size > MAX_UNKNOWN) unknown.delete(unknown.keys().next().value ?? '')
+      return
+    }
+    const entry = { id, value, at, isRenewed: false }
+    entries.set(id, entry)
+    tagged.add(entry, tagsOf(value))
+  }
+  const lookUps = createLookUps({ ...options, learned })
+
+  const renew = (entry: Entry<V>) => {
+    entry.isRenewed = true
+    // Where it fails, whoever asks once this is too old hears so.
+    lookUps.of(entry.id).catch(() => {})
+  }
+
+  return {
+    find(id) {
+      const time = now().getTime()
+      const believed = isHeard() ? BELIEVED_MS : UNHEARD_MS
+      const entry = entries.get(id)
+      if (entry) {
+        const age = time - entry.at
+        if (age < believed) {
+          if (age >= RENEWED_MS && !entry.isRenewed) renew(entry)
+          return entry.value
+        }
+      } else {
+        const at = unknown.get(id)
+        if (at !== undefined && time - at < believed) return undefined
+      }
+      return lookUps.of(id)
+    },
+    evict(tag) {
+      for (const { id } of tagged.of(tag)) entries.delete(id)
+      lookUps.changed(tag)
+    },
+    evictUnknown() {
+      unknown.clear()
+      lookUps.appeared()
+    },
+    evictAll() {
+      ;({ entries, tagged } = open())
+      unknown.clear()
+      lookUps.allChanged()
+    },
+  }
+}
