@@ -23,7 +23,7 @@ export const changePassword =
   async (input, call) => {
     const { currentPassword, newPassword } = validate(request, input)
     const { userId, credential } = identityOf(call)
-    const rate = windows.take(`password:${userId}`, authLimit, now())
+    const rate = await windows.take(`password:${userId}`, authLimit, now())
     if (!rate.admitted) throw rateLimited(rate)
     // Hashed before the row is locked: a lock is not held for as long as Argon2 takes, but for the comparison.
     const passwordHash = await hashPassword(newPassword)

@@ -24,7 +24,7 @@ export const login =
   (deps: Deps): Unary<LoginRequest, LoginResponse> =>
   async (input, call) => {
     const { email, password } = validate(request, input)
-    countEmail(deps, email)
+    await countEmail(deps, email)
     const found = await findUserByEmail(deps.sql, email)
     const matches = found ? await isPassword(password, found.passwordHash) : await isNobodysPassword(password)
     if (!found || !matches) {
@@ -49,6 +49,7 @@ const loginFailed = () => new Refusal('LOGIN_FAILED', 'The e-mail or the passwor
 
 // One a minute for an e-mail and address: enough to see an attack by, and no flood of events.
 async function tellFailure({ sql, windows, now }: Deps, email: string, address: string): Promise<void> {
-  if (!windows.take(`login_failed:${address}:${email}`, 1, now()).admitted) return
+  const { admitted } = await windows.take(`login_failed:${address}:${email}`, 1, now())
+  if (!admitted) return
   await sql.begin((tx) => tellLoginFailed(tx, { email, address }, now()))
 }

@@ -23,7 +23,7 @@ export const register =
   (deps: Deps): Unary<RegisterRequest, RegisterResponse> =>
   async (input, call) => {
     const { email, password, name } = validate(request, input)
-    countEmail(deps, email)
+    await countEmail(deps, email)
     const passwordHash = await hashPassword(password)
     const now = deps.now()
     const username = usernameFrom(email)
