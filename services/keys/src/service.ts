@@ -5,11 +5,14 @@ import { createKey } from './rpc/create-key.ts'
 import { createSessionKey } from './rpc/create-session-key.ts'
 import { deleteKey } from './rpc/delete-key.ts'
 import type { Deps } from './rpc/deps.ts'
+import { endGracePeriod } from './rpc/end-grace-period.ts'
 import { getKey } from './rpc/get-key.ts'
 import { getKeyRecord } from './rpc/get-key-record.ts'
 import { listKeys } from './rpc/list-keys.ts'
 import { lookUpKey } from './rpc/look-up-key.ts'
+import { restoreKey } from './rpc/restore-key.ts'
 import { revokeKey } from './rpc/revoke-key.ts'
+import { rotateKey } from './rpc/rotate-key.ts'
 import { updateKey } from './rpc/update-key.ts'
 import { verifyKey } from './rpc/verify-key.ts'
 
@@ -21,6 +24,9 @@ export const apiKeyService = (deps: Deps) =>
     createKey: createKey(deps),
     updateKey: updateKey(deps),
     deleteKey: deleteKey(deps),
+    restoreKey: restoreKey(deps),
+    rotateKey: rotateKey(deps),
+    endGracePeriod: endGracePeriod(deps),
     verifyKey: verifyKey(deps),
   }) satisfies Handlers<ApiKeyServiceServer>
 

@@ -1,12 +1,15 @@
 import { isId } from '@instatunnel/kit/id'
 import { Refusal } from '@instatunnel/kit/refusal'
 import type { Scope } from '@instatunnel/kit/scope'
+import type { Metering } from './metering.ts'
+import type { OldSecret } from './old-secret.ts'
+import { isVisible } from './revocation.ts'
 
 /** What every key's id begins with. */
 export const KEY_ID = 'key_'
 
 /** A key as it is kept: never with its secret. */
-export interface Key {
+export interface Key extends Metering, OldSecret {
   readonly id: string
   readonly userId: string
   /** The session that the key ends with; null where it belongs to none. */
@@ -29,10 +32,18 @@ export interface Key {
   readonly expiresAt: Date | null
   /** Null where the key is not revoked. */
   readonly revokedAt: Date | null
+  /** Null where none was said. */
+  readonly revokedReason: string | null
+  /** The networks that it may be used from, in CIDR notation; empty where from everywhere. */
+  readonly allowedIps: readonly string[]
+  /** Patterns of subdomains; empty where all. */
+  readonly allowedSubdomains: readonly string[]
   /** How many calls the key has admitted. */
   readonly requestCount: number
   /** When it last admitted one; null where it never did. */
   readonly lastRequest: Date | null
+  /** When its uses were last refilled; null where they never were. */
+  readonly lastRefillAt: Date | null
 }
 
 /** Who asks: what a decision needs of an identity. */
@@ -55,13 +66,22 @@ export function keyIdFrom(text: string): string {
  * that never was.
  */
 export const isAvailableTo = (asker: Asker, adminScope: AdminScope, key: Key | undefined): key is Key =>
-  key !== undefined && !key.revokedAt && (key.userId === asker.userId || asker.scopes.has(adminScope))
+  key !== undefined && !key.revokedAt && isWithinReach(asker, adminScope, key)
 
 /** The key, where it is available to the asker; it is not to be found otherwise. */
 export function availableTo(asker: Asker, adminScope: AdminScope, key: Key | undefined): Key {
   if (isAvailableTo(asker, adminScope, key)) return key
   throw keyNotFound()
 }
+
+/** As availableTo, but that a revoked key is there for as long as it may be seen. */
+export function visibleTo(asker: Asker, adminScope: AdminScope, key: Key | undefined, now: Date): Key {
+  if (key && isVisible(key, now) && isWithinReach(asker, adminScope, key)) return key
+  throw keyNotFound()
+}
+
+const isWithinReach = (asker: Asker, adminScope: AdminScope, key: Key) =>
+  key.userId === asker.userId || asker.scopes.has(adminScope)
 
 /** The refusal of a call that names no key. */
 export const keyNotFound = () => new Refusal('KEY_NOT_FOUND', 'API key not found')

@@ -6,7 +6,7 @@ import type { Sql } from '@instatunnel/kit/postgres'
 import { KeyUsage } from '@instatunnel/proto/events/v1/events'
 import { z } from 'zod'
 import { usesPerKey } from '../domain/usage.ts'
-import { addUses } from '../store/key-store.ts'
+import { addUses } from '../store/usage-store.ts'
 
 // What is no use of a key counts for nothing: a batch that could never be read would hold up all that come after it.
 const batch = z.object({ uses: z.array(z.looseObject({}).catch({})) }).catch({ uses: [] })

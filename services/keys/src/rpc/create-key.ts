@@ -5,6 +5,7 @@ import type { CreateKeyRequest, CreateKeyResponse } from '@instatunnel/proto/key
 import { expiryOf } from '../domain/change.ts'
 import { KEY_ID } from '../domain/key.ts'
 import { refusePastLimit } from '../domain/key-limit.ts'
+import { newMetering } from '../domain/metering.ts'
 import { allOfOwner } from '../domain/permission.ts'
 import { issueSecret } from '../domain/secret.ts'
 import { countKeys, insertKey } from '../store/key-store.ts'
@@ -12,28 +13,43 @@ import { tellCreated } from '../store/outbox.ts'
 import type { Deps } from './deps.ts'
 import { newKeyFields } from './key-fields.ts'
 import { messageOf } from './key-message.ts'
-import { refuseUnheld } from './refuse-unheld.ts'
+import { ownerOf } from './owner-of.ts'
+import { refuseServerOnly } from './refuse-server-only.ts'
+import { refuseUnheld, refuseUnheldByOwner } from './refuse-unheld.ts'
 
-/** Makes a key for the caller and tells its secret, this once. */
+/** Makes a key, for the caller or for whom a server says, and tells its secret, this once. */
 export const createKey =
-  ({ sql, now, random, peppers }: Deps): Unary<CreateKeyRequest, CreateKeyResponse> =>
+  ({ sql, now, random, peppers, auth }: Deps): Unary<CreateKeyRequest, CreateKeyResponse> =>
   async (request, call) => {
     const caller = identityOf(call)
-    const { name, permissions: asked, expiresIn, prefix, metadata } = validate(newKeyFields, request)
-    const { userId } = caller
+    const {
+      permissions: asked,
+      expiresIn,
+      prefix,
+      userId: wanted,
+      ...given
+    } = validate(newKeyFields, request)
+    const { name, metadata, allowedIps, allowedSubdomains, ...counted } = given
+    if ([wanted, ...Object.values(counted)].some((value) => value !== undefined)) refuseServerOnly(caller)
+    const metering = newMetering(counted)
+
+    const owner = await ownerOf(caller, wanted, { auth, signal: call.signal })
+    const { userId } = owner
     const permissions = asked.length > 0 ? asked : allOfOwner({ userId }, caller)
     refuseUnheld(caller, permissions)
+    if (owner !== caller) refuseUnheldByOwner(owner.role, permissions)
 
     const createdAt = now()
     const expiresAt = expiryOf(expiresIn, createdAt)
     const id = newId(KEY_ID, createdAt, random)
     const { secret, kept } = issueSecret(prefix, { random, peppers })
+    const restrictions = { allowedIps, allowedSubdomains }
+    const chosen = { name, permissions, enabled: true, metadata, expiresAt, ...restrictions, ...metering }
     const key = await sql.begin(async (tx) => {
       refusePastLimit(await countKeys(tx, userId))
-      const wanted = { id, userId, sessionId: null, name, permissions, metadata, createdAt, expiresAt }
-      const made = await insertKey(tx, wanted, kept)
+      const made = await insertKey(tx, { id, userId, sessionId: null, createdAt, ...chosen }, kept)
       await tellCreated(tx, made, createdAt)
       return made
     })
-    return { apiKey: messageOf(key), key: secret }
+    return { apiKey: messageOf(key, createdAt), key: secret }
   }

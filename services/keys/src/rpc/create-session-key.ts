@@ -8,6 +8,7 @@ import type {
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { changedFields } from '../domain/change.ts'
 import { KEY_ID, type Key } from '../domain/key.ts'
+import { newMetering } from '../domain/metering.ts'
 import { issueSecret, type KeptSecret } from '../domain/secret.ts'
 import { refuseUnrenewable, SESSION_KEY_NAME, sessionKeyRevoked } from '../domain/session-key.ts'
 import { insertKey } from '../store/key-store.ts'
@@ -18,27 +19,38 @@ import { sessionKeyFields } from './key-fields.ts'
 
 /** Makes a session's key and tells its secret; asked again, replaces the secret. */
 export const createSessionKey =
-  ({ sql, now, random, peppers }: Deps): Unary<CreateSessionKeyRequest, CreateSessionKeyResponse> =>
+  ({ sql, now, random, peppers, evict }: Deps): Unary<CreateSessionKeyRequest, CreateSessionKeyResponse> =>
   async (request) => {
     const { sessionId, userId, permissions } = validate(sessionKeyFields, request)
     const { secret, kept } = issueSecret(undefined, { random, peppers })
-    const keyId = await sql.begin(async (tx) => {
+    const { id, isRenewed } = await sql.begin(async (tx) => {
       await holdSession(tx, sessionId)
       const time = now()
       const before = await lockSessionKey(tx, sessionId)
       if (before) {
         refuseUnrenewable(before, userId)
         await renew(tx, before, { ...before, permissions, updatedAt: time }, kept)
-        return before.id
+        return { id: before.id, isRenewed: true }
       }
       if (await hasEnded(tx, sessionId)) throw sessionKeyRevoked()
       const id = newId(KEY_ID, time, random)
-      const wanted = { id, userId, sessionId, name: SESSION_KEY_NAME, permissions, createdAt: time }
-      await tellCreated(tx, await insertKey(tx, { ...wanted, metadata: {}, expiresAt: null }, kept), time)
-      return id
+      const wanted = { id, userId, sessionId, permissions, createdAt: time, ...SESSION_KEY }
+      await tellCreated(tx, await insertKey(tx, wanted, kept), time)
+      return { id, isRenewed: false }
     })
-    return { keyId, key: secret }
+    if (isRenewed) await evict({ keys: [id] })
+    return { keyId: id, key: secret }
   }
+
+const SESSION_KEY = {
+  name: SESSION_KEY_NAME,
+  enabled: true,
+  metadata: {},
+  expiresAt: null,
+  allowedIps: [],
+  allowedSubdomains: [],
+  ...newMetering({}),
+}
 
 async function renew(tx: ISql, before: Key, after: Key, secret: KeptSecret): Promise<void> {
   await replaceSecret(tx, after, secret)

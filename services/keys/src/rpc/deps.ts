@@ -1,4 +1,5 @@
 import type { ServiceClient } from '@instatunnel/kit/client'
+import type { Evict } from '@instatunnel/kit/eviction'
 import type { Random } from '@instatunnel/kit/id'
 import type { Logger } from '@instatunnel/kit/log'
 import type { Sql } from '@instatunnel/kit/postgres'
@@ -12,7 +13,9 @@ export interface Deps {
   readonly now: () => Date
   readonly random: Random
   readonly peppers: Peppers
-  readonly auth: Pick<AuthClient, 'verifyKey'>
+  readonly auth: Pick<AuthClient, 'findUser' | 'verifyKey'>
   readonly tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'cutConnections'>
+  /** Has every replica of auth forget a key: after each committed change of one, before it is answered. */
+  readonly evict: Evict
   readonly log: Logger
 }

@@ -4,12 +4,17 @@ import { digestField } from '@instatunnel/kit/secret'
 import { hasControls } from '@instatunnel/kit/validate'
 import { z } from 'zod'
 import { metadataFault } from '../domain/metadata.ts'
+import { GRACE_MAX_SECONDS } from '../domain/old-secret.ts'
 import { isPermission, PERMISSIONS_MAX, tidied } from '../domain/permission.ts'
 import { prefixFault } from '../domain/secret.ts'
 import { isSessionId } from '../domain/session-key.ts'
+import { STATES } from '../domain/state.ts'
+import { meteringFields } from './metering-fields.ts'
+import { restrictionFields } from './restriction-fields.ts'
 
 const REASON_MAX = 200
 const LIFETIME_MAX_SECONDS = 315_360_000
+const GRACE = 'must be from 0 to 2592000 seconds (30 days)'
 const LIFETIME = 'must be from 1 to 315360000 seconds (ten years)'
 
 // Counted as people count: an emoji is one.
@@ -52,10 +57,28 @@ export const newKeyFields = z.object({
   expiresIn: expiresIn.optional(),
   prefix: prefix.optional(),
   metadata: metadata.prefault({}),
+  userId: z.string().optional(),
+  ...restrictionFields,
+  ...z.object(meteringFields).partial().shape,
 })
 
 /** What an update chooses anew; an absent field stays as it is. */
-export const changedKeyFields = z.object({ name: nameField, permissions, expiresIn, metadata }).partial()
+export const changedKeyFields = z
+  .object({ name: nameField, permissions, enabled: z.boolean(), expiresIn, metadata })
+  .extend({ ...restrictionFields, ...meteringFields })
+  .partial()
+
+/** For how many seconds the old secret still works; not at all where nothing is said. */
+export const rotationFields = z.object({
+  gracePeriod: z.int(GRACE).min(0, GRACE).max(GRACE_MAX_SECONDS, GRACE).default(0),
+})
+
+/** Which keys are listed; all that are not revoked where nothing is said. */
+export const listFields = z.object({
+  state: z
+    .enum(['', ...STATES], `must be one of ${STATES.join(', ')}`)
+    .transform((state) => (state === '' ? undefined : state)),
+})
 
 /** Why a key is revoked, in its caller's words. */
 export const reasonFields = z.object({

@@ -1,8 +1,11 @@
 import type { ApiKey } from '@instatunnel/proto/keys/v1/api_key_service'
 import type { Key } from '../domain/key.ts'
+import { oldSecretInForce } from '../domain/old-secret.ts'
+import { restorableUntil } from '../domain/revocation.ts'
+import { stateOf } from '../domain/state.ts'
 
-/** A key as clients see it. */
-export function messageOf(key: Key): ApiKey {
+/** A key as clients see it now. */
+export function messageOf(key: Key, now: Date): ApiKey {
   const { id, name, prefix, start, userId, enabled, metadata, createdAt, updatedAt, requestCount } = key
   const lastRequest = key.lastRequest ?? undefined
   return {
@@ -24,5 +27,30 @@ export function messageOf(key: Key): ApiKey {
     lastUsedAt: lastRequest,
     lastRequest,
     requestCount,
+    state: stateOf(key, now),
+    remaining: key.remaining ?? undefined,
+    refillAmount: key.refillAmount ?? undefined,
+    refillInterval: key.refillInterval ?? undefined,
+    lastRefillAt: key.lastRefillAt ?? undefined,
+    rateLimitEnabled: key.rateLimitEnabled,
+    rateLimitTimeWindow: key.rateLimitTimeWindow ?? undefined,
+    rateLimitMax: key.rateLimitMax ?? undefined,
+    allowedIps: [...key.allowedIps],
+    allowedSubdomains: [...key.allowedSubdomains],
+    revokedAt: key.revokedAt ?? undefined,
+    revokedReason: key.revokedReason ?? undefined,
+    restorableUntil: restorableUntil(key, now),
+    oldSecret: oldSecretOf(key, now),
+  }
+}
+
+function oldSecretOf(key: Key, now: Date): ApiKey['oldSecret'] {
+  const old = oldSecretInForce(key, now)
+  if (!old) return undefined
+  return {
+    key: old.masked,
+    rotatedAt: old.rotatedAt,
+    endsAt: old.endsAt,
+    lastUsedAt: old.lastRequest ?? undefined,
   }
 }

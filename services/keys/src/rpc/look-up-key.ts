@@ -6,10 +6,10 @@ import type { Deps } from './deps.ts'
 import { digestFields } from './key-fields.ts'
 import { recordOf } from './key-record.ts'
 
-/** Finds a key that is not revoked by its secret's digest, whichever pepper it is kept under. */
+/** Finds a key that is not revoked by the digest of its secret, or of its old one, whichever pepper that is kept under. */
 export const lookUpKey =
-  ({ sql, peppers }: Deps): Unary<LookUpKeyRequest, KeyRecord> =>
+  ({ sql, now, peppers }: Deps): Unary<LookUpKeyRequest, KeyRecord> =>
   async (request) => {
     const { digest } = validate(digestFields, request)
-    return recordOf(await findKeyByHash(sql, peppers.candidates(digest)))
+    return recordOf(await findKeyByHash(sql, peppers.candidates(digest), now()))
   }

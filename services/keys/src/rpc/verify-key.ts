@@ -11,15 +11,17 @@ import { messageOf } from './key-message.ts'
 
 /** Tells whether a key of the caller, or anyone's with admin:read, works now. auth decides, as for every call. */
 export const verifyKey =
-  ({ sql, peppers, auth }: Deps): Unary<VerifyKeyRequest, VerifyKeyResponse> =>
+  ({ sql, now, peppers, auth }: Deps): Unary<VerifyKeyRequest, VerifyKeyResponse> =>
   async (request, call) => {
     const { key: secret, permissions } = validate(verifiedFields, request)
     const digest = digestOf(secret)
-    const key = await findKeyByHash(sql, peppers.candidates(digest))
+    const key = await findKeyByHash(sql, peppers.candidates(digest), now())
     if (!isAvailableTo(identityOf(call), 'admin:read', key)) return notFound
     const asked = { digest, permissions: expandScopes(permissions) }
     const { code } = await auth.verifyKey(asked, { signal: call.signal })
-    return code === notFound.code ? notFound : { valid: code === 'VALID', code, apiKey: messageOf(key) }
+    return code === notFound.code
+      ? notFound
+      : { valid: code === 'VALID', code, apiKey: messageOf(key, now()) }
   }
 
 const notFound = { valid: false, code: 'NOT_FOUND', apiKey: undefined }

@@ -1,38 +1,88 @@
 import type { Page } from '@instatunnel/kit/page'
 import type { ISql } from '@instatunnel/kit/postgres'
+import type { Chosen } from '../domain/change.ts'
 import type { Key } from '../domain/key.ts'
+import { visibleSince } from '../domain/revocation.ts'
 import type { KeptSecret } from '../domain/secret.ts'
-import type { Use } from '../domain/usage.ts'
+import type { State } from '../domain/state.ts'
+import { insertMeter } from './meter-store.ts'
 
 const columns = (sql: ISql) => sql`
   id, user_id, session_id, name, prefix, start, masked, permissions, enabled, metadata,
-  created_at, updated_at, expires_at, revoked_at, request_count, last_request`
+  created_at, updated_at, expires_at, revoked_at, revoked_reason, request_count, last_request,
+  allowed_ips, allowed_subdomains, old_masked, rotated_at, old_ends_at, old_last_request, rate_limit_enabled,
+  key_meters.remaining + coalesce((select sum(held) from key_leases where key_id = id), 0) as remaining,
+  refill_amount, refill_interval, last_refill_at, time_window as rate_limit_time_window, max_uses as rate_limit_max`
 
-/** A user's keys that are not revoked, newest first: one more than the page holds, where there are more. */
-export const listKeys = (sql: ISql, userId: string, { size, before }: Page) => sql<Key[]>`
+const keys = (sql: ISql) => sql`api_keys left join key_meters on key_meters.key_id = id`
+
+/** Which keys are listed: those in one state, or all that are not revoked. */
+export interface Listed {
+  readonly state: State | undefined
+  readonly now: Date
+}
+
+/** A user's keys, newest first: one more than the page holds, where there are more. */
+export const listKeys = (sql: ISql, userId: string, { size, before }: Page, listed: Listed) => sql<Key[]>`
   select ${columns(sql)}
-  from api_keys
-  where user_id = ${userId} and revoked_at is null ${before === undefined ? sql`` : sql`and id < ${before}`}
+  from ${keys(sql)}
+  where user_id = ${userId} and ${isListed(sql, listed)} ${before === undefined ? sql`` : sql`and id < ${before}`}
   order by id desc
   limit ${size + 1}`
 
+function isListed(sql: ISql, { state, now }: Listed) {
+  const isExpired = sql`coalesce(expires_at <= ${now}, false)`
+  if (state === 'revoked') return sql`revoked_at > ${visibleSince(now)}`
+  if (state === 'expired') return sql`revoked_at is null and ${isExpired}`
+  if (state === 'disabled') return sql`revoked_at is null and not ${isExpired} and not enabled`
+  if (state === 'active') return sql`revoked_at is null and not ${isExpired} and enabled`
+  return sql`revoked_at is null`
+}
+
 /** The key with this id, whoever has it, revoked or not. */
 export async function findKey(sql: ISql, id: string): Promise<Key | undefined> {
-  const [key] = await sql<Key[]>`select ${columns(sql)} from api_keys where id = ${id}`
+  const [key] = await sql<Key[]>`select ${columns(sql)} from ${keys(sql)} where id = ${id}`
   return key
 }
 
-/** As findKey; whoever else wants to change the key waits until the transaction ends. */
+/** As findKey; whoever else wants to change the key, or to lease uses of it, waits until the transaction ends. */
 export async function lockKey(tx: ISql, id: string): Promise<Key | undefined> {
-  const [key] = await tx<Key[]>`select ${columns(tx)} from api_keys where id = ${id} for update`
-  return key
+  // Before the key is read, and weak enough for leases, which refer to it. The other order would be a deadlock.
+  await tx`select from api_keys where id = ${id} for no key update`
+  await tx`select from key_meters where key_id = ${id} for no key update`
+  return findKey(tx, id)
 }
 
-/** The key whose secret has one of these hashes, revoked or not. */
-export async function findKeyByHash(sql: ISql, hashes: readonly Buffer[]): Promise<Key | undefined> {
-  const [key] = await sql<Key[]>`
-    select ${columns(sql)} from api_keys where hash in ${sql(hashes as Buffer[])}`
-  return key
+/** A key that a hash was found with. */
+export interface FoundKey extends Key {
+  /** Which of the hashes that were looked for, counted from 0. */
+  readonly at: number
+  /** True where the hash is that of the secret before the last rotation. */
+  readonly isByOldSecret: boolean
+}
+
+/** The keys whose secret has one of these hashes, or had it before a rotation whose grace lasts; revoked or not. */
+export const findKeysByHash = (sql: ISql, hashes: readonly Buffer[], now: Date) => sql<FoundKey[]>`
+  with asked as (
+    select decode(hex, 'hex') as hash, (position - 1)::integer as at
+    from unnest(${hashes.map((hash) => hash.toString('hex'))}::text[]) with ordinality as asked (hex, position)
+  ), found as (
+    select id as found_id, at, false as is_by_old_secret from asked join api_keys using (hash)
+    union all
+    select id, at, true from asked join api_keys on old_hash = asked.hash where old_ends_at > ${now}
+  )
+  select ${columns(sql)}, at, is_by_old_secret
+  from ${keys(sql)} join found on found_id = id
+  order by at`
+
+/** As findKeysByHash, of one secret. */
+export async function findKeyByHash(
+  sql: ISql,
+  hashes: readonly Buffer[],
+  now: Date,
+): Promise<FoundKey | undefined> {
+  const [found] = await findKeysByHash(sql, hashes, now)
+  return found
 }
 
 /** How many keys a user has, those of sessions not counted. The user's other creates wait until the transaction ends. */
@@ -46,51 +96,36 @@ export async function countKeys(tx: ISql, userId: string): Promise<number> {
 }
 
 /** What a new key is made of; the rest begins empty. */
-export type NewKey = Omit<
-  Key,
-  'prefix' | 'start' | 'masked' | 'enabled' | 'updatedAt' | 'revokedAt' | 'requestCount' | 'lastRequest'
->
+export type NewKey = Pick<Key, 'id' | 'userId' | 'sessionId' | 'createdAt'> & Chosen
 
 /** Writes a new key and returns it. */
 export async function insertKey(tx: ISql, key: NewKey, secret: KeptSecret): Promise<Key> {
-  const { id, userId, sessionId, name, permissions, metadata, createdAt, expiresAt } = key
+  const { id, userId, sessionId, name, permissions, enabled, metadata, createdAt, expiresAt } = key
+  const { allowedIps, allowedSubdomains, rateLimitEnabled } = key
   const { prefix, start, masked, hash, pepperId } = secret
-  const [inserted] = await tx<[Key]>`
+  await tx`
     insert into api_keys (
-      id, user_id, session_id, name, prefix, start, masked, hash, pepper_id,
-      permissions, metadata, created_at, updated_at, expires_at)
+      id, user_id, session_id, name, prefix, start, masked, hash, pepper_id, permissions, enabled, metadata,
+      created_at, updated_at, expires_at, allowed_ips, allowed_subdomains, rate_limit_enabled)
     values (
       ${id}, ${userId}, ${sessionId}, ${name}, ${prefix}, ${start}, ${masked}, ${hash}, ${pepperId},
-      ${permissions as string[]}, ${tx.json(metadata as never)}, ${createdAt}, ${createdAt}, ${expiresAt})
-    returning ${columns(tx)}`
+      ${permissions as string[]}, ${enabled}, ${tx.json(metadata as never)}, ${createdAt}, ${createdAt}, ${expiresAt},
+      ${allowedIps as string[]}, ${allowedSubdomains as string[]}, ${rateLimitEnabled})`
+  await insertMeter(tx, id, key)
+  const inserted = await findKey(tx, id)
+  if (!inserted) throw new Error(`key ${id} was to be inserted`)
   return inserted
 }
 
-/** Writes what people choose about a key. */
+/** Writes what people choose about a key, but how its uses are counted: that is the meter's. */
 export async function saveKey(tx: ISql, key: Key): Promise<void> {
   const { id, name, permissions, enabled, metadata, expiresAt, updatedAt } = key
+  const { allowedIps, allowedSubdomains, rateLimitEnabled } = key
   await tx`
     update api_keys
     set name = ${name}, permissions = ${permissions as string[]}, enabled = ${enabled},
-      metadata = ${tx.json(metadata as never)}, expires_at = ${expiresAt}, updated_at = ${updatedAt}
+      metadata = ${tx.json(metadata as never)}, expires_at = ${expiresAt}, updated_at = ${updatedAt},
+      allowed_ips = ${allowedIps as string[]}, allowed_subdomains = ${allowedSubdomains as string[]},
+      rate_limit_enabled = ${rateLimitEnabled}
     where id = ${id}`
-}
-
-/** Marks a key as revoked; false where it was before. */
-export async function markRevoked(tx: ISql, id: string, now: Date): Promise<boolean> {
-  const { count } = await tx`
-    update api_keys set revoked_at = ${now}, updated_at = ${now} where id = ${id} and revoked_at is null`
-  return count === 1
-}
-
-/** Adds uses to their keys' counts; the last of them is never set back. */
-export async function addUses(tx: ISql, uses: readonly Use[]): Promise<void> {
-  const ids = uses.map(({ keyId }) => keyId)
-  const counts = uses.map(({ count }) => count)
-  const lasts = uses.map(({ last }) => last.toISOString())
-  await tx`
-    update api_keys
-    set request_count = request_count + used.count, last_request = greatest(last_request, used.last)
-    from unnest(${ids}::text[], ${counts}::float8[], ${lasts}::timestamptz[]) as used (id, count, last)
-    where api_keys.id = used.id`
 }

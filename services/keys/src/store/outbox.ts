@@ -1,7 +1,13 @@
 import { appendEvent } from '@instatunnel/kit/event'
 import { newId } from '@instatunnel/kit/id'
 import type { ISql } from '@instatunnel/kit/postgres'
-import { KeyCreated, KeyRevoked, KeyUpdated } from '@instatunnel/proto/events/v1/events'
+import {
+  KeyCreated,
+  KeyExhausted,
+  KeyRevoked,
+  KeyRotated,
+  KeyUpdated,
+} from '@instatunnel/proto/events/v1/events'
 import type { Key } from '../domain/key.ts'
 
 /** Tells that a key was made. */
@@ -16,6 +22,20 @@ export const tellUpdated = (tx: ISql, key: Key, changed: string[], now: Date) =>
 export const tellRevoked = (tx: ISql, key: Key, reason: string, now: Date) =>
   tell(tx, 'revoked', key, now, KeyRevoked.toJSON({ keyId: key.id, userId: key.userId, reason }))
 
+/** Tells that a key has another secret, and until when the one before works. */
+export const tellRotated = (tx: ISql, key: Key, graceEndsAt: Date | null, now: Date) =>
+  tell(
+    tx,
+    'rotated',
+    key,
+    now,
+    KeyRotated.toJSON({ keyId: key.id, userId: key.userId, graceEndsAt: graceEndsAt ?? undefined }),
+  )
+
+/** Tells that nothing remains of a key. */
+export const tellExhausted = (tx: ISql, key: Pick<Key, 'id' | 'userId'>, now: Date) =>
+  tell(tx, 'exhausted', key, now, KeyExhausted.toJSON({ keyId: key.id, userId: key.userId }))
+
 const createdOf = ({ id, userId, name, permissions, expiresAt, sessionId }: Key) => ({
   keyId: id,
   userId,
@@ -25,7 +45,7 @@ const createdOf = ({ id, userId, name, permissions, expiresAt, sessionId }: Key)
   sessionId: sessionId ?? undefined,
 })
 
-const tell = (tx: ISql, what: string, { id }: Key, now: Date, data: unknown) =>
+const tell = (tx: ISql, what: string, { id }: Pick<Key, 'id'>, now: Date, data: unknown) =>
   appendEvent(tx, {
     id: newId('evt_', now),
     type: `key.${what}`,

@@ -11,6 +11,7 @@ alter table api_keys
   add column rotated_at timestamptz,
   add column old_ends_at timestamptz,
   add column old_last_request timestamptz;
+create index api_keys_grace on api_keys (old_ends_at) where old_ends_at is not null;
 
 -- Where a key may be used from, and for which tunnels; empty: everywhere, and all.
 alter table api_keys
@@ -32,7 +33,7 @@ create table key_meters (
   max_uses double precision,
   -- Uses that are settled and still in the window, oldest first: when, in Unix milliseconds, and how many.
   used_at double precision[] not null default '{}',
-  used_count integer[] not null default '{}'
+  used_count double precision[] not null default '{}'
 ) with (fillfactor = 50);
 
 -- What replicas of auth may use without asking.
@@ -40,9 +41,10 @@ create table key_leases (
   key_id text collate "C" references api_keys on delete cascade,
   -- The replica: no other process ever has its name.
   holder text,
-  -- Of the holder's last request that was answered, and the answer, which the same request gets again.
-  turn integer not null,
-  answer jsonb not null,
+  -- Of the holder's last request, and the answer, which the same request gets again.
+  turn double precision not null,
+  -- Null while the other holders are being asked.
+  answer jsonb,
   -- Uses that are not settled.
   held integer not null,
   -- From then on they are lost.
