@@ -6,6 +6,8 @@ export interface Ask {
   text(question: string): Promise<string>
   /** The answer is not shown. */
   hidden(question: string): Promise<string>
+  /** Yes or no, no where nothing else is chosen. */
+  confirm(question: string): Promise<boolean>
 }
 
 /**
@@ -21,19 +23,18 @@ export async function openAsk({ in: input, err: output }: Streams, instead: stri
   const clack = await import('@clack/prompts')
   const hungUp = new AbortController()
   input.once('end', () => hungUp.abort())
+  const terminal = { input, output, signal: hungUp.signal, withGuide: false }
   const options = {
-    input,
-    output,
-    signal: hungUp.signal,
-    withGuide: false,
+    ...terminal,
     validate: (answer: string | undefined) => (answer ? undefined : 'Type something'),
   }
-  const answered = (answer: string | symbol): string => {
-    if (typeof answer === 'string') return answer
-    throw new Refused('cancelled', 'Cancelled')
+  const answered = <T>(answer: T): Exclude<T, symbol> => {
+    if (typeof answer === 'symbol') throw new Refused('cancelled', 'Cancelled')
+    return answer as Exclude<T, symbol>
   }
   return {
     text: async (message) => answered(await clack.text({ ...options, message })),
+    confirm: async (message) => answered(await clack.confirm({ ...terminal, message, initialValue: false })),
     hidden: async (message) => answered(await clack.password({ ...options, message, mask: '*' })),
   }
 }

@@ -45,7 +45,12 @@ export const commands: Readonly<Record<string, Load | Group>> = {
     commands: {
       list: async () => (await import('./commands/keys/list.ts')).listKeys,
       create: async () => (await import('./commands/keys/create.ts')).createKey,
+      show: async () => (await import('./commands/keys/show.ts')).showKey,
+      update: async () => (await import('./commands/keys/update.ts')).updateKey,
+      rotate: async () => (await import('./commands/keys/rotate.ts')).rotateKey,
       delete: async () => (await import('./commands/keys/delete.ts')).deleteKey,
+      restore: async () => (await import('./commands/keys/restore.ts')).restoreKey,
+      explain: async () => (await import('./commands/keys/explain.ts')).explainKey,
     },
   },
   completion: async () => (await import('./commands/completion.ts')).completion,

@@ -57,6 +57,11 @@ const typed: [string, string[]][] = [
   ['instatunnel tunnels create 3000 --sub', ['--subdomain']],
   ['instatunnel tunnels create --name keys --sub', ['--subdomain']],
   ['instatunnel auth login --p', ['--password-stdin']],
+  ['instatunnel keys ', ['create', 'list', 'show', 'update', 'rotate', 'delete', 'restore', 'explain']],
+  ['instatunnel keys create x --allow-ip ::1 --allow-s', ['--allow-subdomain']],
+  ['instatunnel keys update key_1 --rate-limit-window 1m --no-', ['--no-rate-limit']],
+  ['instatunnel keys rotate --grace-period 1h key_1 --e', ['--end-grace-period']],
+  ['instatunnel keys create -p tunnels:read --u', ['--user']],
   ['instatunnel completion ', ['bash', 'fish', 'zsh']],
   ['instatunnel completion z', ['zsh']],
 ]

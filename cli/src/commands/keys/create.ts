@@ -1,45 +1,54 @@
-import type { CreateKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
 import { Command } from 'commander'
-import type { Json } from '../../calls/json.ts'
+import type { KeyWithSecret } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
-import { parseDuration, parseList } from '../../parse.ts'
+import { parseDuration } from '../../parse.ts'
+import { noteOnce } from '../../show/once.ts'
+import { fieldsOf, type KeyOptions, withKeyOptions } from './key-options.ts'
 
-interface Options {
-  permissions?: string[]
-  expiresIn?: number
-  prefix?: string
+interface Options extends KeyOptions {
+  readonly expiresIn?: number
+  readonly prefix?: string
+  readonly user?: string
+  /** False with --no-rate-limit. */
+  readonly rateLimit: boolean
 }
 
 /** `instatunnel keys create` */
 export const createKey = (deps: Deps): Command =>
-  new Command('create')
-    .description('make an API key; its secret is shown this once')
-    .argument('<name>', 'its name in lists')
-    .option(
-      '-p, --permissions <list>',
-      'what it may do, e.g. tunnels:read,analytics:*; all of yours where left out',
-      parseList,
-    )
-    .option(
-      '--expires-in <time>',
-      'when it ends: seconds, or 15m, 12h, 30d; never where left out',
-      parseDuration,
-    )
-    .option('--prefix <prefix>', 'what its secret begins with, instead of it_')
+  withKeyOptions(
+    new Command('create')
+      .description('make an API key; its secret is shown this once')
+      .argument('<name>', 'its name in lists')
+      .option(
+        '--expires-in <time>',
+        'when it ends: seconds, or 15m, 12h, 30d; never where left out',
+        parseDuration,
+      )
+      .option('--prefix <prefix>', 'what its secret begins with, instead of it_'),
+  )
+    .option('--no-rate-limit', 'nothing holds calls with it back, your limits neither (needs admin:write)')
+    .option('--user <id>', 'whose it is to be, instead of yours (needs admin:write)')
     .addHelpText(
       'after',
       `
-Example:
-  instatunnel keys create "CI/CD Key" -p tunnels:read --expires-in 30d`,
+It may do all that its owner may, from everywhere and with every tunnel, where nothing else is said.
+
+Examples:
+  instatunnel keys create "CI/CD Key" -p tunnels:read --expires-in 30d
+  instatunnel keys create preview -p "tunnels:*" --allow-subdomain "preview-*" --allow-ip 203.0.113.0/24
+  instatunnel keys create trial --remaining 1000 --refill-amount 1000 --refill-interval 30d`,
     )
-    .action(async (name: string, { permissions, expiresIn, prefix }: Options) => {
+    .action(async (name: string, { expiresIn, prefix, user, rateLimit, ...options }: Options) => {
       const api = await signedIn(deps)
-      const body = { name, permissions, expires_in: expiresIn, prefix }
-      const answer: Json<CreateKeyResponse> = await api.call('POST', '/v1/auth/keys', { body })
+      const body = {
+        ...{ name, ...fieldsOf(options), expires_in: expiresIn, prefix, user_id: user },
+        rate_limit_enabled: rateLimit ? undefined : false,
+      }
+      const answer = await api.call<KeyWithSecret>('POST', '/v1/auth/keys', { body })
       deps.output.result(answer, [
         '✅ API key created',
         `🔑 API Key: ${answer.key}`,
         `🆔 ID: ${answer.api_key.id}`,
       ])
-      deps.output.note('It is not shown again')
+      noteOnce(deps.output)
     })
