@@ -15,14 +15,19 @@ export const startMeasured = (options: ProcessOptions): Promise<RunningProcess> 
 export const startLoad = (options: ProcessOptions): Promise<RunningProcess> => startOn(cores.load, options)
 
 /** Moves a running process, with all its threads, to the core of what is measured. */
-export async function moveToMeasured(pid: number): Promise<void> {
-  await promisify(execFile)('taskset', ['-acp', `${cores.measured}`, `${pid}`])
-}
+export const moveToMeasured = (pid: number): Promise<void> => moveTo(cores.measured, pid)
+
+/** Moves this process to the core of the load, and so whatever it starts from now on, unless it says otherwise. */
+export const moveToLoad = (): Promise<void> => moveTo(cores.load, process.pid)
 
 /** Says what the machine lacks for all this, if anything. */
 export async function missingCores(): Promise<string | undefined> {
   if (availableParallelism() < 2) return 'two cores are needed: one for what is measured, one for the load'
   return (await programOnPath('taskset')) ? undefined : 'taskset, of util-linux, is needed'
+}
+
+async function moveTo(core: number, pid: number): Promise<void> {
+  await promisify(execFile)('taskset', ['-acp', `${core}`, `${pid}`])
 }
 
 function startOn(core: number, options: ProcessOptions): Promise<RunningProcess> {

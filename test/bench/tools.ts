@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, mkdtemp, rename } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readFile, rename } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { repository } from '@instatunnel/local/repository'
@@ -8,9 +9,12 @@ import { repository } from '@instatunnel/local/repository'
 /** Peers are kept here, each version in a folder of its own. */
 const folder = join(repository, '.tools/bench')
 
-/** Where a program lies, if the machine has it; Debian keeps some where only root looks. */
+/** Debian keeps some programs where only root looks; Go's own packages are nowhere on PATH. */
+const furtherPlaces = ['/usr/sbin', '/usr/local/go/bin']
+
+/** Where a program lies, if the machine has it. */
 export async function programOnPath(name: string): Promise<string | undefined> {
-  for (const path of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']) {
+  for (const path of [...(process.env.PATH ?? '').split(delimiter), ...furtherPlaces]) {
     if (path && (await isThere(join(path, name), constants.X_OK))) return join(path, name)
   }
   return undefined
@@ -41,10 +45,23 @@ export async function builtCrate({
   return built
 }
 
+/** The program of a Go module's folder, built on first use and again where its files have changed. */
+export async function builtModule(name: string, source: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of ['go.mod', 'go.sum', 'main.go']) hash.update(await readFile(join(source, file)))
+  const built = join(folder, `${name}-${hash.digest('hex').slice(0, 12)}`, name)
+  if (await isThere(built)) return built
+  const go = await programOnPath('go')
+  if (!go) throw new Error('go, which builds it, is not on PATH')
+  console.error(`building ${name}: this takes a minute or two…`)
+  await run('nice', ['-n', '19', go, 'build', '-C', source, '-trimpath', '-o', built, '.'])
+  return built
+}
+
 /** The node_modules with these npm packages, by version; none of their install scripts is run. */
 export async function installedPackages(versions: Readonly<Record<string, string>>): Promise<string> {
   const wanted = Object.entries(versions).map(([name, version]) => `${name}@${version}`)
-  const root = join(folder, wanted.join('+'))
+  const root = join(folder, wanted.join('+').replaceAll('/', '-'))
   const modules = join(root, 'node_modules')
   if (await isThere(modules)) return modules
   console.error(`installing ${wanted.join(' and ')}…`)

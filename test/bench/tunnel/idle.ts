@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RunningProcess } from '@instatunnel/local/process'
+import { residentKib } from '../memory.ts'
 import { ask } from './check.ts'
 import { startAgents } from './command.ts'
 import { behindEnvoy } from './contenders/instatunnel.ts'
@@ -68,9 +68,4 @@ async function connectMany(
   void agents.exited.then(() => failed('agents ended'))
   await connected.promise.finally(() => clearTimeout(timer))
   return { agents, last: tunnels.at(-1)?.subdomain ?? '' }
-}
-
-function residentKib(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kib)
 }

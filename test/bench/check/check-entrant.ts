@@ -1,0 +1,46 @@
+import { meterCpu, type Pids } from '../cpu.ts'
+import { checkHeaders, checkRequest } from './check-request.ts'
+import { applyCalls } from './load/apply.ts'
+import type { Lane } from './load/lane.ts'
+import { type Entrant, runOf } from './rounds.ts'
+
+/** So many Checks are under way at a time, unless it is said otherwise. */
+export const IN_FLIGHT = 32
+
+/** Something that answers Check, asked about one credential over and over. */
+export const checkEntrant = (
+  name: string,
+  { port, pids, bearer }: { port: () => number; pids: Pids; bearer: string },
+): Entrant =>
+  callsEntrant(name, {
+    port,
+    pids,
+    headers: checkHeaders,
+    lane: { message: checkRequest(bearer).toString('base64'), expected: 'admitted' },
+  })
+
+/** Something that is called over gRPC. */
+export const callsEntrant = (
+  name: string,
+  {
+    port,
+    pids,
+    headers,
+    lane,
+  }: {
+    port: () => number
+    pids: Pids
+    headers: Readonly<Record<string, string>>
+    lane: Omit<Lane, 'name' | 'inFlight'>
+  },
+): Entrant => ({
+  name,
+  pids,
+  async run(seconds) {
+    const used = meterCpu(pids)
+    const lanes = [{ name, inFlight: IN_FLIGHT, ...lane }]
+    const load = await applyCalls({ port: port(), headers, lanes, seconds })
+    const { calls = 0, p50Ms = Number.NaN, p99Ms = Number.NaN } = load.lanes[name] ?? {}
+    return runOf({ count: calls, seconds: load.seconds, p50Ms, p99Ms }, used())
+  },
+})
