@@ -1,7 +1,7 @@
 import { isId } from '@instatunnel/kit/id'
 import { Refusal } from '@instatunnel/kit/refusal'
 import type { Scope } from '@instatunnel/kit/scope'
-import type { Metering } from './metering.ts'
+import type { Metered } from './metering.ts'
 import type { OldSecret } from './old-secret.ts'
 import { isVisible } from './revocation.ts'
 
@@ -9,7 +9,7 @@ import { isVisible } from './revocation.ts'
 export const KEY_ID = 'key_'
 
 /** A key as it is kept: never with its secret. */
-export interface Key extends Metering, OldSecret {
+export interface Key extends Metered, OldSecret {
   readonly id: string
   readonly userId: string
   /** The session that the key ends with; null where it belongs to none. */
@@ -42,8 +42,6 @@ export interface Key extends Metering, OldSecret {
   readonly requestCount: number
   /** When it last admitted one; null where it never did. */
   readonly lastRequest: Date | null
-  /** When its uses were last refilled; null where they never were. */
-  readonly lastRefillAt: Date | null
 }
 
 /** Who asks: what a decision needs of an identity. */

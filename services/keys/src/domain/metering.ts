@@ -1,10 +1,11 @@
 import { invalidFields } from '@instatunnel/kit/refusal'
+import { refilled } from './lease-meter.ts'
 
 /** How a key's uses are counted. */
 export interface Metering {
   /** False where neither its own window nor its owner's limits hold calls back. */
   readonly rateLimitEnabled: boolean
-  /** How many more calls it admits, those leased included; null where they are not counted. */
+  /** How many more calls it admits, beside those that are leased; null where they are not counted. */
   readonly remaining: number | null
   /** What remaining is set to at each refill; null where there is none. */
   readonly refillAmount: number | null
@@ -14,6 +15,41 @@ export interface Metering {
   readonly rateLimitTimeWindow: number | null
   /** How many calls its own window admits; null where it has none. */
   readonly rateLimitMax: number | null
+}
+
+/** What became of the uses of a key. */
+export interface Metered extends Metering {
+  /** When the refill was chosen; null where there is none. */
+  readonly refillFrom: Date | null
+  /** Null where it was never refilled. */
+  readonly lastRefillAt: Date | null
+  /** What replicas of auth hold: how many uses, and until when, in Unix milliseconds. */
+  readonly leases: readonly { readonly held: number; readonly until: number }[]
+}
+
+/**
+ * The same as of now: refills that were due are done, and what is leased counts as remaining, unless its lease is over.
+ * The leases themselves change that later, when they are looked at.
+ */
+export function meteredAsOf<M extends Metered>(metered: M, now: Date): M {
+  const { remaining, refillAmount, refillInterval, refillFrom, lastRefillAt, leases } = metered
+  if (remaining === null) return metered
+  const refill =
+    refillAmount === null || refillInterval === null || refillFrom === null
+      ? null
+      : { amount: refillAmount, intervalMs: refillInterval, from: refillFrom.getTime() }
+  const meter = { remaining, refill, lastRefillAt: lastRefillAt?.getTime() ?? null, window: null, used: [] }
+  const after = refilled(meter, now.getTime())
+  if (after !== meter) {
+    return {
+      ...metered,
+      remaining: after.remaining,
+      lastRefillAt: new Date(after.lastRefillAt ?? 0),
+      leases: [],
+    }
+  }
+  const held = leases.reduce((sum, lease) => sum + (lease.until > now.getTime() ? lease.held : 0), 0)
+  return { ...metered, remaining: remaining + held, leases: [] }
 }
 
 /** True where uses are to be leased: they are counted down, or held against a window of the key's own. */
@@ -38,12 +74,23 @@ export function wholeMetering<M extends Metering>(metering: M): M {
 }
 
 /** How the uses of a new key are counted: what is left out holds nothing back but its owner's limits. */
-export const newMetering = (given: { [Name in keyof Metering]?: Metering[Name] | undefined }): Metering =>
-  wholeMetering({
+export function newMetering(given: Given, now: Date): Metering & Pick<Metered, 'refillFrom'> {
+  const refillInterval = given.refillInterval ?? null
+  return wholeMetering({
     rateLimitEnabled: given.rateLimitEnabled ?? true,
     remaining: given.remaining ?? null,
     refillAmount: given.refillAmount ?? null,
-    refillInterval: given.refillInterval ?? null,
+    refillInterval,
+    refillFrom: refillInterval === null ? null : now,
     rateLimitTimeWindow: given.rateLimitTimeWindow ?? null,
     rateLimitMax: given.rateLimitMax ?? null,
   })
+}
+
+type Given = { [Name in keyof Metering]?: Metering[Name] | undefined }
+
+/** From when refills are counted once they are chosen anew: where their interval changes, from now. */
+export function refillFrom(before: Metered, { refillInterval }: Metering, now: Date): Date | null {
+  if (refillInterval === null) return null
+  return refillInterval === before.refillInterval ? before.refillFrom : now
+}

@@ -31,7 +31,8 @@ export const createKey =
     } = validate(newKeyFields, request)
     const { name, metadata, allowedIps, allowedSubdomains, ...counted } = given
     if ([wanted, ...Object.values(counted)].some((value) => value !== undefined)) refuseServerOnly(caller)
-    const metering = newMetering(counted)
+    const createdAt = now()
+    const metering = newMetering(counted, createdAt)
 
     const owner = await ownerOf(caller, wanted, { auth, signal: call.signal })
     const { userId } = owner
@@ -39,7 +40,6 @@ export const createKey =
     refuseUnheld(caller, permissions)
     if (owner !== caller) refuseUnheldByOwner(owner.role, permissions)
 
-    const createdAt = now()
     const expiresAt = expiryOf(expiresIn, createdAt)
     const id = newId(KEY_ID, createdAt, random)
     const { secret, kept } = issueSecret(prefix, { random, peppers })

@@ -34,7 +34,15 @@ export const createSessionKey =
       }
       if (await hasEnded(tx, sessionId)) throw sessionKeyRevoked()
       const id = newId(KEY_ID, time, random)
-      const wanted = { id, userId, sessionId, permissions, createdAt: time, ...SESSION_KEY }
+      const wanted = {
+        id,
+        userId,
+        sessionId,
+        permissions,
+        createdAt: time,
+        ...SESSION_KEY,
+        ...newMetering({}, time),
+      }
       await tellCreated(tx, await insertKey(tx, wanted, kept), time)
       return { id, isRenewed: false }
     })
@@ -49,7 +57,6 @@ const SESSION_KEY = {
   expiresAt: null,
   allowedIps: [],
   allowedSubdomains: [],
-  ...newMetering({}),
 }
 
 async function renew(tx: ISql, before: Key, after: Key, secret: KeptSecret): Promise<void> {

@@ -1,11 +1,13 @@
 import type { ApiKey } from '@instatunnel/proto/keys/v1/api_key_service'
 import type { Key } from '../domain/key.ts'
+import { meteredAsOf } from '../domain/metering.ts'
 import { oldSecretInForce } from '../domain/old-secret.ts'
 import { restorableUntil } from '../domain/revocation.ts'
 import { stateOf } from '../domain/state.ts'
 
 /** A key as clients see it now. */
-export function messageOf(key: Key, now: Date): ApiKey {
+export function messageOf(kept: Key, now: Date): ApiKey {
+  const key = meteredAsOf(kept, now)
   const { id, name, prefix, start, userId, enabled, metadata, createdAt, updatedAt, requestCount } = key
   const lastRequest = key.lastRequest ?? undefined
   return {

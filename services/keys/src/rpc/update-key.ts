@@ -3,7 +3,7 @@ import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import type { ApiKey, UpdateKeyRequest } from '@instatunnel/proto/keys/v1/api_key_service'
 import { changedFields, isMeterChanged, isServerOnly } from '../domain/change.ts'
 import { availableTo, type Key, keyIdFrom } from '../domain/key.ts'
-import { wholeMetering } from '../domain/metering.ts'
+import { meteredAsOf, refillFrom, wholeMetering } from '../domain/metering.ts'
 import { refuseSessionKey } from '../domain/session-key.ts'
 import { findKey, lockKey, saveKey } from '../store/key-store.ts'
 import { forfeitLeases } from '../store/lease-store.ts'
@@ -25,9 +25,10 @@ export const updateKey =
     const id = keyIdFrom(request.id)
 
     const { before, after } = await sql.begin(async (tx) => {
-      const before = availableTo(caller, 'admin:write', await lockKey(tx, id))
-      refuseSessionKey(before)
+      const found = availableTo(caller, 'admin:write', await lockKey(tx, id))
+      refuseSessionKey(found)
       const time = now()
+      const before = meteredAsOf(found, time)
       const wanted = wholeMetering({ ...before, ...choices.chosenOf(before, caller, time), updatedAt: time })
       refuseUnheld(caller, [...before.permissions, ...wanted.permissions])
       if (isServerOnly(changedFields(before, wanted))) refuseServerOnly(caller)
@@ -44,11 +45,12 @@ async function change(tx: ISql, before: Key, wanted: Key, { sets }: Choices): Pr
   const { id, updatedAt } = wanted
   const changed = changedFields(before, wanted)
   // What is leased of a number that is set is taken back, also where the number is the one before.
-  const setsRemaining = sets.has('remaining') && wanted.remaining !== null
+  const setsRemaining = changed.includes('remaining') || (sets.has('remaining') && wanted.remaining !== null)
   const countsAnew = setsRemaining || isMeterChanged(changed)
   if (countsAnew) {
     await forfeitLeases(tx, id, updatedAt)
-    await saveMeter(tx, id, wanted, { setsRemaining: setsRemaining || changed.includes('remaining') })
+    const meter = { ...wanted, refillFrom: refillFrom(before, wanted, updatedAt) }
+    await saveMeter(tx, id, meter, { setsRemaining })
   }
   if (changed.length > 0) {
     await saveKey(tx, wanted)

@@ -5,14 +5,17 @@ import type { Key } from '../domain/key.ts'
 import { visibleSince } from '../domain/revocation.ts'
 import type { KeptSecret } from '../domain/secret.ts'
 import type { State } from '../domain/state.ts'
-import { insertMeter } from './meter-store.ts'
+import { insertMeter, type Meter } from './meter-store.ts'
 
 const columns = (sql: ISql) => sql`
   id, user_id, session_id, name, prefix, start, masked, permissions, enabled, metadata,
   created_at, updated_at, expires_at, revoked_at, revoked_reason, request_count, last_request,
   allowed_ips, allowed_subdomains, old_masked, rotated_at, old_ends_at, old_last_request, rate_limit_enabled,
-  key_meters.remaining + coalesce((select sum(held) from key_leases where key_id = id), 0) as remaining,
-  refill_amount, refill_interval, last_refill_at, time_window as rate_limit_time_window, max_uses as rate_limit_max`
+  remaining, refill_amount, refill_interval, refill_from, last_refill_at,
+  time_window as rate_limit_time_window, max_uses as rate_limit_max,
+  coalesce((
+    select json_agg(json_build_object('held', held, 'until', extract(epoch from until) * 1000))
+    from key_leases where key_leases.key_id = id and held > 0), '[]') as leases`
 
 const keys = (sql: ISql) => sql`api_keys left join key_meters on key_meters.key_id = id`
 
@@ -96,7 +99,7 @@ export async function countKeys(tx: ISql, userId: string): Promise<number> {
 }
 
 /** What a new key is made of; the rest begins empty. */
-export type NewKey = Pick<Key, 'id' | 'userId' | 'sessionId' | 'createdAt'> & Chosen
+export type NewKey = Pick<Key, 'id' | 'userId' | 'sessionId' | 'createdAt'> & Chosen & Meter
 
 /** Writes a new key and returns it. */
 export async function insertKey(tx: ISql, key: NewKey, secret: KeptSecret): Promise<Key> {

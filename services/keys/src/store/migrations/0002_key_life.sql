@@ -27,6 +27,8 @@ create table key_meters (
   refill_amount double precision,
   -- Milliseconds.
   refill_interval double precision,
+  -- When the refill was chosen: its intervals are counted from then where it was never refilled since.
+  refill_from timestamptz,
   last_refill_at timestamptz,
   -- The key's own window: its length in milliseconds, and how many uses it admits.
   time_window double precision,
