@@ -2,12 +2,17 @@ import { scopeMissing } from '@instatunnel/kit/guard'
 import { type Rate, rateLimited } from '@instatunnel/kit/rate'
 import { Refusal } from '@instatunnel/kit/refusal'
 import type { Rule } from '@instatunnel/kit/rules'
+import { digestOf } from '@instatunnel/kit/secret'
 import type { Credentials } from './credentials.ts'
 import { addressSubject } from './domain/client-address.ts'
 import type { SessionCookie } from './domain/cookie.ts'
 import type { Holder } from './domain/holder.ts'
+import type { KnownKey } from './domain/known-key.ts'
 import { presentedBy } from './domain/presented.ts'
 import type { SlidingWindows } from './domain/sliding-window.ts'
+import { after, type Eventual } from './eventual.ts'
+import type { Judged, KeyGate } from './key-gate.ts'
+import { refusedKey } from './key-refusals.ts'
 
 /** What a decision may depend on, beside what is called: nothing else of a call is looked at. */
 export interface Attempt {
@@ -27,20 +32,31 @@ export interface Decision {
   readonly identity?: string
   /** A connect token for an agent's request. */
   readonly connect?: string
-  /** The window that counted the call, where it is admitted. */
+  /** The window that counted the call, where it is admitted; undefined where none did. */
   readonly rate?: Rate
+  /** What the answer to the call says beside that, whether it is admitted or refused. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Finds out who calls, the same for every kind of call. */
+/** A "no". */
+export type Refused = Decision & { readonly refusal: Refusal }
+
+/** Who may go on; with the key, where it came by one. */
+export interface Admitted {
+  readonly holder: Holder
+  readonly key?: KnownKey
+}
+
+/** Finds out who calls, the same for every kind of call. Spends nothing but of the windows of wrong credentials. */
 export interface Admission {
   /** Who calls, where the credential is valid, may be used from there and has the scope; otherwise the "no". */
   admit(
     attempt: Attempt,
     needs: Pick<Rule & { kind: 'scope' }, 'scope' | 'safe'>,
     signal?: AbortSignal,
-  ): Promise<Holder | Refusal>
+  ): Eventual<Admitted | Refused>
   /** The "no" to a wrong credential, which is counted. */
-  refuseInvalid(attempt: Attempt): Refusal
+  refuseInvalid(attempt: Attempt): Eventual<Refused>
 }
 
 /** What admission stands on. */
@@ -56,28 +72,51 @@ export interface AdmissionOptions {
 const INVALID_FACTOR = 10
 
 /** Creates the admission of all who bring a credential. */
-export function createAdmission(credentials: Credentials, options: AdmissionOptions): Admission {
+export function createAdmission(
+  credentials: Credentials,
+  keyGate: Pick<KeyGate, 'judge'>,
+  options: AdmissionOptions,
+): Admission {
   const { windows, cookie, limits, now } = options
 
   const refuseInvalid: Admission['refuseInvalid'] = ({ address }) => {
     if (address === undefined) return credentialInvalid()
-    const taken = windows.take(`invalid:${addressSubject(address)}`, limits.auth * INVALID_FACTOR, now())
-    return taken.admitted ? credentialInvalid() : rateLimited(taken)
+    const subject = `invalid:${addressSubject(address)}`
+    return after(windows.take(subject, limits.auth * INVALID_FACTOR, now()), (taken) =>
+      taken.admitted ? credentialInvalid() : { refusal: rateLimited(taken) },
+    )
+  }
+
+  const admitKey = ({ code, key }: Judged, attempt: Attempt, scope: string): Eventual<Admitted | Refused> => {
+    if (code === 'VALID') return { holder: key.holder, key }
+    // Which of these it was is not said.
+    if (code === 'NOT_FOUND' || code === 'DISABLED' || code === 'EXPIRED') return refuseInvalid(attempt)
+    return refusedKey(code, key, scope)
   }
 
   return {
     refuseInvalid,
-    async admit(attempt, { scope, safe }, signal) {
+    admit(attempt, { scope, safe }, signal) {
       const presented = presentedBy(attempt, cookie)
       if (presented === undefined) return credentialMissing()
       if (presented === 'unreadable') return refuseInvalid(attempt)
-      const holder = await credentials.holderOf(presented, signal)
-      if (holder === undefined) return refuseInvalid(attempt)
-      const fromCookie = presented.kind === 'session' && presented.fromCookie
-      if (fromCookie && !safe && !cookie.isOurs(attempt)) return crossSite()
-      // A tunnel's token has no scopes: whoever asks decides what it opens.
-      if (holder.kind === 'user' && scope !== 'any' && !holder.scopes.has(scope)) return scopeMissing(scope)
-      return holder
+      if (presented.kind === 'api_key') {
+        const judged = keyGate.judge(
+          digestOf(presented.secret),
+          scope === 'any' ? [] : [scope],
+          attempt.address,
+          signal,
+        )
+        return after(judged, (found) => admitKey(found, attempt, scope))
+      }
+      return after(credentials.holderOf(presented, signal), (holder): Eventual<Admitted | Refused> => {
+        if (holder === undefined) return refuseInvalid(attempt)
+        const fromCookie = presented.kind === 'session' && presented.fromCookie
+        if (fromCookie && !safe && !cookie.isOurs(attempt)) return crossSite()
+        // A tunnel's token has no scopes: whoever asks decides what it opens.
+        const lacks = holder.kind === 'user' && scope !== 'any' && !holder.scopes.has(scope)
+        return lacks ? { refusal: scopeMissing(scope) } : { holder }
+      })
     },
   }
 }
@@ -89,10 +128,17 @@ export const connectsOnly = () =>
 /** The refusal of what there is not. */
 export const nothingHere = () => new Refusal('UNKNOWN_METHOD', 'There is nothing here')
 
-const credentialMissing = () => new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key')
-const credentialInvalid = () => new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key')
-const crossSite = () =>
-  new Refusal(
+const credentialMissing = (): Refused => ({
+  refusal: new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key'),
+})
+
+const credentialInvalid = (): Refused => ({
+  refusal: new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key'),
+})
+
+const crossSite = (): Refused => ({
+  refusal: new Refusal(
     'CROSS_SITE',
     'The session cookie admits no changes from another site; send the token as a bearer',
-  )
+  ),
+})

@@ -1,18 +1,27 @@
 import type { ConnectCredential } from '@instatunnel/kit/connect'
 import { type ConnectMode, parseConnectPath } from '@instatunnel/kit/connect-request'
 import type { GoawayReason } from '@instatunnel/kit/goaway'
-import { isId } from '@instatunnel/kit/id'
-import type { Plan, Plans } from '@instatunnel/kit/plans'
+import type { Plan } from '@instatunnel/kit/plans'
 import { rateLimited } from '@instatunnel/kit/rate'
 import { invalidFields, Refusal } from '@instatunnel/kit/refusal'
-import { type Admission, type Attempt, connectsOnly, type Decision, nothingHere } from './admission.ts'
-import { type Credentials, type CredentialsOptions, undefinedWhereNotFound } from './credentials.ts'
+import {
+  type Admission,
+  type Admitted,
+  type Attempt,
+  connectsOnly,
+  type Decision,
+  nothingHere,
+} from './admission.ts'
+import type { Credentials, CredentialsOptions } from './credentials.ts'
 import { type ConnectCode, judgeConnect, type TunnelFacts } from './domain/connect-verdict.ts'
+import { connectWindow, type GeneralLimits } from './domain/general-limit.ts'
 import type { Holder } from './domain/holder.ts'
 import { pastPlan, withoutMcp } from './domain/plan-limit.ts'
 import type { SlidingWindows } from './domain/sliding-window.ts'
 import { signConnectToken } from './domain/token.ts'
-import type { KeyUsageTeller } from './events/key-usage.ts'
+import type { KeyGate } from './key-gate.ts'
+import { answeredTo, unspent } from './key-refusals.ts'
+import { createTunnelFinder } from './tunnel-facts.ts'
 
 /** A connection between an agent and a relay, as it was admitted. */
 export interface Connection {
@@ -30,15 +39,14 @@ export type Standing = { readonly reason: GoawayReason } | { readonly expiresAt:
 export interface ConnectGate {
   /** Decides about an agent's request, by the path with its query. Throws only where it cannot decide. */
   decideConnect(path: string, attempt: Attempt, signal?: AbortSignal): Promise<Decision>
-  /** Decides once more about a connection. */
+  /** Decides once more about a connection; spends nothing, and asks for no address. */
   checkConnection(connection: Connection, signal?: AbortSignal): Promise<Standing>
 }
 
 /** What the gate for agents stands on. */
 export interface ConnectGateOptions extends Pick<CredentialsOptions, 'tunnels' | 'signingKeys' | 'now'> {
-  readonly usage: KeyUsageTeller
   readonly windows: SlidingWindows
-  readonly limits: { readonly connect: number; readonly plans: Plans }
+  readonly limits: GeneralLimits
 }
 
 const NEEDS = { scope: 'tunnels:write', safe: false } as const
@@ -46,6 +54,7 @@ const NEEDS = { scope: 'tunnels:write', safe: false } as const
 const ENDS = {
   CONNECTS_ANOTHER: 'token_regenerated',
   NOT_FOUND: 'tunnel_deleted',
+  SUBDOMAIN_NOT_ALLOWED: 'scope_lost',
   TOKEN_REPLACED: 'token_regenerated',
   PLAN_WITHOUT_TUNNEL: 'plan_limit',
   PLAN_WITHOUT_MODE: 'plan_limit',
@@ -55,12 +64,11 @@ const ENDS = {
 export function createConnectGate(
   credentials: Credentials,
   { admit, refuseInvalid }: Admission,
-  { tunnels, signingKeys, usage, windows, limits, now }: ConnectGateOptions,
+  { spend }: Pick<KeyGate, 'spend'>,
+  options: ConnectGateOptions,
 ): ConnectGate {
-  const findTunnel = async (tunnelId: string, signal?: AbortSignal): Promise<TunnelFacts | undefined> =>
-    isId(tunnelId, 'tun_')
-      ? tunnels.lookUpTunnel({ tunnelId }, { signal }).catch(undefinedWhereNotFound)
-      : undefined
+  const { signingKeys, windows, limits, now } = options
+  const findTunnel = createTunnelFinder(options)
 
   const findHolder = async (
     { credential: { type, id }, tokenGeneration }: Connection,
@@ -71,29 +79,44 @@ export function createConnectGate(
     return (await credentials.holderOfToken({ tunnelId: id, userId, tokenGeneration })) ?? 'tunnel_deleted'
   }
 
-  const refusalOf = (code: ConnectCode, plan: Plan, attempt: Attempt): Refusal => {
-    if (code === 'CONNECTS_ANOTHER') return connectsOnly()
-    if (code === 'NOT_FOUND') return tunnelNotFound()
+  const refuse = async (code: ConnectCode, plan: Plan, attempt: Attempt): Promise<Decision> => {
+    if (code === 'CONNECTS_ANOTHER') return { refusal: connectsOnly() }
     if (code === 'TOKEN_REPLACED') return refuseInvalid(attempt)
-    return code === 'PLAN_WITHOUT_MODE' ? withoutMcp(plan, limits.plans) : pastPlan(plan, limits.plans)
+    if (code === 'PLAN_WITHOUT_MODE') return { refusal: withoutMcp(plan, limits.plans) }
+    if (code === 'PLAN_WITHOUT_TUNNEL') return { refusal: pastPlan(plan, limits.plans) }
+    return { refusal: tunnelNotFound() }
+  }
+
+  const decide = async (
+    target: NonNullable<ReturnType<typeof parseConnectPath>>,
+    { holder, key }: Admitted,
+    attempt: Attempt,
+    signal?: AbortSignal,
+  ): Promise<Decision> => {
+    if (target.faults.length > 0) return { refusal: invalidFields(target.faults) }
+    const tunnel = await findTunnel(target.tunnelId, signal)
+    const claims = judgeConnect(holder, { ...target, tunnel }, limits.plans)
+    if (typeof claims === 'string') return refuse(claims, holder.user.plan, attempt)
+    // Counted last: what is refused spends nothing of the tunnel's, nor of the key's.
+    const at = now()
+    const { subject, limit } = connectWindow(target.tunnelId, limits)
+    const rate = await windows.take(subject, limit, at)
+    if (!rate.admitted) return { refusal: rateLimited(rate) }
+    const taken = key && (await spend(key, at, () => windows.giveBack(subject, at)))
+    if (taken && taken.code !== 'VALID') return unspent(key, taken)
+    return {
+      connect: signConnectToken(holder.user.userId, claims, signingKeys.signing('identity'), at),
+      rate,
+    }
   }
 
   return {
     async decideConnect(path, attempt, signal) {
       const target = parseConnectPath(path)
       if (!target) return { refusal: nothingHere() }
-      const holder = await admit(attempt, NEEDS, signal)
-      if (holder instanceof Refusal) return { refusal: holder }
-      if (target.faults.length > 0) return { refusal: invalidFields(target.faults) }
-      const tunnel = await findTunnel(target.tunnelId, signal)
-      const claims = judgeConnect(holder, { ...target, tunnel }, limits.plans)
-      if (typeof claims === 'string') return { refusal: refusalOf(claims, holder.user.plan, attempt) }
-      // Counted last: what is refused spends nothing of the tunnel's.
-      const rate = windows.take(`connect:${target.tunnelId}`, limits.connect, now())
-      if (!rate.admitted) return { refusal: rateLimited(rate) }
-      if (claims.credential.type === 'api_key') usage.used(claims.credential.id, now())
-      const { userId } = holder.user
-      return { connect: await signConnectToken(userId, claims, signingKeys.signing('identity'), now()), rate }
+      const who = await admit(attempt, NEEDS, signal)
+      if ('refusal' in who) return who
+      return answeredTo(who.key, await decide(target, who, attempt, signal))
     },
     async checkConnection(connection, signal) {
       const { tunnelId, mode } = connection

@@ -1,9 +1,9 @@
-import type { Plans } from '@instatunnel/kit/plans'
 import { rateLimited } from '@instatunnel/kit/rate'
-import { invalidFields, Refusal } from '@instatunnel/kit/refusal'
+import { invalidFields } from '@instatunnel/kit/refusal'
 import type { Rule, Rules } from '@instatunnel/kit/rules'
 import {
   type AdmissionOptions,
+  type Admitted,
   type Attempt,
   connectsOnly,
   createAdmission,
@@ -12,75 +12,101 @@ import {
 } from './admission.ts'
 import { type ConnectGate, createConnectGate } from './connect-gate.ts'
 import { type CredentialsOptions, createCredentials } from './credentials.ts'
-import { addressSubject } from './domain/client-address.ts'
-import { judgeKey, type KeyCode } from './domain/key-verdict.ts'
+import { addressWindow, type GeneralLimits, userWindow } from './domain/general-limit.ts'
+import type { UserHolder } from './domain/holder.ts'
+import type { KeyUses } from './domain/key-use.ts'
+import type { KeyCode } from './domain/key-verdict.ts'
+import type { RestRouteOf } from './domain/rest-routes.ts'
 import type { KeyUsageTeller } from './events/key-usage.ts'
+import { after, type Eventual } from './eventual.ts'
+import { createExplainer, type Explainer } from './explainer.ts'
 import { createIdentityTokens } from './identity-tokens.ts'
+import { createKeyGate } from './key-gate.ts'
+import { answeredTo, unspent } from './key-refusals.ts'
 
-/** The one place where calls are admitted: Check, Authenticate, VerifyKey and CheckConnection all ask it. */
-export interface Gate extends ConnectGate {
+/** The one place where calls are admitted: Check, Authenticate, VerifyKey, ExplainKey and CheckConnection all ask it. */
+export interface Gate extends ConnectGate, Explainer {
   /**
-   * Decides about a call of an rpc, by its full method, "/instatunnel.keys.v1.ApiKeyService/ListKeys". Throws only where
-   * it cannot decide: the database or a neighbour is away.
+   * Decides about a call of an rpc, by its full method, "/instatunnel.keys.v1.ApiKeyService/ListKeys": at once where all
+   * is known. Throws only where it cannot decide: the database or a neighbour is away.
    */
-  decide(method: string, attempt: Attempt, signal?: AbortSignal): Promise<Decision>
+  decide(method: string, attempt: Attempt, signal?: AbortSignal): Eventual<Decision>
   /** Decides about a bearer that reached a service directly: gives an identity token, or throws the refusal. */
   authenticate(bearer: string, method: string, signal?: AbortSignal): Promise<string>
-  /** Decides whether a key may be used now with these scopes, and counts the use where it may. */
-  verifyKey(digest: Buffer, asked: readonly string[], signal?: AbortSignal): Promise<KeyCode>
+  /** Decides whether a key may be used now with these scopes and from this address, and counts the use where it may. */
+  verifyKey(
+    digest: Buffer,
+    asked: readonly string[],
+    address: string | undefined,
+    signal?: AbortSignal,
+  ): Eventual<VerifiedKey>
+}
+
+/** What was found of a key. */
+export interface VerifiedKey {
+  readonly code: KeyCode
+  /** Until it may be VALID again; undefined where that is not known, or it never will. */
+  readonly retryAfterSeconds?: number | undefined
 }
 
 /** What the gate stands on. */
 export interface GateOptions extends CredentialsOptions, AdmissionOptions {
   readonly rules: Rules
+  readonly routeOf: RestRouteOf
   readonly usage: KeyUsageTeller
-  /** How many calls a window of a minute admits. */
-  readonly limits: {
-    readonly auth: number
-    readonly read: number
-    readonly write: number
-    readonly connect: number
-    readonly plans: Plans
-  }
+  readonly uses: KeyUses
+  readonly limits: GeneralLimits
 }
 
 /** Creates the gate. */
 export function createGate(options: GateOptions): Gate {
-  const { rules, windows, limits, usage, now } = options
+  const { rules, windows, limits, now } = options
   const identityTokenOf = createIdentityTokens(options)
   const credentials = createCredentials(options)
-  const admission = createAdmission(credentials, options)
+  const keyGate = createKeyGate(credentials, options)
+  const admission = createAdmission(credentials, keyGate, options)
 
-  const admitPublic = ({ limit }: Rule & { kind: 'public' }, { address = '' }: Attempt): Decision => {
-    const rate = windows.take(`${limit}:${addressSubject(address)}`, limits[limit], now())
-    return rate.admitted ? { rate } : { refusal: rateLimited(rate) }
+  const admitPublic = ({ limit: kind }: Rule & { kind: 'public' }, { address }: Attempt) => {
+    const { subject, limit } = addressWindow(address, kind, limits)
+    return after(
+      windows.take(subject, limit, now()),
+      (rate): Decision => (rate.admitted ? { rate } : { refusal: rateLimited(rate) }),
+    )
   }
 
-  const admitUser = async (
-    rule: Rule & { kind: 'scope' },
-    attempt: Attempt,
-    signal?: AbortSignal,
-  ): Promise<Decision> => {
-    const holder = await admission.admit(attempt, rule, signal)
-    if (holder instanceof Refusal) return { refusal: holder }
-    if (holder.kind === 'tunnel') return { refusal: connectsOnly() }
-    const { userId, plan } = holder.user
-    const { readFactor, writeFactor } = limits.plans[plan]
-    const limit = Math.floor(limits[rule.limit] * (rule.limit === 'read' ? readFactor : writeFactor))
-    const rate = windows.take(`${rule.limit}:${userId}`, limit, now())
-    if (!rate.admitted) return { refusal: rateLimited(rate) }
-    if (holder.credential.type === 'api_key') usage.used(holder.credential.id, now())
-    return { identity: await identityTokenOf(holder), rate }
+  /** The last of a decision: the key's own uses, and who is calling. */
+  const admitHolder = (holder: UserHolder, { key }: Admitted, at: Date, counted?: Counted) => {
+    const admitted = (): Decision =>
+      answeredTo(key, { identity: identityTokenOf(holder, at), ...(counted && { rate: counted.rate }) })
+    if (key === undefined) return admitted()
+    return after(keyGate.spend(key, at, counted?.giveBack), (taken) =>
+      taken.code === 'VALID' ? admitted() : unspent(key, taken),
+    )
   }
 
-  const decide: Gate['decide'] = async (method, attempt, signal) => {
+  const admitUser = (rule: Rule & { kind: 'scope' }, attempt: Attempt, signal?: AbortSignal) =>
+    after(admission.admit(attempt, rule, signal), (who): Eventual<Decision> => {
+      if ('refusal' in who) return who
+      const { holder, key } = who
+      if (holder.kind === 'tunnel') return { refusal: connectsOnly() }
+      const at = now()
+      if (key?.record.rateLimitEnabled === false) return admitHolder(holder, who, at)
+      const { subject, limit } = userWindow(holder.user, rule.limit, limits)
+      return after(windows.take(subject, limit, at), (rate) => {
+        if (!rate.admitted) return answeredTo(key, { refusal: rateLimited(rate) })
+        return admitHolder(holder, who, at, { rate, giveBack: () => windows.giveBack(subject, at) })
+      })
+    })
+
+  const decide: Gate['decide'] = (method, attempt, signal) => {
     const rule = rules.get(method)
     if (!rule || rule.kind === 'internal') return { refusal: nothingHere() }
     return rule.kind === 'public' ? admitPublic(rule, attempt) : admitUser(rule, attempt, signal)
   }
 
   return {
-    ...createConnectGate(credentials, admission, options),
+    ...createConnectGate(credentials, admission, keyGate, options),
+    ...createExplainer(credentials, options),
     decide,
     async authenticate(bearer, method, signal) {
       if (rules.get(method)?.kind !== 'scope') throw notForUsers()
@@ -88,14 +114,19 @@ export function createGate(options: GateOptions): Gate {
       if (refusal) throw refusal
       return identity
     },
-    async verifyKey(digest, asked, signal) {
-      const found = await credentials.findKey(digest, signal)
-      if (!found) return 'NOT_FOUND'
-      const { code } = judgeKey(found.key, found.owner, asked, now())
-      if (code === 'VALID') usage.used(found.key.id, now())
-      return code
-    },
+    verifyKey: (digest, asked, address, signal) =>
+      after(
+        keyGate.judge(digest, asked, address, signal),
+        (judged): Eventual<VerifiedKey> =>
+          judged.code === 'VALID' ? keyGate.spend(judged.key, now()) : { code: judged.code },
+      ),
   }
+}
+
+/** That the general limits have counted a call, and how to undo it. */
+interface Counted {
+  readonly rate: Decision['rate']
+  readonly giveBack: () => void
 }
 
 const notForUsers = () => invalidFields([{ field: 'method', message: 'must be an rpc that users call' }])

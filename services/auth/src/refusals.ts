@@ -12,5 +12,6 @@ export const refusals = {
   UNKNOWN_METHOD: 'not_found',
   CROSS_SITE: 'forbidden',
   TUNNEL_NOT_FOUND: 'not_found',
+  KEY_NOT_FOUND: 'not_found',
   PLAN_LIMIT: 'plan_limit',
 } as const satisfies Refusals

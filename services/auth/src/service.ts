@@ -10,6 +10,7 @@ import { authenticate } from './rpc/authenticate.ts'
 import { changePassword } from './rpc/change-password.ts'
 import { checkConnection } from './rpc/check-connection.ts'
 import type { Deps } from './rpc/deps.ts'
+import { explainKey } from './rpc/explain-key.ts'
 import { findUser } from './rpc/find-user.ts'
 import { getUser } from './rpc/get-user.ts'
 import { listIdentityKeys } from './rpc/list-identity-keys.ts'
@@ -51,6 +52,7 @@ export const services = (deps: Deps) => [
     handlers: {
       authenticate: authenticate(deps),
       verifyKey: verifyKey(deps),
+      explainKey: explainKey(deps),
       checkConnection: checkConnection(deps),
       findUser: findUser(deps),
       listIdentityKeys: listIdentityKeys(deps),

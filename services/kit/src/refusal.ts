@@ -49,7 +49,9 @@ export const commonRefusals = {
   SCOPE_MISSING: 'forbidden',
   TUNNEL_TOKEN_CONNECTS_ONLY: 'forbidden',
   SERVICES_ONLY: 'unauthorized',
+  ADDRESS_NOT_ALLOWED: 'forbidden',
   RATE_LIMITED: 'rate_limited',
+  USAGE_EXCEEDED: 'usage_exceeded',
   UNAVAILABLE: 'unavailable',
   TIMEOUT: 'timeout',
 } as const satisfies Refusals

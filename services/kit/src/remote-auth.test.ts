@@ -87,7 +87,9 @@ describe('createRemoteGuard', () => {
     [new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key'), 'CREDENTIAL_INVALID'],
     [new Refusal('SCOPE_MISSING', 'Insufficient', { requiredScope: 'keys:manage' }), 'SCOPE_MISSING'],
     [new Refusal('TUNNEL_TOKEN_CONNECTS_ONLY', 'good for connecting only'), 'TUNNEL_TOKEN_CONNECTS_ONLY'],
+    [new Refusal('ADDRESS_NOT_ALLOWED', 'not from this address'), 'ADDRESS_NOT_ALLOWED'],
     [new Refusal('RATE_LIMITED', 'API rate limit exceeded', { retryAfterSeconds: 7 }), 'RATE_LIMITED'],
+    [new Refusal('USAGE_EXCEEDED', 'its uses are spent'), 'USAGE_EXCEEDED'],
   ])("answers with auth's refusal, its words and its details: %s", async (refusal, reason) => {
     const { call } = await guardBefore(() => Promise.reject(refusal))
     await expect(call('it_secret')).rejects.toMatchObject({

@@ -52,5 +52,7 @@ const PASSED_ON: ReadonlySet<string> = new Set([
   'CREDENTIAL_INVALID',
   'SCOPE_MISSING',
   'TUNNEL_TOKEN_CONNECTS_ONLY',
+  'ADDRESS_NOT_ALLOWED',
   'RATE_LIMITED',
+  'USAGE_EXCEEDED',
 ] satisfies (keyof typeof commonRefusals)[])

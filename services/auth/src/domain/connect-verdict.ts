@@ -1,12 +1,14 @@
 import type { ConnectClaims, ConnectCredential } from '@instatunnel/kit/connect'
 import type { ConnectMode } from '@instatunnel/kit/connect-request'
 import type { Plans } from '@instatunnel/kit/plans'
+import { isSubdomainAllowed } from '@instatunnel/kit/subdomain-pattern'
 import type { Holder } from './holder.ts'
 
 /** Why a holder may not connect a tunnel; the codes are checked in this order. */
 export type ConnectCode =
   | 'CONNECTS_ANOTHER'
   | 'NOT_FOUND'
+  | 'SUBDOMAIN_NOT_ALLOWED'
   | 'TOKEN_REPLACED'
   | 'PLAN_WITHOUT_TUNNEL'
   | 'PLAN_WITHOUT_MODE'
@@ -32,8 +34,8 @@ export interface Connecting {
 
 /**
  * The one verdict on a holder and a tunnel, for an agent that asks to connect and for a connection that lives: what the
- * connect token says, or why there is none. A token connects its own tunnel; everybody else their own tunnels, and those
- * of others are not to be found, for admins too.
+ * connect token says, or why there is none. A token connects its own tunnel; everybody else their own tunnels, of which a
+ * key may have some only. Those of others are not to be found, for admins too.
  */
 export function judgeConnect(
   holder: Holder,
@@ -44,12 +46,16 @@ export function judgeConnect(
   if (holder.kind === 'tunnel' && holder.tunnelId !== tunnelId) return 'CONNECTS_ANOTHER'
   if (tunnel?.userId !== userId) return 'NOT_FOUND'
   const { subdomain, tokenGeneration, olderTunnels } = tunnel
+  if (!isSubdomainAllowed(subdomain, subdomainsOf(holder))) return 'SUBDOMAIN_NOT_ALLOWED'
   if (holder.kind === 'tunnel' && holder.tokenGeneration !== tokenGeneration) return 'TOKEN_REPLACED'
   if (olderTunnels >= plans[plan].tunnels) return 'PLAN_WITHOUT_TUNNEL'
   if (mode === 'mcp' && !plans[plan].mcp) return 'PLAN_WITHOUT_MODE'
   const credential = credentialOf(holder)
   return { tunnel: { id: tunnelId, subdomain, tokenGeneration }, plan, mode, credential }
 }
+
+const subdomainsOf = (holder: Holder): readonly string[] =>
+  (holder.kind === 'user' && holder.credential.subdomains) || []
 
 function credentialOf(holder: Holder): ConnectCredential {
   if (holder.kind === 'tunnel') return { type: 'tunnel_token', id: holder.tunnelId }

@@ -12,6 +12,8 @@ export interface UserHolder {
   readonly scopes: ReadonlySet<string>
   /** When the credential, or the session that it belongs to, ends by itself; undefined where neither does. */
   readonly endsAt?: Date
+  /** The identity token that was last signed for it, and until when that is used again, in Unix milliseconds. */
+  identity?: { readonly token: string; readonly until: number }
 }
 
 /** Whoever holds a tunnel's own token. */

@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto'
+import { type KeyObject, sign } from 'node:crypto'
 import { CONNECT_TOKEN, type ConnectClaims } from '@instatunnel/kit/connect'
 import { IDENTITY_TOKEN, type IdentityClaims } from '@instatunnel/kit/identity'
 import type { TokenKind } from '@instatunnel/kit/token-verifier'
@@ -48,23 +48,25 @@ export const signIdentityToken = (userId: string, claims: IdentityClaims, key: S
 export const signConnectToken = (userId: string, claims: ConnectClaims, key: SigningKey, now: Date) =>
   signFor(CONNECT_TOKEN, userId, claims, key, now)
 
-function signFor(
-  kind: TokenKind,
-  userId: string,
-  claims: object,
-  key: SigningKey,
-  now: Date,
-): Promise<string> {
-  const issuedAt = Math.floor(now.getTime() / 1000)
-  return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg: 'EdDSA', typ: kind.typ, kid: key.kid })
-    .setIssuer(kind.issuer)
-    .setAudience(kind.audience)
-    .setSubject(userId)
-    .setIssuedAt(issuedAt)
-    .setExpirationTime(issuedAt + kind.lifeSeconds)
-    .sign(key.privateKey)
+/**
+ * A JWT (RFC 7519) signed with Ed25519 (RFC 8037), at once: a decision that waits for nothing else should not wait for
+ * this, and jose, which has Web Crypto sign, takes three times as long.
+ */
+function signFor(kind: TokenKind, userId: string, claims: object, key: SigningKey, now: Date): string {
+  const iat = Math.floor(now.getTime() / 1000)
+  const header = { alg: 'EdDSA', typ: kind.typ, kid: key.kid }
+  const registered = {
+    iss: kind.issuer,
+    aud: kind.audience,
+    sub: userId,
+    iat,
+    exp: iat + kind.lifeSeconds,
+  }
+  const signed = `${encoded(header)}.${encoded({ ...claims, ...registered })}`
+  return `${signed}.${sign(null, Buffer.from(signed), key.privateKey).toString('base64url')}`
 }
+
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
 
 /** The kid of a token that is not verified yet; undefined where it has none, or is no token. */
 export function kidOf(token: string): string | undefined {

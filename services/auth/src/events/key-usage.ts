@@ -6,13 +6,13 @@ import { publishEvent } from '@instatunnel/kit/publisher'
 import { KeyUsage, type KeyUsage_Use } from '@instatunnel/proto/events/v1/events'
 
 const FLUSH_MS = 1000
-// While NATS is away uses gather here; past so many keys the batch is still one message under NATS's 1 MiB.
-const MAX_KEYS_PER_BATCH = 5000
+// Small enough that writing it holds no call up.
+const MAX_KEYS_PER_BATCH = 1000
 
 /** Counts the uses of keys and tells them in batches, so that no call waits for a write. */
 export interface KeyUsageTeller {
-  /** Counts one use. */
-  used(keyId: string, now: Date): void
+  /** Counts one use of a key, by its old secret where that has been replaced. */
+  used(key: { readonly id: string; readonly deprecatedAt?: Date | undefined }, now: Date): void
   /** Tells what is left and stops. */
   close(): Promise<void>
 }
@@ -20,40 +20,51 @@ export interface KeyUsageTeller {
 /** Tells `usage.key` once a second; a batch that NATS did not take is told again under its own id. */
 export function startKeyUsage(options: { nats: Nats; log: Logger; now: () => Date }): KeyUsageTeller {
   const { nats, log, now } = options
-  let gathered = new Map<string, KeyUsage_Use>()
+  // While NATS is away uses gather here: one entry a key, however many.
+  const gathered = new Map<string, KeyUsage_Use>()
   let untold: { id: string; time: Date; uses: KeyUsage_Use[] } | undefined
   let telling = Promise.resolve()
 
   const nextBatch = () => {
-    if (gathered.size === 0) return undefined
-    const uses = [...gathered.values()]
-    gathered = new Map(uses.slice(MAX_KEYS_PER_BATCH).map((use) => [use.keyId, use]))
-    return { id: newId('evt_', now(), randomBytes), time: now(), uses: uses.slice(0, MAX_KEYS_PER_BATCH) }
+    const uses: KeyUsage_Use[] = []
+    for (const [keyId, use] of gathered) {
+      if (uses.length === MAX_KEYS_PER_BATCH) break
+      uses.push(use)
+      gathered.delete(keyId)
+    }
+    return uses.length === 0 ? undefined : { id: newId('evt_', now(), randomBytes), time: now(), uses }
   }
-  const tell = async () => {
+  const tellBatch = async (): Promise<boolean> => {
     untold ??= nextBatch()
-    if (!untold) return
+    if (!untold) return false
     const { id, time, uses } = untold
     const data = KeyUsage.toJSON({ uses }) as object
     try {
       await publishEvent(nats, 'auth', { id, type: 'usage.key', subject: 'keys', time, data })
       untold = undefined
+      return uses.length === MAX_KEYS_PER_BATCH
     } catch (error) {
       log.warn({ cause: String(error) }, 'key usage waits')
+      return false
     }
+  }
+  const tell = async () => {
+    while (await tellBatch());
   }
   const timer = setInterval(() => {
     telling = telling.then(tell)
   }, FLUSH_MS)
 
   return {
-    used(keyId, at) {
-      const use = gathered.get(keyId)
-      if (!use) gathered.set(keyId, { keyId, count: 1, last: at })
-      else {
-        use.count++
-        use.last = at
+    used({ id: keyId, deprecatedAt }, at) {
+      let use = gathered.get(keyId)
+      if (!use) {
+        use = { keyId, count: 0, last: at, lastWithOldSecret: undefined }
+        gathered.set(keyId, use)
       }
+      use.count++
+      use.last = at
+      if (deprecatedAt) use.lastWithOldSecret = at
     },
     async close() {
       clearInterval(timer)

@@ -38,7 +38,7 @@ export const check =
     const deciding = isConnect
       ? gate.decideConnect(path, attempt, gone.signal)
       : gate.decide(path, attempt, gone.signal)
-    deciding.then(
+    Promise.resolve(deciding).then(
       (decision) => answer(null, decision.refusal ? denied(decision.refusal) : admitted(decision, attempt)),
       (error: unknown) => {
         // Without its query, which may hold whatever a client put there.

@@ -1,0 +1,113 @@
+import type { GoawayReason } from '@instatunnel/kit/goaway'
+import type { UsesLeft } from './key-use.ts'
+import { isAdmittedFrom, isExpired, isOver } from './key-verdict.ts'
+import type { KnownKey } from './known-key.ts'
+import type { Taken } from './sliding-window.ts'
+
+/** One check that a request meets, as people are told of it. */
+export interface Check {
+  readonly name:
+    | 'route'
+    | 'key'
+    | 'enabled'
+    | 'expiry'
+    | 'allowed_ips'
+    | 'scope'
+    | 'rate_limit'
+    | 'key_rate_limit'
+    | 'remaining'
+  readonly passed: boolean
+  readonly message: string
+}
+
+/** Whether there is such a key, for as long as its session lives; or what ended it. */
+export function explainKnown(key: KnownKey | GoawayReason, now: Date): Check {
+  const isThere = typeof key === 'object' && !isOver(key, now)
+  const message = isThere ? 'The key is known' : 'The session that the key belongs to has ended'
+  return { name: 'key', passed: isThere, message }
+}
+
+/** Whether the key is switched on. */
+export const explainEnabled = ({ record: { enabled } }: KnownKey): Check => ({
+  name: 'enabled',
+  passed: enabled,
+  message: enabled ? 'The key is enabled' : 'The key is disabled',
+})
+
+/** Whether the key has expired. */
+export function explainExpiry(key: KnownKey, now: Date): Check {
+  const { expiresAt } = key.record
+  const expired = isExpired(key, now)
+  const at = `${expired ? 'expired' : 'expires'} at ${expiresAt?.toISOString()}`
+  return { name: 'expiry', passed: !expired, message: `The key ${expiresAt ? at : 'never expires'}` }
+}
+
+/** Whether the address may use the key; where none is told, what it would be held against. */
+export function explainAddress(key: KnownKey, address: string | undefined): Check {
+  const { allowedIps } = key.record
+  if (allowedIps.length === 0)
+    return { name: 'allowed_ips', passed: true, message: 'The key may be used from everywhere' }
+  const networks = allowedIps.join(', ')
+  if (address === undefined) {
+    return {
+      name: 'allowed_ips',
+      passed: true,
+      message: `No address was told; the key may be used from ${networks} only`,
+    }
+  }
+  const passed = isAdmittedFrom(key, address)
+  const where = passed ? `is in ${networks}` : `is not in ${networks}`
+  return { name: 'allowed_ips', passed, message: `The address ${address} ${where}` }
+}
+
+/** Whether the key holds the scope; "any" is held by all. */
+export function explainScope({ record: { permissions }, scopes }: KnownKey, scope: string): Check {
+  if (scope === 'any') return { name: 'scope', passed: true, message: 'Any key may call this' }
+  if (scopes.has(scope)) return { name: 'scope', passed: true, message: `The key holds ${scope}` }
+  // Cut away, as the owner no longer holds it.
+  const who = permissions.includes(scope) ? "The key's owner" : 'The key'
+  return { name: 'scope', passed: false, message: `${who} lacks ${scope}` }
+}
+
+/** Whether the general limit, of so many calls of a kind, admits one more. */
+export const explainRate = ({ admitted, limit, remaining, resetSeconds }: Taken, of: string): Check => ({
+  name: 'rate_limit',
+  passed: admitted,
+  message: admitted
+    ? `${remaining} of ${limit} ${of} a minute are left`
+    : `None of ${limit} ${of} a minute is left; try again in ${resetSeconds} s`,
+})
+
+/** That no general limit holds calls with the key back. */
+export const unlimited: Check = {
+  name: 'rate_limit',
+  passed: true,
+  message: "The key is not held to its owner's limits",
+}
+
+/** Whether the key's own window admits one more. */
+export function explainOwnWindow({ record }: KnownKey, left: UsesLeft): Check {
+  const { rateLimitEnabled, rateLimitMax: max, rateLimitTimeWindow: span = 0 } = record
+  const of = `${max === undefined ? '' : ` of ${max}`} calls in ${spanOf(span)}`
+  const { windowRemaining } = left
+  if (!rateLimitEnabled || windowRemaining === undefined)
+    return { name: 'key_rate_limit', passed: true, message: 'No rate limit of its own holds the key back' }
+  return windowRemaining > 0
+    ? { name: 'key_rate_limit', passed: true, message: `${windowRemaining}${of} are left to the key` }
+    : { name: 'key_rate_limit', passed: false, message: `None${of} is left to the key${again(left)}` }
+}
+
+/** Whether a use of the key remains. */
+export function explainRemaining(left: UsesLeft): Check {
+  const { remaining } = left
+  if (remaining === undefined)
+    return { name: 'remaining', passed: true, message: "The key's uses are not counted down" }
+  if (remaining <= 0) return { name: 'remaining', passed: false, message: `No use remains${again(left)}` }
+  const remain = remaining === 1 ? 'use remains' : 'uses remain'
+  return { name: 'remaining', passed: true, message: `${remaining} ${remain}` }
+}
+
+const again = ({ retryAfterSeconds }: UsesLeft) =>
+  retryAfterSeconds === undefined ? '' : `; try again in ${retryAfterSeconds} s`
+
+const spanOf = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`)
