@@ -3,7 +3,7 @@ import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Home, openHome } from './home.ts'
 
-/** Tunnels and keys with the command, on the whole platform. */
+/** Tunnels with the command, on the whole platform. */
 
 let stack: TestStack
 let people: Accounts
@@ -95,81 +95,6 @@ describe('instatunnel tunnels', () => {
     const { code, stdout, stderr } = await run(...create, '--json')
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(JSON.parse(stderr)).toEqual({ error: 'subdomain_taken', message, code: 4009 })
-  })
-})
-
-describe('instatunnel keys', () => {
-  it('are made, listed and revoked', async () => {
-    const created = await run(
-      'keys',
-      'create',
-      'CI/CD Key',
-      '-p',
-      'tunnels:read,analytics:*',
-      '--expires-in',
-      '30d',
-    )
-    const [shown] = (await api('GET', '/v1/auth/keys')).keys
-    const secret = /🔑 API Key: (it_[0-9A-Za-z]{16})\n/.exec(created.stdout)?.[1] ?? ''
-    expect(created).toEqual({
-      code: 0,
-      stdout: `✅ API key created\n🔑 API Key: ${secret}\n🆔 ID: ${shown.id}\n`,
-      stderr: 'It is not shown again\n',
-    })
-    expect(Date.parse(shown.expires_at) - Date.parse(shown.created_at)).toBe(30 * 86_400_000)
-    expect((await stack.call('GET', '/v1/tunnels', { token: secret })).status).toBe(200)
-
-    const [header, first] = cellsOf((await run('keys', 'list')).stdout)
-    const day = `${shown.expires_at.slice(0, 16).replace('T', ' ')} UTC`
-    expect(header).toEqual(['ID', 'NAME', 'KEY', 'STATUS', 'EXPIRES', 'LAST USED', 'PERMISSIONS'])
-    expect(first?.toSpliced(5, 1)).toEqual([
-      shown.id,
-      'CI/CD Key',
-      `it_***...${secret.slice(-3)}`,
-      'enabled',
-      day,
-      'tunnels:read, analytics:read',
-    ])
-
-    expect(await run('keys', 'delete', shown.id, '--reason', 'no longer in use')).toEqual({
-      code: 0,
-      stdout: '✅ API key revoked\n',
-      stderr: '',
-    })
-    expect(await run('keys', 'delete', shown.id)).toEqual(refused('API key not found'))
-  })
-
-  it('may do all that their owner may where nothing is said, and have another prefix', async () => {
-    const { stdout } = await run('keys', 'create', 'Mine', '--prefix', 'acme_', '--json')
-    const { api_key, key } = JSON.parse(stdout)
-    expect(key).toMatch(/^acme_[0-9A-Za-z]{32}$/)
-    expect(api_key).toEqual((await api('GET', '/v1/auth/keys')).keys[0])
-    await home.run(['auth', 'set-key', '-'], { input: key })
-    expect((await run('auth', 'test', '--scope', 'tunnels:*')).code).toBe(0)
-    expect((await run('auth', 'status')).stdout).toMatch(/^Current API Key: \*\*\*\.\.\.\w{3}\n/)
-  })
-
-  it('are listed whole, however many pages there are', async () => {
-    const made = await Promise.all(Array.from({ length: 200 }, () => people.key(ada.token)))
-    const { keys } = JSON.parse((await run('keys', 'list', '--json')).stdout)
-    expect(keys).toHaveLength(201) // with the session's own
-    expect(new Set(keys.map(({ id }: { id: string }) => id))).toEqual(
-      new Set([...made.map(({ id }) => id), keys.at(-1).id]),
-    )
-  })
-
-  it('are refused with the scope that is missing', async () => {
-    const { key } = await people.key(ada.token, { permissions: ['tunnels:read'] })
-    await home.run(['auth', 'set-key', '-'], { input: key })
-    expect(await run('keys', 'list')).toEqual(
-      refused('Insufficient permissions for this operation (needs keys:manage)'),
-    )
-    expect(JSON.parse((await run('keys', 'list', '--json')).stderr)).toEqual({
-      error: 'forbidden',
-      message: 'Insufficient permissions for this operation',
-      required_scope: 'keys:manage',
-      code: 4003,
-    })
   })
 })
 

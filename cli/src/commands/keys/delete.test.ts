@@ -36,7 +36,8 @@ describe('keys delete', () => {
 
   it('promises no way back for one that is leaked', async () => {
     const { run } = await startRecording(answers)
-    expect((await run('keys', 'delete', id, '--reason', 'leaked')).stderr).toBe('')
+    for (const reason of ['leaked', ' Leaked'])
+      expect((await run('keys', 'delete', id, '--reason', reason)).stderr).toBe('')
   })
 
   it('prints what the API answers with --json', async () => {

@@ -10,8 +10,9 @@ import { printable } from '../../output.ts'
 import { isOpen, receiptOf } from '../../show/receipt.ts'
 import { relative } from '../../show/relative.ts'
 
-/** What the API never restores a key after. */
+/** What the API never restores a key after, however it is written. */
 const LEAKED = 'leaked'
+const isLeaked = (reason: string | undefined) => reason?.trim().toLowerCase() === LEAKED
 
 /** `instatunnel keys delete` */
 export const deleteKey = (deps: Deps): Command =>
@@ -35,7 +36,7 @@ Example:
       const answer = await api.call<Json<DeleteKeyResponse>>('DELETE', keyPath(id), { query: { reason } })
       output.result(answer, [`✅ API key revoked: ${receiptOf(answer)}`])
       if (isOpen(answer)) output.note('Where no answer came from, it is refused within 5 s')
-      if (reason !== LEAKED) output.note(`Within 24 hours this undoes it: instatunnel keys restore ${id}`)
+      if (!isLeaked(reason)) output.note(`Within 24 hours this undoes it: instatunnel keys restore ${id}`)
     })
 
 /** Asks by the key's name, for ids are easily mistaken. Refuses where the answer is no. */
