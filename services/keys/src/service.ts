@@ -6,10 +6,11 @@ import { createSessionKey } from './rpc/create-session-key.ts'
 import { deleteKey } from './rpc/delete-key.ts'
 import type { Deps } from './rpc/deps.ts'
 import { endGracePeriod } from './rpc/end-grace-period.ts'
+import { explainKey } from './rpc/explain-key.ts'
 import { getKey } from './rpc/get-key.ts'
 import { getKeyRecord } from './rpc/get-key-record.ts'
 import { listKeys } from './rpc/list-keys.ts'
-import { lookUpKey } from './rpc/look-up-key.ts'
+import { lookUpKeys } from './rpc/look-up-keys.ts'
 import { restoreKey } from './rpc/restore-key.ts'
 import { revokeKey } from './rpc/revoke-key.ts'
 import { rotateKey } from './rpc/rotate-key.ts'
@@ -28,12 +29,13 @@ export const apiKeyService = (deps: Deps) =>
     rotateKey: rotateKey(deps),
     endGracePeriod: endGracePeriod(deps),
     verifyKey: verifyKey(deps),
+    explainKey: explainKey(deps),
   }) satisfies Handlers<ApiKeyServiceServer>
 
 /** instatunnel.keys.internal.v1.KeyDirectoryService: what services call. */
 export const keyDirectoryService = (deps: Deps) =>
   ({
-    lookUpKey: lookUpKey(deps),
+    lookUpKeys: lookUpKeys(deps),
     getKeyRecord: getKeyRecord(deps),
     createSessionKey: createSessionKey(deps),
     revokeKey: revokeKey(deps),

@@ -13,7 +13,7 @@ export interface Deps {
   readonly now: () => Date
   readonly random: Random
   readonly peppers: Peppers
-  readonly auth: Pick<AuthClient, 'findUser' | 'verifyKey'>
+  readonly auth: Pick<AuthClient, 'explainKey' | 'findUser' | 'verifyKey'>
   readonly tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'cutConnections'>
   /** Has every replica of auth forget a key: after each committed change of one, before it is answered. */
   readonly evict: Evict

@@ -8,6 +8,7 @@ const keys = await startKeys()
 afterAll(() => keys.close())
 beforeEach(() => {
   keys.auth.code = 'VALID'
+  keys.auth.retryAfter = undefined
   keys.auth.asked.length = 0
 })
 
@@ -27,12 +28,37 @@ describe('VerifyKey', () => {
     ])
   })
 
-  it.each(['DISABLED', 'EXPIRED', 'INSUFFICIENT_PERMISSIONS'])('passes %s on, with the key', async (code) => {
+  it.each([
+    'DISABLED',
+    'EXPIRED',
+    'FORBIDDEN_IP',
+    'INSUFFICIENT_PERMISSIONS',
+    'RATE_LIMITED',
+    'USAGE_EXCEEDED',
+  ])('passes %s on, with the key', async (code) => {
     const user = keys.user()
     const { key, secret } = await made(user)
     keys.auth.code = code
     expect(await user.verifyKey({ key: secret })).toEqual({ valid: false, code, apiKey: key })
   })
+
+  it('tells until when nothing is left of the key', async () => {
+    const user = keys.user()
+    const { key, secret } = await made(user)
+    Object.assign(keys.auth, { code: 'USAGE_EXCEEDED', retryAfter: 7 })
+    const told = await user.verifyKey({ key: secret })
+    expect(told).toEqual({ valid: false, code: 'USAGE_EXCEEDED', apiKey: key, retryAfter: 7 })
+  })
+
+  it.each(['192.0.2.7', '2001:db8::7', '::ffff:192.0.2.7'])(
+    'has auth decide for the address %s',
+    async (address) => {
+      const user = keys.user()
+      const { secret } = await made(user)
+      await user.verifyKey({ key: secret, address })
+      expect(keys.auth.asked).toMatchObject([{ address }])
+    },
+  )
 
   it('shows no key where auth finds none', async () => {
     const user = keys.user()
@@ -82,6 +108,20 @@ describe('VerifyKey', () => {
       field: 'permissions',
       message: 'must be at most 32',
     },
+    ...[
+      '',
+      'x',
+      '192.0.2.0/24',
+      '192.0.2.7:80',
+      '192.0.2.7, 192.0.2.8',
+      '0300.0.2.7',
+      'fe80::1%eth0',
+      '[::1]',
+    ].map((address) => ({
+      request: { key: 'x', address },
+      field: 'address',
+      message: 'must be an IPv4 or IPv6 address',
+    })),
   ])('refuses $field: $message', async ({ request, field, message }) => {
     expect(await refused(keys.user().verifyKey(request))).toEqual(invalid(field, message))
   })
