@@ -6,6 +6,7 @@ export const refusals = {
   USER_NOT_FOUND: 'not_found',
   OWNER_SCOPE_MISSING: 'forbidden',
   KEY_LIMIT: 'plan_limit',
+  LEASE_LOST: { error: 'conflict', grpc: 'ABORTED' },
   SESSION_KEY: { error: 'conflict', grpc: 'ABORTED' },
   SESSION_KEY_REVOKED: { error: 'conflict', grpc: 'ABORTED' },
   KEY_NOT_REVOKED: { error: 'conflict', grpc: 'ABORTED' },

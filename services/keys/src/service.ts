@@ -9,6 +9,7 @@ import { endGracePeriod } from './rpc/end-grace-period.ts'
 import { explainKey } from './rpc/explain-key.ts'
 import { getKey } from './rpc/get-key.ts'
 import { getKeyRecord } from './rpc/get-key-record.ts'
+import { leaseUses } from './rpc/lease-uses.ts'
 import { listKeys } from './rpc/list-keys.ts'
 import { lookUpKeys } from './rpc/look-up-keys.ts'
 import { restoreKey } from './rpc/restore-key.ts'
@@ -37,6 +38,7 @@ export const keyDirectoryService = (deps: Deps) =>
   ({
     lookUpKeys: lookUpKeys(deps),
     getKeyRecord: getKeyRecord(deps),
+    leaseUses: leaseUses(deps),
     createSessionKey: createSessionKey(deps),
     revokeKey: revokeKey(deps),
   }) satisfies Handlers<KeyDirectoryServiceServer>

@@ -13,6 +13,7 @@ import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/intern
 import type { Config } from './config.ts'
 import { onKeyUsage } from './events/on-key-usage.ts'
 import { onSessionRevoked } from './events/on-session-revoked.ts'
+import { createRecall } from './events/recall.ts'
 import { refusals } from './refusals.ts'
 import { apiKeyService, keyDirectoryService } from './service.ts'
 import { startSweeper } from './sweeper.ts'
@@ -47,7 +48,8 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
     followed.close(),
   )
   const evict = createEviction({ nats, log, replicas })
-  const deps = { sql, now, random, peppers: config.KEY_PEPPERS, auth, tunnels, evict, log }
+  const recall = createRecall({ nats, replicas })
+  const deps = { sql, now, random, peppers: config.KEY_PEPPERS, auth, tunnels, evict, recall, log }
   for (const consumer of [onSessionRevoked({ sql, nats, log, now, evict }), onKeyUsage({ sql, nats, log })]) {
     opening.adopt(consumer, ({ close }) => close())
   }

@@ -6,6 +6,7 @@ import type { Sql } from '@instatunnel/kit/postgres'
 import type { AuthClient } from '@instatunnel/kit/remote-auth'
 import type { Peppers } from '@instatunnel/kit/secret'
 import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import type { Recall } from '../domain/lease-recall.ts'
 
 /** What the handlers stand on; made once, in start.ts. */
 export interface Deps {
@@ -17,5 +18,7 @@ export interface Deps {
   readonly tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'cutConnections'>
   /** Has every replica of auth forget a key: after each committed change of one, before it is answered. */
   readonly evict: Evict
+  /** Has other replicas of auth settle what they hold of a key. */
+  readonly recall: Recall
   readonly log: Logger
 }

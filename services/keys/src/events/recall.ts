@@ -1,0 +1,23 @@
+import type { Nats } from '@instatunnel/kit/jetstream'
+import { askReplicas, type Replicas } from '@instatunnel/kit/replicas'
+import type { Recall } from '../domain/lease-recall.ts'
+
+const SUBJECT = 'instatunnel.auth.recall'
+// A holder settles by one call of ours; who needs longer is not there.
+const WAIT_MS = 300
+
+/** Creates the recall: replicas of auth that live are asked, those that do not are gone, and nobody is while NATS is away. */
+export function createRecall(options: { nats: Nats; replicas: Replicas }): Recall {
+  const { nats, replicas } = options
+  return async (key, holders) => {
+    if (!replicas.isCurrent()) return { gone: [], silent: holders }
+    const live = holders.filter((holder) => replicas.has(holder))
+    const gone = holders.filter((holder) => !live.includes(holder))
+    if (live.length === 0) return { gone, silent: [] }
+    const request = { key, holders: live }
+    const { acked } = await askReplicas({
+      ...{ nats, follow: replicas, subject: SUBJECT, request, of: live, waitMs: WAIT_MS },
+    })
+    return { gone, silent: live.filter((holder) => !acked.includes(holder)) }
+  }
+}

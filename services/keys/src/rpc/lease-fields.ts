@@ -1,0 +1,24 @@
+import { isId } from '@instatunnel/kit/id'
+import { z } from 'zod'
+import { MOMENTS_MAX } from '../domain/own-window.ts'
+
+const MOST = 1_000_000
+
+const count = (least: number) => {
+  const message = `must be a whole number from ${least} to ${MOST}`
+  return z.int(message).min(least, message).max(MOST, message)
+}
+
+const TURN = 'must be a whole number from 1 on'
+
+/** What a holder asks for, and settles. */
+export const leaseFields = z.object({
+  holder: z.string().refine((text) => isId(text, 'auth_'), 'is not the id of a replica of auth'),
+  turn: z.int(TURN).min(1, TURN),
+  wanted: count(0),
+  used: z
+    .array(z.object({ agoMs: z.number('must be a number'), count: count(1) }))
+    .max(MOMENTS_MAX, `must be at most ${MOMENTS_MAX}`),
+  returned: count(0),
+  kept: count(0),
+})
