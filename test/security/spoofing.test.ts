@@ -277,7 +277,7 @@ describe('inside, a call to a service’s rpc', () => {
           auth.rpcs.verifyKey({ digest: Buffer.alloc(32) }),
         ],
         keys: () => [
-          keys.rpcs.lookUpKey({ digest: Buffer.alloc(32) }),
+          keys.rpcs.lookUpKeys({ digests: [Buffer.alloc(32)] }),
           keys.rpcs.createSessionKey({ sessionId: 'ses_1', userId: ada.id, permissions: ['*'] }),
           keys.rpcs.revokeKey({ keyId: 'key_1' }),
         ],

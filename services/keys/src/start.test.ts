@@ -29,7 +29,7 @@ describe('the service', () => {
       () => user.updateKey({ id, name: 'y' }),
       () => user.deleteKey({ id }),
       () => user.verifyKey({ key: secret }),
-      () => keys.directory.lookUpKey({ digest: Buffer.alloc(32) }),
+      () => keys.directory.lookUpKeys({ digests: [Buffer.alloc(32)] }),
       () => keys.directory.getKeyRecord({ id }),
       () =>
         keys.directory.createSessionKey({

@@ -6,8 +6,12 @@ import { createLog } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
 import { type Role, scopesOfRole } from '@instatunnel/kit/scope'
+import { digestOf } from '@instatunnel/kit/secret'
 import { createServiceSigner } from '@instatunnel/kit/service-identity'
-import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import {
+  KeyDirectoryServiceService,
+  type KeyRecord,
+} from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
 import { freshDatabase } from '@instatunnel/test/database'
 import { newKeyPair } from '@instatunnel/test/identity'
@@ -26,7 +30,7 @@ export interface StartedKeys {
   /** A session on the service's schema: to see what was written, and to break it. */
   readonly sql: Sql
   /** The neighbour that decides about keys. */
-  readonly auth: Pick<AuthStub, 'asked' | 'code'>
+  readonly auth: Pick<AuthStub, 'asked' | 'code' | 'retryAfter' | 'explained' | 'checks' | 'users'>
   /** The neighbour that has connections cut. */
   readonly tunnels: TunnelsStub
   /** The settings that it was started with. */
@@ -40,6 +44,8 @@ export interface StartedKeys {
   }): User
   /** The rpcs that services call, as auth calls them. */
   readonly directory: Rpcs<typeof KeyDirectoryServiceService>
+  /** What auth finds by a secret; undefined where it finds none. */
+  lookUp(secret: string): Promise<KeyRecord | undefined>
   /** All rpcs, with this metadata and nothing else. */
   callWith(metadata: Record<string, string>): Rpcs<typeof ALL>
   close(): Promise<void>
@@ -92,6 +98,9 @@ export async function startKeys(
   const now = overrides.now ?? (() => new Date())
   const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
 
+  const directory = rpcsOf(channel, KeyDirectoryServiceService, async () => ({
+    [SERVICE_METADATA]: await sign('keys'),
+  }))
   return {
     sql,
     auth: stub,
@@ -102,9 +111,11 @@ export async function startKeys(
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
       return { id, ...rpcsOf(channel, rewriting(rewrite), metadata) }
     },
-    directory: rpcsOf(channel, KeyDirectoryServiceService, async () => ({
-      [SERVICE_METADATA]: await sign('keys'),
-    })),
+    directory,
+    async lookUp(secret) {
+      const { found } = await directory.lookUpKeys({ digests: [digestOf(secret)] })
+      return found[0]?.key
+    },
     callWith: (metadata) => rpcsOf(channel, ALL, async () => metadata),
     async close() {
       channel.close()

@@ -32,7 +32,7 @@ async function startNeighbour(
   const server = new Server()
   const away = (_: unknown, done: sendUnaryData<never>) => done({ code: 12, details: '' })
   server.addService(KeyDirectoryServiceService, {
-    lookUpKey: away,
+    lookUpKeys: away,
     createSessionKey: away,
     revokeKey: (
       call: ServerUnaryCall<RevokeKeyRequest, RevokeKeyResponse>,

@@ -16,7 +16,7 @@ describe('readRules', () => {
       [LIST_KEYS]: { kind: 'scope', scope: 'keys:manage', limit: 'read', safe: true },
       '/instatunnel.keys.v1.ApiKeyService/VerifyKey': { kind: 'scope', limit: 'read', safe: false },
       '/instatunnel.tunnels.v1.TunnelService/DeleteTunnel': { kind: 'scope', scope: 'tunnels:delete' },
-      '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKey': { kind: 'internal' },
+      '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKeys': { kind: 'internal' },
     })
   })
 

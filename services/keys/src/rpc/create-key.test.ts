@@ -72,7 +72,7 @@ describe('CreateKey', () => {
     async (prefix) => {
       const { key, secret } = await made(keys.user(), { prefix })
       expect(secret).toMatch(new RegExp(`^${prefix}[0-9A-Za-z]{32}$`))
-      expect(await keys.directory.lookUpKey({ digest: digestOf(secret) })).toMatchObject({ id: key.id })
+      expect(await keys.lookUp(secret)).toMatchObject({ id: key.id })
     },
   )
 

@@ -1,5 +1,4 @@
 import { scopesOfRole } from '@instatunnel/kit/scope'
-import { digestOf } from '@instatunnel/kit/secret'
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, keyNotFound, made, notKeyIds, scopeMissing } from '../../test/made.ts'
@@ -27,7 +26,7 @@ describe('UpdateKey', () => {
     expect(after).toMatchObject(change)
     expect(after.metadata).toEqual({ user_id: 2 })
     expect(after.expiresAt).toEqual(new Date(Number(after.updatedAt) + 10_000))
-    expect(await keys.directory.lookUpKey({ digest: digestOf(secret) })).toMatchObject({
+    expect(await keys.lookUp(secret)).toMatchObject({
       id,
       enabled: false,
       permissions: ['logs:read'],
