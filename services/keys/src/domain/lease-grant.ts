@@ -39,7 +39,8 @@ export function grant(book: Book, holder: string, wanted: number, now: number): 
     windowRemaining: left.window === null ? null : Math.max(left.window - granted, 0),
   }
   const lease = { ...own, answer, held, until: held > 0 ? end : now }
-  const meter = { ...book.meter, remaining: answer.remaining }
+  const { remaining } = answer
+  const meter = remaining === book.meter.remaining ? book.meter : { ...book.meter, remaining }
   const leases = book.leases.map((other) => (other === own ? lease : other))
   return { book: { meter, leases }, answer, until: lease.until }
 }

@@ -49,7 +49,8 @@ interface Attempt {
 
 async function leaseOnce(tx: TransactionSql, { keyId, ask, gone, now }: Attempt): Promise<LeaseOutcome> {
   const kept = await lockBook(tx, keyId)
-  if (!kept) throw keyNotFound()
+  // What is left of a revoked key still goes back: it may be restored.
+  if (!kept || (kept.isRevoked && ask.wanted > 0)) throw keyNotFound()
   // Only now: whoever waits for the lock must not count by a time that is over.
   const time = now()
   const outcome = decide(kept.book, ask, gone, time.getTime())

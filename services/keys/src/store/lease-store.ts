@@ -8,11 +8,12 @@ const REMEMBERED_MS = 60_000
 /** A key's book, and whose key it is. */
 export interface KeptBook {
   readonly userId: string
+  readonly isRevoked: boolean
   readonly book: Book
 }
 
 /**
- * The book of a key that counts uses and is not revoked. Whoever else wants to lease some, or to change the key, waits
+ * The book of a key that counts uses, revoked or not. Whoever else wants to lease some, or to change the key, waits
  * until the transaction ends.
  */
 export async function lockBook(tx: ISql, keyId: string): Promise<KeptBook | undefined> {
@@ -20,16 +21,17 @@ export async function lockBook(tx: ISql, keyId: string): Promise<KeptBook | unde
   const [, [row], leases] = await Promise.all([
     tx`select from key_meters where key_id = ${keyId} for no key update`,
     tx<MeterRow[]>`
-      select user_id, rate_limit_enabled, remaining, refill_amount, refill_interval, refill_from, last_refill_at,
+      select user_id, revoked_at is not null as is_revoked, rate_limit_enabled, remaining, refill_amount, refill_interval, refill_from, last_refill_at,
         time_window, max_uses, used_at, used_count
       from key_meters join api_keys on id = key_id
-      where key_id = ${keyId} and revoked_at is null`,
+      where key_id = ${keyId}`,
     tx<LeaseRow[]>`select holder, turn, answer, held, until from key_leases where key_id = ${keyId}`,
   ])
   if (!row) return undefined
   const meter = meterOf(row)
   if (meter.remaining === null && !meter.window) return undefined
-  return { userId: row.userId, book: { meter, leases: leases.map(leaseOf) } }
+  const { userId, isRevoked } = row
+  return { userId, isRevoked, book: { meter, leases: leases.map(leaseOf) } }
 }
 
 /** Writes what differs between two states of a locked book, and forgets holders that are long silent. */
@@ -48,8 +50,9 @@ export async function saveBook(tx: ISql, keyId: string, before: Book, after: Boo
 }
 
 /**
- * Takes all leases of a key away, and does the refills that are due, before its count is changed. Uses that were held are gone from what remains, and count
- * in its own window as late as they could have been used; who held them is refused when it settles them.
+ * Takes all leases of a key away, and does the refills that are due, before its count is changed. Uses that were held
+ * are gone from what remains, and count in its own window as late as they could have been used; who held them is refused
+ * when it settles them.
  */
 export async function forfeitLeases(tx: ISql, keyId: string, now: Date): Promise<void> {
   const kept = await lockBook(tx, keyId)
@@ -59,6 +62,7 @@ export async function forfeitLeases(tx: ISql, keyId: string, now: Date): Promise
 
 interface MeterRow {
   userId: string
+  isRevoked: boolean
   rateLimitEnabled: boolean
   remaining: number | null
   refillAmount: number | null
