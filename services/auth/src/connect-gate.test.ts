@@ -287,7 +287,7 @@ describe('the path', () => {
     '/v1/tunnels/tun_01h00000000000000000000000/x/connect',
     '/instatunnel.auth.v1.AuthService/WhoAmI',
     '/instatunnel.auth.v1.AuthService/Login',
-    '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKey',
+    '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKeys',
   ])('%j connects nothing, whatever the route says', async (path) => {
     const { token } = await auth.register()
     for (const call of [{ bearer: token }, {}]) expect(await connect(path, call)).toEqual(nothingHere)

@@ -3,7 +3,6 @@ import type { ServiceClient } from '@instatunnel/kit/client'
 import type { GoawayReason } from '@instatunnel/kit/goaway'
 import { isId } from '@instatunnel/kit/id'
 import type { Sql } from '@instatunnel/kit/postgres'
-import { scopesOfRole } from '@instatunnel/kit/scope'
 import { digestOf } from '@instatunnel/kit/secret'
 import type {
   KeyDirectoryServiceService,
@@ -13,24 +12,31 @@ import type {
   TokenRecord,
   TunnelDirectoryServiceService,
 } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
-import type { Holder, Standing, TunnelHolder, UserHolder } from './domain/holder.ts'
-import { judgeKey, type KeyCode } from './domain/key-verdict.ts'
+import type { Holder, TunnelHolder, UserHolder } from './domain/holder.ts'
+import { endOf } from './domain/key-verdict.ts'
+import { type KeyOwner, type KnownKey, knownKeyOf } from './domain/known-key.ts'
 import type { Presented } from './domain/presented.ts'
 import { judgeSession } from './domain/session.ts'
+import { after, type Eventual } from './eventual.ts'
+import { keyIdOf } from './known-keys.ts'
+import { sessionHolder } from './known-sessions.ts'
+import type { Memory } from './memory.ts'
 import { createSessionTokens } from './session-tokens.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { findSession, findStanding } from './store/session-store.ts'
 
 /** Finds out who holds a credential. */
 export interface Credentials {
-  /** Who holds what is presented; undefined where it is not, or no longer, valid. */
-  holderOf(presented: Presented, signal?: AbortSignal): Promise<Holder | undefined>
-  /** Who holds the key or session of this id; otherwise why nobody does any more. */
+  /** Who holds what is presented, at once where that is known; undefined where it is not, or no longer, valid. */
+  holderOf(presented: Presented, signal?: AbortSignal): Eventual<Holder | undefined>
+  /** Who holds the key or session of this id, looked up afresh; otherwise why nobody does any more. */
   holderById(type: UserHolder['credential']['type'], id: string, signal?: AbortSignal): Promise<HolderOrEnd>
   /** Who holds a tunnel's token of this generation; undefined where the tunnel's user is no more. */
   holderOfToken(token: TokenRecord): Promise<TunnelHolder | undefined>
-  /** A key and its owner, by the SHA-256 of its secret; undefined where it, its owner or its session is no more. */
-  findKey(digest: Buffer, signal?: AbortSignal): Promise<{ key: KeyRecord; owner: Standing } | undefined>
+  /** A key by the SHA-256 of its secret, at once where it is known; undefined where it, its owner or its session is no more. */
+  findKey(digest: Buffer, signal?: AbortSignal): Eventual<KnownKey | undefined>
+  /** A key by its id, looked up afresh; otherwise what ended it. */
+  findKeyById(id: string, signal?: AbortSignal): Promise<KnownKey | GoawayReason>
 }
 
 type HolderOrEnd = UserHolder | GoawayReason
@@ -38,91 +44,86 @@ type HolderOrEnd = UserHolder | GoawayReason
 /** What credentials are looked up with. */
 export interface CredentialsOptions {
   readonly sql: Sql
-  readonly keys: Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'lookUpKey' | 'getKeyRecord'>
+  readonly keys: Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'getKeyRecord'>
   readonly tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'lookUpToken' | 'lookUpTunnel'>
+  readonly memory: Pick<Memory, 'keys' | 'sessions'>
   readonly signingKeys: SigningKeys
   readonly now: () => Date
 }
 
 const KEY_ENDS = {
-  NOT_FOUND: 'key_revoked',
+  // By its id a key is found as long as it is there, so that only its session can be over.
+  NOT_FOUND: 'session_expired',
   DISABLED: 'key_disabled',
   EXPIRED: 'key_expired',
-  INSUFFICIENT_PERMISSIONS: 'scope_lost',
-} as const satisfies Record<Exclude<KeyCode, 'VALID'>, GoawayReason>
+} as const satisfies Record<NonNullable<ReturnType<typeof endOf>>, GoawayReason>
 
-/** Looks credentials up where they live: keys and tunnels in their services, sessions here. */
+/**
+ * Keys and sessions that calls come with are known by what this replica remembers of them; what live connections are
+ * judged by, and tunnels' tokens, is looked up where it lives.
+ */
 export function createCredentials(options: CredentialsOptions): Credentials {
-  const { sql, keys, tunnels, now } = options
+  const { sql, keys, tunnels, memory, now } = options
   const claimsOf = createSessionTokens(options)
 
   const findLiveSession = async (id: string) =>
     judgeSession(isId(id, 'ses_') ? await findSession(sql, id) : undefined, now())
 
   /** Whom a key belongs to: the session's user where it is a session's, which it ends with. */
-  const ownerOf = async (key: KeyRecord): Promise<(Standing & { expiresAt?: Date }) | GoawayReason> => {
+  const ownerOf = async (key: KeyRecord): Promise<KeyOwner | GoawayReason> => {
     if (key.sessionId !== undefined) return findLiveSession(key.sessionId)
     return (await findStanding(sql, key.userId)) ?? 'key_revoked'
   }
 
-  const holderOfKey = async (key: KeyRecord): Promise<HolderOrEnd> => {
-    const owner = await ownerOf(key)
-    if (typeof owner === 'string') return owner
-    const { code, scopes } = judgeKey(key, owner, [], now())
-    if (code !== 'VALID') return KEY_ENDS[code]
-    const expires = key.expiresAt ? { expiresAt: secondsOf(key.expiresAt) } : {}
-    const session = key.sessionId === undefined ? {} : { sessionId: key.sessionId }
-    const credential = { type: 'api_key' as const, id: key.id, masked: key.masked, ...session, ...expires }
-    const endsAt = earlier(key.expiresAt, owner.expiresAt)
-    return { kind: 'user', user: owner, scopes, credential, ...(endsAt && { endsAt }) }
+  const findKey: Credentials['findKey'] = (digest) => memory.keys.find(keyIdOf(digest))
+
+  const findKeyById: Credentials['findKeyById'] = async (id, signal) => {
+    const record = await keys.getKeyRecord({ id }, { signal }).catch(undefinedWhereNotFound)
+    if (!record) return 'key_revoked'
+    const owner = await ownerOf(record)
+    return typeof owner === 'string' ? owner : knownKeyOf(record, owner)
   }
 
-  const holderOfSession = async (id: string): Promise<HolderOrEnd> => {
-    const session = await findLiveSession(id)
-    if (typeof session === 'string') return session
-    const { expiresAt: endsAt } = session
-    const credential = { type: 'session' as const, id, sessionId: id, expiresAt: secondsOf(endsAt) }
-    return { kind: 'user', user: session, scopes: new Set(scopesOfRole(session.role)), credential, endsAt }
-  }
+  const holderOfSession = (token: string): Eventual<Holder | undefined> =>
+    after(claimsOf(token), (claims) => {
+      if (!claims) return undefined
+      return after(memory.sessions.find(claims.sessionId), (session) =>
+        session && session.holder.endsAt > now() ? session.holder : undefined,
+      )
+    })
 
   const holderOfToken: Credentials['holderOfToken'] = async ({ tunnelId, userId, tokenGeneration }) => {
     const user = await findStanding(sql, userId)
     return user && { kind: 'tunnel', user, tunnelId, tokenGeneration }
   }
 
-  const findHolder = async (
-    presented: Presented,
-    signal?: AbortSignal,
-  ): Promise<Holder | GoawayReason | undefined> => {
-    if (presented.kind === 'session') {
-      const claims = await claimsOf(presented.token)
-      return claims && holderOfSession(claims.sessionId)
-    }
-    const digest = digestOf(presented.secret)
-    if (presented.kind === 'api_key') {
-      const key = await keys.lookUpKey({ digest }, { signal }).catch(undefinedWhereNotFound)
-      return key && holderOfKey(key)
-    }
+  const findTokenHolder = async (digest: Buffer, signal?: AbortSignal) => {
     const token = await tunnels.lookUpToken({ digest }, { signal }).catch(undefinedWhereNotFound)
     return token && holderOfToken(token)
   }
 
   return {
     holderOfToken,
-    async holderOf(presented, signal) {
-      const holder = await findHolder(presented, signal)
-      return typeof holder === 'string' ? undefined : holder
+    holderOf(presented, signal) {
+      if (presented.kind === 'session') return holderOfSession(presented.token)
+      const digest = digestOf(presented.secret)
+      if (presented.kind === 'tunnel_token') return findTokenHolder(digest, signal)
+      return after(findKey(digest), (key) =>
+        key && endOf(key, now()) === undefined ? key.holder : undefined,
+      )
     },
     async holderById(type, id, signal) {
-      if (type === 'session') return holderOfSession(id)
-      const key = await keys.getKeyRecord({ id }, { signal }).catch(undefinedWhereNotFound)
-      return key ? holderOfKey(key) : 'key_revoked'
+      if (type === 'session') {
+        const session = await findLiveSession(id)
+        return typeof session === 'string' ? session : sessionHolder(id, session)
+      }
+      const key = await findKeyById(id, signal)
+      if (typeof key === 'string') return key
+      const end = endOf(key, now())
+      return end === undefined ? key.holder : KEY_ENDS[end]
     },
-    async findKey(digest, signal) {
-      const key = await keys.lookUpKey({ digest }, { signal }).catch(undefinedWhereNotFound)
-      const owner = key && (await ownerOf(key))
-      return key && typeof owner === 'object' ? { key, owner } : undefined
-    },
+    findKey,
+    findKeyById,
   }
 }
 
@@ -131,8 +132,3 @@ export function undefinedWhereNotFound(error: { code?: unknown }): undefined {
   if (error.code === status.NOT_FOUND) return undefined
   throw error
 }
-
-const secondsOf = (time: Date) => Math.floor(time.getTime() / 1000)
-
-const earlier = (one: Date | undefined, other: Date | undefined): Date | undefined =>
-  one && other ? new Date(Math.min(one.getTime(), other.getTime())) : (one ?? other)

@@ -1,3 +1,4 @@
+import type { Evict } from '@instatunnel/kit/eviction'
 import { newId } from '@instatunnel/kit/id'
 import { type Sql, violates } from '@instatunnel/kit/postgres'
 import { z } from 'zod'
@@ -9,14 +10,14 @@ import { findUserByEmail, insertUser } from './store/user-store.ts'
 
 /** Makes the admin that the settings name, on plan business, or promotes the account that exists. */
 export async function ensureAdmin(
-  sql: Sql,
+  { sql, evict }: { sql: Sql; evict: Evict },
   email: string,
   password: string | undefined,
   now: Date,
 ): Promise<void> {
   const found = await findUserByEmail(sql, email)
   if (found) {
-    await changeUser(sql, found.id, now, async () => ({ plan: 'business', role: 'admin' }))
+    await changeUser({ sql, evict }, found.id, now, async () => ({ plan: 'business', role: 'admin' }))
     return
   }
   const shape = z.object({ INSTATUNNEL_ADMIN_EMAIL: emailField, INSTATUNNEL_ADMIN_PASSWORD: passwordField })

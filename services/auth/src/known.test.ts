@@ -24,6 +24,7 @@ function remembering({ max = 1000 } = {}) {
   }
   const known = createKnown<Thing>({
     ...{ lookUp, tagsOf: ({ tags }: Thing) => tags, max },
+    isSame: (one, other) => one.version === other.version && one.tags === other.tags,
     now: () => new Date(clock.now),
     isHeard: () => hearing.isHeard,
   })
@@ -95,6 +96,28 @@ describe('what is known', () => {
     await version('a')
     await turn()
     expect(await version('a')).toBe(2)
+  })
+
+  it('stays the very same where nothing is otherwise when it is renewed, with what was made of it', async () => {
+    const { put, find, version, clock } = remembering()
+    const tags = ['a']
+    put('a', tags)
+    await version('a')
+    const first = find('a')
+    put('a', tags)
+    clock.now = 20_000
+    find('a')
+    await turn()
+    await turn()
+    clock.now = 40_000
+    expect(find('a')).toBe(first)
+    await turn()
+    put('a', tags, 2)
+    clock.now = 60_000
+    find('a')
+    await turn()
+    await turn()
+    expect(find('a')).toMatchObject({ version: 2 })
   })
 
   it('ends when its time is over where it cannot be renewed', async () => {

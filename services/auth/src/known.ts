@@ -23,6 +23,8 @@ export interface Known<V> {
 
 /** What a memory stands on. */
 export interface KnownOptions<V> extends Pick<LookUpOptions<V>, 'lookUp' | 'tagsOf' | 'now'> {
+  /** Whether nothing is otherwise; one that was looked up anew is then kept as it is, with what was made of it. */
+  isSame(one: V, other: V): boolean
   /** How many things it remembers. */
   readonly max: number
   /** Whether changes are heard of now. */
@@ -33,7 +35,7 @@ export interface KnownOptions<V> extends Pick<LookUpOptions<V>, 'lookUp' | 'tags
 interface Entry<V> {
   readonly id: string
   readonly value: V
-  readonly at: number
+  at: number
   isRenewed: boolean
 }
 
@@ -42,7 +44,7 @@ interface Entry<V> {
  * before is neither remembered nor answered: it is made again.
  */
 export function createKnown<V>(options: KnownOptions<V>): Known<V> {
-  const { tagsOf, isHeard, now, max } = options
+  const { tagsOf, isSame, isHeard, now, max } = options
   const open = () => {
     const tagged = createTagIndex<Entry<V>>()
     const entries = new LRUCache<string, Entry<V>>({
@@ -60,6 +62,12 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
       entries.delete(id)
       unknown.set(id, at)
       if (unknown.size > MAX_UNKNOWN) unknown.delete(unknown.keys().next().value ?? '')
+      return
+    }
+    const before = entries.get(id)
+    if (before && isSame(before.value, value)) {
+      before.at = at
+      before.isRenewed = false
       return
     }
     const entry = { id, value, at, isRenewed: false }

@@ -1,4 +1,5 @@
 import type { ServiceClient } from '@instatunnel/kit/client'
+import type { Evict } from '@instatunnel/kit/eviction'
 import type { Logger } from '@instatunnel/kit/log'
 import type { ISql, Sql } from '@instatunnel/kit/postgres'
 import { Refusal } from '@instatunnel/kit/refusal'
@@ -24,6 +25,8 @@ export interface SessionOpening {
   readonly sql: Sql
   readonly keys: Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'createSessionKey'>
   readonly signingKeys: SigningKeys
+  /** Has every replica forget what was known of a session or user; called after each change of one. */
+  readonly evict: Evict
   readonly log: Logger
   readonly now: () => Date
 }
@@ -39,18 +42,22 @@ export const sessionFor = (user: Account, call: Call, now: Date): Session =>
     now,
   )
 
-/** Writes a session, ending the oldest past the 50 that a user may have. The user's row must be locked or new. */
-export async function writeSession(tx: ISql, session: Session, now: Date): Promise<void> {
+/**
+ * Writes a session, ending the oldest past the 50 that a user may have, and tells the ids of those. The user's row must be
+ * locked or new.
+ */
+export async function writeSession(tx: ISql, session: Session, now: Date): Promise<string[]> {
   await deleteExpiredSessions(tx, session.userId, now)
   await insertSession(tx, session)
   const ended = await endOldestSessions(tx, { userId: session.userId, keep: MAX_SESSIONS }, now)
   await tellRevoked(tx, ended, { userId: session.userId, reason: 'too_many' }, now)
   await tellLoggedIn(tx, session, now)
+  return ended.map(({ id }) => id)
 }
 
 /** Gives a written session its key and token; where keys cannot make the key, the session is ended. */
 export async function completeSession(
-  { sql, keys, signingKeys, log, now }: SessionOpening,
+  { sql, keys, signingKeys, evict, log, now }: SessionOpening,
   user: Account,
   session: Session,
   refusal: string,
@@ -67,6 +74,7 @@ export async function completeSession(
       const ended = await endSession(tx, session, now())
       if (ended) await tellRevoked(tx, [session], { userId: user.id, reason: 'key_failed' }, now())
     })
+    await evict({ sessions: [session.id] })
     throw new Refusal('SESSION_KEY_UNAVAILABLE', refusal, { retryAfterSeconds: 1 })
   }
 }

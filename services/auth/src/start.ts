@@ -1,33 +1,51 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { createEviction, type Evict } from '@instatunnel/kit/eviction'
 import { openFoundation } from '@instatunnel/kit/foundation'
 import { createGuard } from '@instatunnel/kit/guard'
+import { newId } from '@instatunnel/kit/id'
 import { createIdentityVerifier } from '@instatunnel/kit/identity'
 import type { Logger } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
-import { AuthorizationService as EnvoyAuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
+import { Refusal } from '@instatunnel/kit/refusal'
+import { announceReplica, followReplicas } from '@instatunnel/kit/replicas'
+import { readRestBindings } from '@instatunnel/kit/rest-bindings'
+import { descriptorsFile } from '@instatunnel/kit/rules'
+import { AuthorizationService as EnvoyAuthorization } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import { serveGateway } from './check-server.ts'
 import type { Config } from './config.ts'
 import { createSessionCookie } from './domain/cookie.ts'
+import { createRestRoutes } from './domain/rest-routes.ts'
 import { createSlidingWindows } from './domain/sliding-window.ts'
 import { ensureAdmin } from './ensure-admin.ts'
 import { startKeyUsage } from './events/key-usage.ts'
+import { hearChanges } from './events/on-change.ts'
 import { createGate } from './gate.ts'
+import { createMemory } from './memory.ts'
 import { refusals } from './refusals.ts'
 import { check } from './rpc/check.ts'
+import { healthCheck } from './rpc/health-check.ts'
 import { services } from './service.ts'
 import { openSigningKeys } from './signing-keys.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('./store/migrations/', import.meta.url))
 const MINUTE_MS = 60_000
 
-/** Opens, builds and serves auth. `descriptors` stands in for the generated descriptor set, whose rules it reads. */
+/**
+ * Opens, builds and serves auth. `descriptors` stands in for the generated descriptor set, whose rules it reads; `replica`
+ * is the name that no other process ever has.
+ */
 export async function start(
   config: Config,
   log: Logger,
-  { now = () => new Date(), descriptors }: { now?: () => Date; descriptors?: string } = {},
-): Promise<Running> {
+  {
+    now = () => new Date(),
+    descriptors,
+    replica = newId('auth_', new Date()),
+  }: { now?: () => Date; descriptors?: string; replica?: string } = {},
+): Promise<Running & { readonly checkPort: number }> {
   const closing = new AsyncDisposableStack()
   try {
     const base = await openFoundation({
@@ -46,8 +64,27 @@ export async function start(
       await openSigningKeys({ sql, secret: config.AUTH_SECRET, now, random: randomBytes }),
       (open) => open.close(),
     )
+    const memory = createMemory({ sql, keys, now, isHeard: () => changes.isHeard() })
+    const replicas = closing.adopt(
+      followReplicas({ nats, log, service: 'auth', begun: memory.forgetAll }),
+      (followed) => followed.close(),
+    )
+    const changes = closing.adopt(hearChanges({ nats, log, replica, replicas, memory }), (heard) =>
+      heard.close(),
+    )
+    closing.adopt(announceReplica({ nats, log, service: 'auth', replica }), (announced) => announced.close())
+    const evictEverywhere = createEviction({ nats, log, replicas })
+    const evict: Evict = (what) => {
+      memory.forget(what)
+      return evictEverywhere(what)
+    }
     if (config.INSTATUNNEL_ADMIN_EMAIL) {
-      await ensureAdmin(sql, config.INSTATUNNEL_ADMIN_EMAIL, config.INSTATUNNEL_ADMIN_PASSWORD, now())
+      await ensureAdmin(
+        { sql, evict },
+        config.INSTATUNNEL_ADMIN_EMAIL,
+        config.INSTATUNNEL_ADMIN_PASSWORD,
+        now(),
+      )
     }
     const usage = closing.adopt(startKeyUsage({ nats, log, now }), (teller) => teller.close())
     const windows = createSlidingWindows(MINUTE_MS)
@@ -59,17 +96,53 @@ export async function start(
       connect: config.LIMIT_CONNECT_PER_MINUTE,
       plans: config.PLANS,
     }
-    const gate = createGate({ sql, rules, keys, tunnels, signingKeys, usage, windows, cookie, limits, now })
-    const deps = { sql, keys, tunnels, signingKeys, gate, windows, cookie, log, now, authLimit: limits.auth }
+    const routeOf = createRestRoutes(readRestBindings(descriptors ?? descriptorsFile()))
+    const away = () => Promise.reject(new Refusal('UNAVAILABLE', 'Uses cannot be leased'))
+    const uses = { take: away, look: away }
+    const gate = createGate({
+      sql,
+      rules,
+      routeOf,
+      keys,
+      tunnels,
+      memory,
+      signingKeys,
+      usage,
+      uses,
+      windows,
+      cookie,
+      limits,
+      now,
+    })
+    const deps = {
+      sql,
+      keys,
+      tunnels,
+      signingKeys,
+      gate,
+      evict,
+      windows,
+      cookie,
+      log,
+      now,
+      authLimit: limits.auth,
+    }
 
     const guard = createGuard({
       verifyIdentity: createIdentityVerifier({ listKeys: async () => signingKeys.identityKeys(), now }),
       verifyService: base.verifyService,
       authenticate: gate.authenticate,
     })
-    const envoy = { definition: EnvoyAuthorizationService, implementation: { check: check({ gate, log }) } }
-    const { port } = await base.serve({ services: services(deps), guard, refusals, others: [envoy] })
-    return { port, close: () => closing.disposeAsync() }
+    const { port } = await base.serve({ services: services(deps), guard, refusals })
+    const rpcs = new Map([
+      [EnvoyAuthorization.check.path, check({ gate, log })],
+      ['/grpc.health.v1.Health/Check', healthCheck],
+    ])
+    const gateway = closing.adopt(
+      await serveGateway({ listen: config.CHECK_LISTEN, tls: base.transport.files, rpcs, log }),
+      (serving) => serving.close(),
+    )
+    return { port, checkPort: gateway.port, close: () => closing.disposeAsync() }
   } catch (error) {
     await closing.disposeAsync()
     throw error

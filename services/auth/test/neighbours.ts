@@ -16,7 +16,8 @@ import {
   type GetKeyRecordRequest,
   KeyDirectoryServiceService,
   type KeyRecord,
-  type LookUpKeyRequest,
+  type LookUpKeysRequest,
+  type LookUpKeysResponse,
   type RevokeKeyRequest,
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import {
@@ -42,7 +43,7 @@ export interface Neighbours {
   readonly tunnelsAddress: string
   /** Makes a key as keys would have, and gives its secret. */
   addKey(key: Partial<KeyRecord> & { userId: string }): { secret: string; key: KnownKey }
-  /** Forgets a key, as LookUpKey does one that is revoked. */
+  /** Forgets a key, as LookUpKeys does one that is revoked. */
   revokeKey(id: string): void
   /** Makes a user's tunnel: the oldest one, unless said otherwise. */
   addTunnel(of: Partial<TunnelRecord> & { userId: string }): KnownTunnel
@@ -55,7 +56,7 @@ export interface Neighbours {
   /** What auth asked keys for. */
   readonly sessionKeys: CreateSessionKeyRequest[]
   readonly revoked: RevokeKeyRequest[]
-  /** How often they were asked to look a key, or a tunnel by its id, up. */
+  /** How many keys, and tunnels by their ids, they were asked to look up. */
   readonly lookUps: () => number
   /** The metadata of auth's last call to either of them. */
   readonly lastMetadata: () => Metadata | undefined
@@ -97,10 +98,12 @@ export async function startNeighbours(): Promise<Neighbours> {
 
   const server = new Server()
   server.addService(KeyDirectoryServiceService, {
-    lookUpKey: rpc<LookUpKeyRequest, KeyRecord>('keys', ({ digest }) => {
-      lookUps++
-      return keys.get(hex(digest)) ?? notFound
+    lookUpKeys: rpc<LookUpKeysRequest, LookUpKeysResponse>('keys', ({ digests }) => {
+      lookUps += digests.length
+      const found = digests.map((digest, index) => ({ index, key: keys.get(hex(digest)) }))
+      return { found: found.filter(({ key }) => key !== undefined) }
     }),
+    leaseUses: unimplemented,
     getKeyRecord: rpc<GetKeyRecordRequest, KeyRecord>('keys', ({ id }) => {
       lookUps++
       return [...keys.values()].find((key) => key.id === id) ?? notFound
@@ -150,6 +153,14 @@ export async function startNeighbours(): Promise<Neighbours> {
         masked: masked('it_', secret),
         enabled: true,
         expiresAt: undefined,
+        rateLimitEnabled: true,
+        isMetered: false,
+        allowedIps: [],
+        allowedSubdomains: [],
+        deprecatedAt: undefined,
+        sunsetAt: undefined,
+        rateLimitMax: undefined,
+        rateLimitTimeWindow: undefined,
         ...fields,
         permissions: expandScopes(fields.permissions ?? ['*']),
       }

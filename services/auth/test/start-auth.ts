@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
+import type { Evicted } from '@instatunnel/kit/eviction'
 import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { newId } from '@instatunnel/kit/id'
+import { connectNats } from '@instatunnel/kit/jetstream'
 import { createLog } from '@instatunnel/kit/log'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
+import { askReplicas } from '@instatunnel/kit/replicas'
 import { createServiceSigner } from '@instatunnel/kit/service-identity'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import { AdminServiceService } from '@instatunnel/proto/auth/v1/admin_service'
@@ -36,6 +40,8 @@ export interface Person {
 /** The service, running, and those who call it. */
 export interface StartedAuth {
   readonly port: number
+  /** Where the gateway asks. */
+  readonly checkPort: number
   /** A session on the service's schema: to see what was written, and to break it. */
   readonly sql: Sql
   readonly neighbours: Neighbours
@@ -56,6 +62,8 @@ export interface StartedAuth {
   /** Makes an account and then an admin of it. */
   registerAdmin(): Promise<Person>
   login(person: { email: string; password: string }): Promise<LoginResponse>
+  /** Has it forget, as keys does after each change of a key, and waits until it has. */
+  evict(what: Evicted): Promise<void>
   close(): Promise<void>
 }
 
@@ -87,6 +95,7 @@ export async function startAuth(
     NATS_URL: inject('natsUrl'),
     NATS_SEED: inject('natsSeeds').auth,
     LISTEN: '127.0.0.1:0',
+    CHECK_LISTEN: '127.0.0.1:0',
     LOG_LEVEL: 'trace',
     PUBLIC_URL: 'http://localhost:8080',
     AUTH_SECRET: randomBytes(32).toString('base64'),
@@ -100,11 +109,13 @@ export async function startAuth(
   const logged: string[] = []
   const log = createLog('auth', 'trace', { write: (line: string) => void logged.push(line) })
   const config = readConfig(environment)
-  const running = await start(config, log, overrides).catch((error) => {
+  const replica = newId('auth_', new Date())
+  const running = await start(config, log, { ...overrides, replica }).catch((error) => {
     neighbours.close()
     throw error
   })
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
+  const checkChannel = new Client(`127.0.0.1:${running.checkPort}`, credentials.createInsecure())
   const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'auth', connections: 2 })
   const now = overrides.now ?? (() => new Date())
   const sign = createServiceSigner({ service: 'keys', privateKey: keys.privateKey, now })
@@ -113,9 +124,12 @@ export async function startAuth(
     ...rpcsOf(channel, USER_RPCS, metadataOf),
     adminUpdateUser: rpcsOf(channel, AdminServiceService, metadataOf).updateUser,
   })
-  const envoy = rpcsOf(channel, { check: AuthorizationService.check })
+  const envoy = rpcsOf(checkChannel, { check: AuthorizationService.check })
+  const nats = connectNats({ url: config.NATS_URL, seed: config.NATS_SEED, name: 'auth-test', log })
+  const follow = { live: () => [replica], isThere: () => true, isCurrent: () => true }
   const started: StartedAuth = {
     port: running.port,
+    checkPort: running.checkPort,
     sql,
     neighbours,
     environment,
@@ -141,8 +155,18 @@ export async function startAuth(
       return person
     },
     login: ({ email, password }) => started.rest().login({ email, password }),
+    async evict(what) {
+      await nats.ready
+      for (let acked: readonly string[] = []; acked.length === 0; ) {
+        const subject = 'instatunnel.auth.evict'
+        const asked = await askReplicas({ nats, follow, subject, request: what, waitMs: 500 })
+        acked = asked.acked
+      }
+    },
     async close() {
+      await nats.close()
       channel.close()
+      checkChannel.close()
       await running.close()
       await sql.end({ timeout: 1 })
       neighbours.close()

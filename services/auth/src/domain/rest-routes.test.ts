@@ -48,7 +48,7 @@ describe('the routes of the REST API', () => {
       '/v1/%74unnels',
       '/v1/tunnels/{id}/stats/x',
       '/instatunnel.keys.v1.ApiKeyService/ListKeys',
-      '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKey',
+      '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKeys',
     ])
       expect(routeOf('GET', path), path).toEqual(none())
   })

@@ -20,12 +20,12 @@ const request = z.object({
 
 /** Sets an account's plan or role; cleared, they are free and user. */
 export const adminUpdateUser =
-  ({ sql, now }: Deps): Unary<AdminServiceUpdateUserRequest, User> =>
+  (deps: Deps): Unary<AdminServiceUpdateUserRequest, User> =>
   async (input) => {
     const { plan = 'free', role = 'user' } = validate(request, input)
     const fields = fieldsToSet(input.updateMask, ['plan', 'role'], (field) => input[field] !== undefined)
     if (!isId(input.id, 'user_')) throw userNotFound()
-    const user = await changeUser(sql, input.id, now(), async (before, tx) => {
+    const user = await changeUser(deps, input.id, deps.now(), async (before, tx) => {
       if (fields.has('role') && role === 'user' && before.role === 'admin')
         await refuseLastAdmin(tx, before.id)
       return { ...(fields.has('plan') ? { plan } : {}), ...(fields.has('role') ? { role } : {}) }

@@ -63,7 +63,7 @@ describe('Authenticate', () => {
   it.each([
     '',
     '/instatunnel.keys.v1.ApiKeyService/DropKeys',
-    '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKey',
+    '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKeys',
     '/instatunnel.auth.v1.AuthService/Login',
     '/grpc.health.v1.Health/Check',
   ])('decides about no method but those that users call: not about %j', async (method) => {

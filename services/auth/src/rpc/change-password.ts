@@ -19,7 +19,7 @@ const request = z.object({
 
 /** Changes the caller's password and ends every session but the one that the call was made with. */
 export const changePassword =
-  ({ sql, windows, authLimit, now }: Deps): Unary<ChangePasswordRequest, ChangePasswordResponse> =>
+  ({ sql, windows, evict, authLimit, now }: Deps): Unary<ChangePasswordRequest, ChangePasswordResponse> =>
   async (input, call) => {
     const { currentPassword, newPassword } = validate(request, input)
     const { userId, credential } = identityOf(call)
@@ -27,7 +27,7 @@ export const changePassword =
     if (!rate.admitted) throw rateLimited(rate)
     // Hashed before the row is locked: a lock is not held for as long as Argon2 takes, but for the comparison.
     const passwordHash = await hashPassword(newPassword)
-    return sql.begin(async (tx) => {
+    const ended = await sql.begin(async (tx) => {
       const user = await lockUser(tx, userId)
       if (!user) throw userNotFound()
       if (!(await isPassword(currentPassword, user.passwordHash))) throw wrongPassword()
@@ -35,8 +35,10 @@ export const changePassword =
       const ended = await endOtherSessions(tx, { userId, except: credential.sessionId ?? '' }, now())
       await tellUpdated(tx, user, ['password'], now())
       await tellRevoked(tx, ended, { userId, reason: 'password_changed' }, now())
-      return { success: true, sessionsEnded: ended.length }
+      return ended.map(({ id }) => id)
     })
+    if (ended.length > 0) await evict({ sessions: ended })
+    return { success: true, sessionsEnded: ended.length }
   }
 
 const wrongPassword = () =>

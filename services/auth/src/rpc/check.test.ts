@@ -12,7 +12,7 @@ const auth = await startAuth({
   LIMIT_WRITE_PER_MINUTE: '3',
   LIMIT_CONNECT_PER_MINUTE: '30',
 })
-const channel = new Client(`127.0.0.1:${auth.port}`, credentials.createInsecure())
+const channel = new Client(`127.0.0.1:${auth.checkPort}`, credentials.createInsecure())
 afterAll(async () => {
   channel.close()
   await auth.close()
@@ -162,7 +162,7 @@ describe('Check', () => {
     '/instatunnel.keys.v1.ApiKeyService/listkeys',
     '//instatunnel.keys.v1.ApiKeyService/ListKeys',
     '/instatunnel.keys.v1.ApiKeyService/ListKeys?x=1',
-    '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKey',
+    '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKeys',
     '/instatunnel.auth.internal.v1.AuthorizationService/ListIdentityKeys',
     '/envoy.service.auth.v3.Authorization/Check',
     '/grpc.health.v1.Health/Check',

@@ -33,13 +33,13 @@ export const login =
     }
     const now = deps.now()
     const session = sessionFor(found, call, now)
-    const user = await deps.sql.begin(async (tx) => {
+    const [user, ended] = await deps.sql.begin(async (tx) => {
       const locked = await lockUser(tx, found.id)
       // The password was changed while it was being compared.
       if (locked?.passwordHash !== found.passwordHash) throw loginFailed()
-      await writeSession(tx, session, now)
-      return locked
+      return [locked, await writeSession(tx, session, now)] as const
     })
+    if (ended.length > 0) await deps.evict({ sessions: ended })
     const response = await completeSession(deps, user, session, NO_KEY)
     call.setHeader('set-cookie', deps.cookie.set(response.token))
     return response

@@ -6,17 +6,19 @@ import type { Deps } from './deps.ts'
 
 /** Ends the presented credential. A key that belongs to a session ends with it. */
 export const logout =
-  ({ sql, keys, cookie, now }: Deps): Unary<LogoutRequest, LogoutResponse> =>
+  ({ sql, keys, cookie, evict, now }: Deps): Unary<LogoutRequest, LogoutResponse> =>
   async (_, call) => {
     const { userId, credential } = identityOf(call)
     const { id, sessionId } = credential
     if (sessionId === undefined) {
       await keys.revokeKey({ keyId: id, reason: 'logout' }, { signal: call.signal })
+      await evict({ keys: [id] })
     } else {
       await sql.begin(async (tx) => {
         const ended = await endSession(tx, { id: sessionId, userId }, now())
         if (ended) await tellRevoked(tx, [{ id: sessionId }], { userId, reason: 'logout' }, now())
       })
+      await evict({ sessions: [sessionId] })
     }
     call.setHeader('set-cookie', cookie.clear())
     return { success: true }

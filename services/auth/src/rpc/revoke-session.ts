@@ -8,7 +8,7 @@ import type { Deps } from './deps.ts'
 
 /** Ends one of the caller's sessions. */
 export const revokeSession =
-  ({ sql, now }: Deps): Unary<RevokeSessionRequest, RevokeSessionResponse> =>
+  ({ sql, evict, now }: Deps): Unary<RevokeSessionRequest, RevokeSessionResponse> =>
   async ({ id }, call) => {
     const { userId } = identityOf(call)
     if (!isId(id, 'ses_')) throw sessionNotFound()
@@ -16,6 +16,7 @@ export const revokeSession =
       if (!(await endSession(tx, { id, userId }, now()))) throw sessionNotFound()
       await tellRevoked(tx, [{ id }], { userId, reason: 'revoked' }, now())
     })
+    await evict({ sessions: [id] })
     return { success: true }
   }
 

@@ -13,11 +13,11 @@ const request = z.object({ name: nameField.optional(), username: usernameField.o
 
 /** Changes the caller's name or username; cleared, the name is empty and the username the e-mail's local part again. */
 export const updateUser =
-  ({ sql, now }: Deps): Unary<UpdateUserRequest, User> =>
+  (deps: Deps): Unary<UpdateUserRequest, User> =>
   async (input, call) => {
     const { name, username } = validate(request, input)
     const fields = fieldsToSet(input.updateMask, ['name', 'username'], (field) => input[field] !== undefined)
-    const user = await changeUser(sql, identityOf(call).userId, now(), async (before) => ({
+    const user = await changeUser(deps, identityOf(call).userId, deps.now(), async (before) => ({
       ...(fields.has('name') ? { name: name ?? '' } : {}),
       ...(fields.has('username') ? { username: username ?? usernameFrom(before.email) } : {}),
     }))

@@ -20,18 +20,27 @@ export const deleteExpiredSessions = (sql: ISql, userId: string, now: Date) =>
 /** A session's end, with the standing of its user. */
 export type SessionStanding = Standing & { readonly expiresAt: Date; readonly endedAt: Date | null }
 
-/** The session of this id, also where it has ended or expired; undefined where it never was or is forgotten. */
+/** The sessions of these ids, also where they have ended or expired; those that never were or are forgotten are left out. */
+export const findSessions = (sql: ISql, ids: readonly string[]) => sql<
+  (SessionStanding & { readonly id: string })[]
+>`
+  select sessions.id, users.id as user_id, plan, role, expires_at, ended_at
+  from sessions join users on users.id = user_id
+  where sessions.id = any(${ids as string[]})`
+
+/** As findSessions, of one; undefined where it never was or is forgotten. */
 export async function findSession(sql: ISql, id: string): Promise<SessionStanding | undefined> {
-  const [session] = await sql<SessionStanding[]>`
-    select users.id as user_id, plan, role, expires_at, ended_at
-    from sessions join users on users.id = user_id
-    where sessions.id = ${id}`
+  const [session] = await findSessions(sql, [id])
   return session
 }
 
-/** The standing of a user; undefined where there is none. */
+/** The standings of these users; there is none of a user who is no more. */
+export const findStandings = (sql: ISql, userIds: readonly string[]) => sql<Standing[]>`
+  select id as user_id, plan, role from users where id = any(${userIds as string[]})`
+
+/** As findStandings, of one. */
 export async function findStanding(sql: ISql, userId: string): Promise<Standing | undefined> {
-  const [user] = await sql<Standing[]>`select id as user_id, plan, role from users where id = ${userId}`
+  const [user] = await findStandings(sql, [userId])
   return user
 }
 

@@ -1,0 +1,46 @@
+import { createNetworks } from '@instatunnel/kit/network'
+import type { KeyRecord } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import type { Standing, UserHolder } from './holder.ts'
+import { scopesWithin } from './shared-scopes.ts'
+
+/** Whom a key belongs to: its user, as the session that it ends with has them where it belongs to one. */
+export type KeyOwner = Standing & { readonly expiresAt?: Date }
+
+/** A key with all that a decision needs to know of it, made once and used for every call. */
+export interface KnownKey {
+  readonly record: KeyRecord
+  readonly owner: KeyOwner
+  /** What it may do now: its permissions, cut to what its owner has. */
+  readonly scopes: ReadonlySet<string>
+  /** Where it may be used from; undefined where everywhere. */
+  readonly networks: { includes(address: string): boolean } | undefined
+  /** Who holds it. */
+  readonly holder: UserHolder
+}
+
+/** Makes of a key and its owner what decisions are made by. */
+export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
+  const { id, masked, sessionId, expiresAt, permissions, allowedIps, allowedSubdomains } = record
+  const scopes = scopesWithin(permissions, owner.role)
+  const credential = {
+    type: 'api_key' as const,
+    id,
+    masked,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(expiresAt === undefined ? {} : { expiresAt: Math.floor(expiresAt.getTime() / 1000) }),
+    ...(allowedSubdomains.length === 0 ? {} : { subdomains: allowedSubdomains }),
+  }
+  const endsAt = earlier(expiresAt, owner.expiresAt)
+  const { userId, plan, role } = owner
+  const user = { userId, plan, role }
+  return {
+    record,
+    owner,
+    scopes,
+    networks: allowedIps.length === 0 ? undefined : createNetworks(allowedIps),
+    holder: { kind: 'user', user, scopes, credential, ...(endsAt && { endsAt }) },
+  }
+}
+
+const earlier = (one: Date | undefined, other: Date | undefined): Date | undefined =>
+  one && other ? new Date(Math.min(one.getTime(), other.getTime())) : (one ?? other)

@@ -1,0 +1,50 @@
+import type { Sql } from '@instatunnel/kit/postgres'
+import { SCOPES } from '@instatunnel/kit/scope'
+import type { UserHolder } from './domain/holder.ts'
+import { judgeSession } from './domain/session.ts'
+import { scopesWithin } from './domain/shared-scopes.ts'
+import { createKnown, type Known, type KnownOptions } from './known.ts'
+import { findSessions, type SessionStanding } from './store/session-store.ts'
+
+const MAX_SESSIONS = 100_000
+
+/** A session that lives, as its user stands now. It may expire while it is known: `endsAt` says when. */
+export interface KnownSession {
+  readonly holder: UserHolder & { readonly endsAt: Date }
+}
+
+/** What is known of sessions stands on. */
+export interface KnownSessionsOptions extends Pick<KnownOptions<KnownSession>, 'isHeard' | 'now'> {
+  readonly sql: Sql
+}
+
+/** Remembers the sessions that live, by their ids; those that ended are unknown. */
+export const createKnownSessions = ({ sql, isHeard, now }: KnownSessionsOptions): Known<KnownSession> =>
+  createKnown<KnownSession>({
+    async lookUp(ids) {
+      const found = await findSessions(sql, ids)
+      const live = found.filter((session) => typeof judgeSession(session, now()) === 'object')
+      return new Map(live.map((session) => [session.id, { holder: sessionHolder(session.id, session) }]))
+    },
+    tagsOf: ({ holder }) => [holder.credential.id, holder.user.userId],
+    isSame: ({ holder: one }, { holder: other }) =>
+      one.user.plan === other.user.plan &&
+      one.user.role === other.user.role &&
+      one.endsAt.getTime() === other.endsAt.getTime(),
+    max: MAX_SESSIONS,
+    isHeard,
+    now,
+  })
+
+/** Who holds a session. */
+export function sessionHolder(id: string, session: SessionStanding): KnownSession['holder'] {
+  const { userId, plan, role, expiresAt: endsAt } = session
+  const expiresAt = Math.floor(endsAt.getTime() / 1000)
+  return {
+    kind: 'user',
+    user: { userId, plan, role },
+    credential: { type: 'session', id, sessionId: id, expiresAt },
+    scopes: scopesWithin(SCOPES, role),
+    endsAt,
+  }
+}
