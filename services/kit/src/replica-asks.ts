@@ -4,6 +4,7 @@ import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
 import { replicaField } from './replica-beacon.ts'
 import type { Replicas } from './replicas.ts'
+import { isSpoken } from './spoken.ts'
 
 const RECHECK_MS = 25
 
@@ -48,6 +49,7 @@ export async function askReplicas(options: {
     callback(error, message) {
       // NATS itself says so where nobody listens.
       if (error || message.headers?.code === 503) return follow.live().some(isAsked) ? undefined : resolve()
+      if (!isSpoken(message, inbox)) return
       const { data } = acknowledgement.safeParse(jsonOf(message))
       if (data && isAsked(data.replica)) acked.add(data.replica)
       look()
@@ -76,6 +78,8 @@ export function answerAsked(options: {
   let closed = false
 
   const respond = async (message: Msg) => {
+    // Whoever asks may not have us speak on any subject but an inbox.
+    if (!isSpoken(message, subject) || !message.reply?.startsWith('_INBOX.')) return
     const answered = await answer(message.json())
     if (answered !== undefined) message.respond(JSON.stringify(answered))
   }

@@ -11,8 +11,8 @@ export const hereOf = (service: string) => `instatunnel.${service}.here`
 /** Where all of them are asked to say so at once. */
 export const rollOf = (service: string) => `instatunnel.${service}.roll`
 
-/** The name of a replica: no two processes ever have the same. */
-export const replicaField = z.string().min(1).max(100)
+/** The name of a replica: no two processes ever have the same. It may be a part of a subject. */
+export const replicaField = z.string().regex(/^[\w-]{1,100}$/)
 
 /** What a replica says of itself. */
 export const beacon = z.object({ replica: replicaField, leaving: z.literal(true).optional() })

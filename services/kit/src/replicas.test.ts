@@ -1,6 +1,7 @@
 import { freshNats } from '@instatunnel/test/nats'
 import { describe, expect, it } from 'vitest'
 import { replicasOn, within } from '../test/replicas.ts'
+import { newId } from './id.ts'
 import { answerAsked, askReplicas } from './replicas.ts'
 
 const server = await freshNats()
@@ -73,6 +74,59 @@ describe('followReplicas', () => {
     expect(replicas.begun).toHaveLength(2)
     expect(replicas.live()).toEqual(['auth_a'])
   }, 40_000)
+})
+
+describe('another service', () => {
+  it('makes nobody live, leave or answer by what it has a stream deliver, nor auth speak elsewhere', async () => {
+    const { announce, follow, current, connectAs, log } = replicasOn(server)
+    const { nats } = announce('auth_a')
+    const replicas = follow()
+    await current(replicas)
+    const asked: unknown[] = []
+    answerAsked({
+      nats,
+      log,
+      subject: SUBJECT,
+      answer(request) {
+        asked.push(request)
+        return { replica: 'auth_a' }
+      },
+    })
+    const keys = await connectAs('keys').ready
+    // Overhears what is delivered, on a connection of its own.
+    const auth = (await connectAs('auth').ready).connection
+
+    // NATS asks nowhere what a consumer's maker may publish: whatever keys may tell is delivered where it wants.
+    const delivered: string[] = []
+    for (const subject of ['instatunnel.auth.here', SUBJECT]) {
+      auth.subscribe(subject, {
+        callback: (_, message) => void delivered.push(`${subject} ${message.string()}`),
+      })
+      await keys.jsm.consumers.add('INSTATUNNEL', {
+        name: newId('thief_', new Date()),
+        deliver_subject: subject,
+        filter_subject: 'instatunnel.events.key.created',
+        inactive_threshold: 10_000_000_000,
+      })
+    }
+    const lies = [{ replica: 'auth_ghost' }, { replica: 'auth_a', leaving: true }].map((lie) =>
+      JSON.stringify(lie),
+    )
+    for (const lie of lies) keys.connection.publish('instatunnel.events.key.created', lie)
+    const told = lies.flatMap((lie) => [`instatunnel.auth.here ${lie}`, `${SUBJECT} ${lie}`]).sort()
+    await expect.poll(() => delivered.filter((said) => told.includes(said)).sort(), within).toEqual(told)
+    await (await nats.ready).connection.flush()
+    expect(replicas.live()).toEqual(['auth_a'])
+    expect(asked).toEqual([])
+
+    const spoken: string[] = []
+    auth.subscribe('instatunnel.events.>', { callback: (_, message) => void spoken.push(message.string()) })
+    await auth.flush()
+    keys.connection.publish(SUBJECT, '{}', { reply: 'instatunnel.events.user.registered' })
+    const answer = await keys.connection.request(SUBJECT, '{"after":true}')
+    expect([answer.string(), asked]).toEqual(['{"replica":"auth_a"}', [{ after: true }]])
+    expect(spoken).toEqual([])
+  })
 })
 
 describe('askReplicas', () => {

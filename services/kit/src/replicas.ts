@@ -3,6 +3,7 @@ import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
 import { followPulse, type Pulse } from './pulse.ts'
 import { beacon, hereOf, rollOf } from './replica-beacon.ts'
+import { isSpoken } from './spoken.ts'
 
 export { type Asked, answerAsked, askReplicas } from './replica-asks.ts'
 export { announceReplica } from './replica-beacon.ts'
@@ -45,6 +46,7 @@ export function followReplicas(options: {
     live = [...silent.keys()].sort()
   }
   const hear = (message: Msg) => {
+    if (!isSpoken(message, hereOf(service))) return
     const { replica, leaving } = beacon.parse(message.json())
     const isKnown = silent.has(replica)
     if (leaving) silent.delete(replica)

@@ -1,5 +1,6 @@
 import type { Nats } from '@instatunnel/kit/jetstream'
 import type { Logger } from '@instatunnel/kit/log'
+import { isSpoken } from '@instatunnel/kit/spoken'
 import { readWindowMessage, type WindowMessage } from '../domain/window-message.ts'
 
 /** Hears what other replicas say on a subject; `ready` gets the connection. Whatever else comes there is passed over. */
@@ -21,9 +22,8 @@ export function hearWindows(options: {
         callback(error, message) {
           try {
             if (error) throw error
-            // A stream delivers wherever a consumer asks it to, past what its maker may publish; but under the subject
-            // that the message was published to, which only auth may do here.
-            const said = message.subject === subject ? readWindowMessage(message.string()) : undefined
+            // Only auth may speak here.
+            const said = isSpoken(message, subject) ? readWindowMessage(message.string()) : undefined
             if (said) hear(said)
           } catch (cause) {
             log.warn({ cause: String(cause), subject }, 'windows of other replicas are not heard')
