@@ -36,6 +36,20 @@ describe('CreateKey', () => {
       lastUsedAt: undefined,
       lastRequest: undefined,
       requestCount: 0,
+      state: 'active',
+      remaining: undefined,
+      refillAmount: undefined,
+      refillInterval: undefined,
+      lastRefillAt: undefined,
+      rateLimitEnabled: true,
+      rateLimitTimeWindow: undefined,
+      rateLimitMax: undefined,
+      allowedIps: [],
+      allowedSubdomains: [],
+      revokedAt: undefined,
+      revokedReason: undefined,
+      restorableUntil: undefined,
+      oldSecret: undefined,
     })
     expect(Number(apiKey?.createdAt)).toBeGreaterThanOrEqual(before)
     expect(await user.getKey({ id: apiKey?.id as string })).toEqual(apiKey)

@@ -1,5 +1,5 @@
 import { refused } from '@instatunnel/test/refused'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { invalid, made } from '../../test/made.ts'
 import { newSessionId, startKeys } from '../../test/start-keys.ts'
 
@@ -31,6 +31,51 @@ describe('ListKeys', () => {
     const [first, second] = [await made(user), await made(user)]
     await user.deleteKey({ id: second.id })
     expect((await user.listKeys()).keys).toEqual([first.key])
+  })
+
+  describe('of one state', () => {
+    const user = keys.user()
+    const ids: Record<string, string> = {}
+    beforeAll(async () => {
+      for (const name of ['active', 'disabled', 'expired', 'both', 'revoked', 'purged']) {
+        ids[name] = (await made(user, { name, expiresIn: 100_000_000 })).id
+      }
+      const { disabled = '', expired = '', both = '', revoked = '', purged = '' } = ids
+      for (const id of [disabled, both]) await user.updateKey({ id, enabled: false })
+      for (const id of [expired, both, revoked, purged]) await user.updateKey({ id, expiresIn: 1 })
+      await user.deleteKey({ id: purged })
+      time += 30 * 24 * 60 * 60 * 1000
+      await user.deleteKey({ id: revoked })
+    })
+
+    it.each([
+      ['active', ['active']],
+      ['disabled', ['disabled']],
+      ['expired', ['both', 'expired']],
+      ['revoked', ['revoked']],
+      ['', ['both', 'expired', 'disabled', 'active']],
+    ])('lists those that are %j', async (state, names) => {
+      const { keys: listed } = await user.listKeys({ state })
+      expect(listed.map(({ name }) => name)).toEqual(names)
+      if (state !== '') expect(new Set(listed.map((key) => key.state))).toEqual(new Set([state]))
+    })
+
+    it('pages through them', async () => {
+      const one = await user.listKeys({ state: 'expired', pageSize: 1 })
+      const two = await user.listKeys({ state: 'expired', pageSize: 1, pageToken: one.nextPageToken })
+      expect([one, two].map((page) => page.keys.map(({ name }) => name))).toEqual([['both'], ['expired']])
+      expect(two.nextPageToken).toBe('')
+    })
+
+    it("lists no other user's revoked keys, not even to an admin", async () => {
+      expect((await keys.user({ role: 'admin' }).listKeys({ state: 'revoked' })).keys).toEqual([])
+    })
+
+    it.each(['gone', 'ACTIVE', 'active,revoked', "' or 1=1 --", '\0', '*'])('refuses %j', async (state) => {
+      expect(await refused(user.listKeys({ state }))).toEqual(
+        invalid('state', 'must be one of active, disabled, expired, revoked'),
+      )
+    })
   })
 
   it("lists a session's key with its session", async () => {

@@ -107,7 +107,7 @@ describe('UpdateKey', () => {
     const { key, id } = await made(owner)
     const admin = keys.user({ role: 'admin' })
     const after = await admin.updateKey({ id, enabled: false })
-    expect(after).toEqual({ ...key, enabled: false, updatedAt: expect.any(Date) })
+    expect(after).toEqual({ ...key, enabled: false, state: 'disabled', updatedAt: expect.any(Date) })
     expect(await owner.getKey({ id })).toEqual(after)
   })
 
@@ -198,6 +198,10 @@ describe('UpdateKey', () => {
     })
   })
 
+  const choices = [
+    'name, permissions, enabled, metadata, expires_in, remaining, refill_amount, refill_interval',
+    'rate_limit_enabled, rate_limit_time_window, rate_limit_max, allowed_ips, allowed_subdomains',
+  ].join(', ')
   it.each([
     { request: { name: ' ' }, field: 'name', message: 'must not be blank' },
     { request: { name: '\0' }, field: 'name', message: 'must not hold control characters' },
@@ -219,12 +223,12 @@ describe('UpdateKey', () => {
     {
       request: { updateMask: ['name', 'prefix'] },
       field: 'update_mask',
-      message: '"prefix" cannot be updated; name some of name, permissions, enabled, metadata, expires_in',
+      message: `"prefix" cannot be updated; name some of ${choices}`.slice(0, 200),
     },
     {
       request: { updateMask: ['user_id'] },
       field: 'update_mask',
-      message: '"user_id" cannot be updated; name some of name, permissions, enabled, metadata, expires_in',
+      message: `"user_id" cannot be updated; name some of ${choices}`.slice(0, 200),
     },
   ])('refuses $field: $message', async ({ request, field, message }) => {
     const user = keys.user()
