@@ -20,6 +20,7 @@ describe('readConfig', () => {
       AUTH_SECRET: secret,
       NATS_URL: 'nats://127.0.0.1:4222',
       LISTEN: '127.0.0.1:50051',
+      CHECK_LISTEN: '127.0.0.1:50061',
       KEYS_ADDRESS: '127.0.0.1:50052',
       TUNNELS_ADDRESS: '127.0.0.1:50053',
       PUBLIC_URL: 'http://localhost:8080',
@@ -46,6 +47,7 @@ describe('readConfig', () => {
   it.each([
     ['AUTH_SECRET', 'hunter2', 'must be 32 bytes in base64'],
     ['LISTEN', 'hunter2', 'must be host:port'],
+    ['CHECK_LISTEN', 'hunter2', 'must be host:port'],
     ['PUBLIC_URL', 'hunter2', 'Invalid URL'],
     ['PUBLIC_URL', 'ftp://hunter2', 'Invalid URL'],
     ['LIMIT_AUTH_PER_MINUTE', '0', 'must be a whole number from 1 to 1000000'],

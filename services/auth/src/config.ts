@@ -15,6 +15,8 @@ const settings = z.object({
   ...commonSettings,
   /** Where to listen. */
   LISTEN: listenAddress.default('127.0.0.1:50051'),
+  /** Where to listen for the gateway's questions about calls; nobody else need reach it. */
+  CHECK_LISTEN: listenAddress.default('127.0.0.1:50061'),
   /** Where keys answers, as a gRPC target. */
   KEYS_ADDRESS: z.string().default('127.0.0.1:50052'),
   /** Where tunnels answers, as a gRPC target. */

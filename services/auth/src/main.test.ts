@@ -15,6 +15,7 @@ async function settings(): Promise<Record<string, string>> {
     NATS_URL: inject('natsUrl'),
     NATS_SEED: inject('natsSeeds').auth,
     LISTEN: '127.0.0.1:0',
+    CHECK_LISTEN: '127.0.0.1:0',
     AUTH_SECRET: randomBytes(32).toString('base64'),
     SERVICE_KEY: keys.privateKey,
     SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: keys.publicKey }),

@@ -14,4 +14,9 @@ export const refusals = {
   TUNNEL_NOT_FOUND: 'not_found',
   KEY_NOT_FOUND: 'not_found',
   PLAN_LIMIT: 'plan_limit',
+  // Of what the gateway asks, never of a client's call.
+  NO_SUCH_RPC: 'unimplemented',
+  NO_SUCH_SERVICE: 'not_found',
+  MESSAGE_COMPRESSED: 'unimplemented',
+  MESSAGE_TOO_LONG: { error: 'payload_too_large', grpc: 'RESOURCE_EXHAUSTED' },
 } as const satisfies Refusals

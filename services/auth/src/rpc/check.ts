@@ -1,113 +1,77 @@
-import { type handleUnaryCall, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { CONNECT_HEADER } from '@instatunnel/kit/connect'
 import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import type { Logger } from '@instatunnel/kit/log'
-import { rateHeaders } from '@instatunnel/kit/rate'
-import type { Refusal } from '@instatunnel/kit/refusal'
+import { Refusal } from '@instatunnel/kit/refusal'
 import { refusalFrom, restErrorOf, rowOf } from '@instatunnel/kit/status'
-import {
-  HeaderValueOption_HeaderAppendAction as HeaderAppendAction,
-  type HeaderValueOption,
-} from '@instatunnel/proto/envoy/config/core/v3/base'
-import type { CheckRequest, CheckResponse } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
-import type { StatusCode } from '@instatunnel/proto/envoy/type/v3/http_status'
-import type { Attempt, Decision } from '../admission.ts'
+import type { Decision } from '../admission.ts'
+import type { FramedUnary } from '../check-call.ts'
+import { type CheckRequest, readCheckRequest } from '../domain/check-request.ts'
+import { admittedWith, denied } from '../domain/check-response.ts'
 import type { Gate } from '../gate.ts'
 import { CLIENT_ADDRESS_METADATA } from '../open-session.ts'
 import { refusals } from '../refusals.ts'
-
-const { OVERWRITE_IF_EXISTS_OR_ADD: OVERWRITE, ADD_IF_ABSENT } = HeaderAppendAction
-
-type Action = typeof OVERWRITE | typeof ADD_IF_ABSENT
 
 /**
  * Envoy's ext_authz: decides about a call that the gateway has transcoded already, so that its path is the method
  * (https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/auth/v3/external_auth.proto); and, where the route says
  * so, about an agent that asks to connect a tunnel. Where nothing can be decided it answers UNAVAILABLE, which the
- * gateway answers as 503: nobody passes unchecked.
+ * gateway answers as 503: nobody passes unchecked. What the gate says at once is answered at once.
  */
 export const check =
-  ({ gate, log }: { gate: Gate; log: Logger }): handleUnaryCall<CheckRequest, CheckResponse> =>
-  (call, answer) => {
-    const path = call.request.attributes?.request?.http?.path ?? ''
-    const attempt = attemptOf(call.request)
-    const gone = new AbortController()
-    call.on('cancelled', () => gone.abort())
-    // What the route says, and nothing that a client can: the path alone makes no call a connect.
-    const isConnect = call.request.attributes?.contextExtensions.access === 'connect'
-    const deciding = isConnect
-      ? gate.decideConnect(path, attempt, gone.signal)
-      : gate.decide(path, attempt, gone.signal)
-    Promise.resolve(deciding).then(
-      (decision) => answer(null, decision.refusal ? denied(decision.refusal) : admitted(decision, attempt)),
-      (error: unknown) => {
-        // Without its query, which may hold whatever a client put there.
-        const [method] = path.split('?', 1)
-        if (refusalFrom(error)) log.warn({ method, cause: String(error) }, 'cannot decide')
-        else log.error({ method, err: error }, 'cannot decide')
-        answer({ code: status.UNAVAILABLE, details: 'Nothing can be decided right now' })
-      },
-    )
+  ({ gate, log }: { gate: Pick<Gate, 'decide' | 'decideConnect'>; log: Logger }): FramedUnary =>
+  (message, signal) => {
+    const request = readCheckRequest(message)
+    try {
+      const decision: Decision | Promise<Decision> =
+        request.access === 'connect'
+          ? gate.decideConnect(request.path, request, signal)
+          : gate.decide(request.path, request, signal)
+      return decision instanceof Promise ? answerLater(decision, request, log) : answerTo(decision, request)
+    } catch (error) {
+      throw undecided(error, request, log)
+    }
   }
 
-function attemptOf({ attributes }: CheckRequest): Attempt {
-  const headers = attributes?.request?.http?.headers ?? {}
-  return {
-    authorization: headers.authorization,
-    cookie: headers.cookie,
-    origin: headers.origin,
-    fetchSite: headers['sec-fetch-site'],
-    // What Envoy made of X-Forwarded-For and TRUSTED_HOPS; the request's source would be the nearest proxy. Those that it
-    // says nothing of count as one client: not to be known must not mean not to be counted.
-    address: headers['x-envoy-external-address'] ?? '',
+async function answerLater(decision: Promise<Decision>, request: CheckRequest, log: Logger): Promise<Buffer> {
+  try {
+    return answerTo(await decision, request)
+  } catch (error) {
+    throw undecided(error, request, log)
   }
 }
 
-function admitted(decision: Decision, attempt: Attempt): CheckResponse {
-  const { rate } = decision
-  const httpResponse = {
-    $case: 'okResponse' as const,
-    value: {
-      headers: [toldBy(decision, attempt)],
-      headersToRemove: ['authorization', 'cookie'],
-      dynamicMetadata: undefined,
-      // A service that refuses by a limit of its own tells that one.
-      responseHeadersToAdd: headersOf(rate ? rateHeaders(rate) : {}, ADD_IF_ABSENT),
-      queryParametersToSet: [],
-      queryParametersToRemove: [],
-    },
-  }
-  return { status: { code: status.OK, message: '', details: [] }, httpResponse, dynamicMetadata: undefined }
+function undecided(error: unknown, { path }: CheckRequest, log: Logger): Refusal {
+  // Without its query, which may hold whatever a client put there.
+  const [method] = path.split('?', 1)
+  if (refusalFrom(error)) log.warn({ method, cause: String(error) }, 'cannot decide')
+  else log.error({ method, err: error }, 'cannot decide')
+  return new Refusal('UNAVAILABLE', 'Nothing can be decided right now')
 }
 
-function toldBy({ identity, connect }: Decision, { address = '' }: Attempt): HeaderValueOption {
-  if (identity !== undefined) return header(IDENTITY_METADATA, identity, OVERWRITE)
-  if (connect !== undefined) return header(CONNECT_HEADER, connect, OVERWRITE)
-  // A public rpc has no identity, but the address that its caller is known by.
-  return header(CLIENT_ADDRESS_METADATA, address, OVERWRITE)
+const withIdentity = admittedWith(IDENTITY_METADATA)
+const withConnect = admittedWith(CONNECT_HEADER)
+// A public rpc has no identity, but the address that its caller is known by.
+const withAddress = admittedWith(CLIENT_ADDRESS_METADATA)
+
+function answerTo(
+  { refusal, identity, connect, rate, headers }: Decision,
+  { address }: CheckRequest,
+): Buffer {
+  if (refusal) return refusedWith(refusal, headers)
+  if (identity !== undefined) return withIdentity(identity, rate, headers)
+  if (connect !== undefined) return withConnect(connect, rate, headers)
+  return withAddress(address, rate, headers)
 }
 
-function denied(refusal: Refusal): CheckResponse {
+function refusedWith(refusal: Refusal, more: Decision['headers']): Buffer {
   const { error, grpc } = rowOf(refusal, refusals)
   const rest = restErrorOf(refusal, error)
-  const headers = headersOf({ 'content-type': 'application/json', ...rest.headers }, OVERWRITE)
-  const httpResponse = {
-    $case: 'deniedResponse' as const,
-    value: { status: { code: rest.status as StatusCode }, headers, body: rest.body },
-  }
-  return {
-    status: { code: status[grpc], message: refusal.message, details: [] },
-    httpResponse,
-    dynamicMetadata: undefined,
-  }
+  return denied({
+    code: status[grpc],
+    message: refusal.message,
+    status: rest.status,
+    headers: { 'content-type': 'application/json', ...rest.headers, ...more },
+    body: rest.body,
+  })
 }
-
-const headersOf = (headers: Readonly<Record<string, string>>, action: Action): HeaderValueOption[] =>
-  Object.entries(headers).map(([name, value]) => header(name, value, action))
-
-const header = (key: string, value: string, appendAction: Action): HeaderValueOption => ({
-  header: { key, value, rawValue: Buffer.alloc(0) },
-  append: undefined,
-  appendAction,
-  keepEmptyValue: false,
-})
