@@ -1,8 +1,10 @@
 import { createConnectVerifier } from '@instatunnel/kit/connect'
 import { connectPath } from '@instatunnel/kit/connect-request'
 import { createIdentityVerifier } from '@instatunnel/kit/identity'
+import type { Plan } from '@instatunnel/kit/plans'
 import { decodeJwt } from 'jose'
 import { afterAll, describe, expect, it } from 'vitest'
+import { changeKey, changeUser } from '../test/change.ts'
 import type { Checked, RestCall } from '../test/check.ts'
 import { scopeMissing, unauthorized } from '../test/refusals.ts'
 import { type StartedAuth, startAuth } from '../test/start-auth.ts'
@@ -42,7 +44,7 @@ async function tunnelOwner() {
   return { owner, tunnel, path: connectPath(tunnelId), tunnelToken: token }
 }
 
-const setPlan = (id: string, plan: string) => auth.sql`update users set plan = ${plan} where id = ${id}`
+const setPlan = (id: string, plan: Plan) => changeUser(auth, id, { plan })
 
 const connectTokenIn = (checked: Checked) =>
   checked.admitted ? (checked.headers['x-instatunnel-connect'] as string) : ''
@@ -93,7 +95,7 @@ describe('an agent', () => {
       exp: issuedAt + 60,
     })
     // A key without an end has none in the token either.
-    key.expiresAt = undefined
+    await changeKey(auth, key, { expiresAt: undefined })
     const { credential } = await grantIn(await connect(path, { bearer: secret }))
     expect(credential).toEqual({ type: 'api_key', id: key.id })
   })
@@ -146,13 +148,13 @@ describe('an agent', () => {
     const { owner, path } = await tunnelOwner()
     const expiresAt = new Date(now().getTime() + MINUTE)
     const { secret: bearer, key } = auth.neighbours.addKey({ userId: owner.id, expiresAt })
-    key.enabled = false
+    await changeKey(auth, key, { enabled: false })
     expect(await connect(path, { bearer })).toEqual(unauthorized)
-    key.enabled = true
+    await changeKey(auth, key, { enabled: true })
     expect(await connect(path, { bearer })).toEqual(admitted)
     pass(MINUTE)
     expect(await connect(path, { bearer })).toEqual(unauthorized)
-    key.expiresAt = undefined
+    await changeKey(auth, key, { expiresAt: undefined })
     await auth.rest({ bearer }).logout()
     expect(await connect(path, { bearer })).toEqual(unauthorized)
   })
@@ -168,7 +170,7 @@ describe('an agent', () => {
     const { owner, path } = await tunnelOwner()
     const { secret: bearer, key } = auth.neighbours.addKey({ userId: owner.id })
     expect(await connect(path, { bearer })).toEqual(admitted)
-    key.permissions = ['tunnels:delete', 'tunnels:read', 'tunnels:stats']
+    await changeKey(auth, key, { permissions: ['tunnels:delete', 'tunnels:read', 'tunnels:stats'] })
     expect(await connect(path, { bearer })).toMatchObject(scopeMissing('tunnels:write'))
     // What is wrong with its path is not told to whom may not ask.
     expect(await connect(`${path}?mode=x`, { bearer })).toMatchObject(scopeMissing('tunnels:write'))
@@ -354,7 +356,7 @@ describe('the plan', () => {
         planLimit('The free plan does not allow MCP endpoints; move to pro or business'),
       )
       expect(await connect(path, { bearer })).toEqual(admitted)
-      for (const plan of ['pro', 'business']) {
+      for (const plan of ['pro', 'business'] as const) {
         await setPlan(owner.id, plan)
         expect(await grantIn(await connect(`${path}?mode=mcp`, { bearer }))).toMatchObject({
           mode: 'mcp',

@@ -3,6 +3,7 @@ import { unseal } from '@instatunnel/kit/sealed'
 import { refused } from '@instatunnel/test/refused'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { afterAll, describe, expect, it } from 'vitest'
+import { changeKey, changeUser } from '../test/change.ts'
 import type { RestCall } from '../test/check.ts'
 import { scopeMissing, unauthorized } from '../test/refusals.ts'
 import { newEmail, newPassword, startAuth } from '../test/start-auth.ts'
@@ -37,13 +38,13 @@ describe('a key', () => {
     })
     const check = () => auth.check(WHO_AM_I, { bearer: secret })
     expect(await check()).toEqual(admitted)
-    key.enabled = false
+    await changeKey(auth, key, { enabled: false })
     expect(await check()).toEqual(unauthorized)
-    key.enabled = true
+    await changeKey(auth, key, { enabled: true })
     expect(await check()).toEqual(admitted)
     pass(10 * SECOND)
     expect(await check()).toEqual(unauthorized)
-    key.expiresAt = undefined
+    await changeKey(auth, key, { expiresAt: undefined })
     expect(await check()).toEqual(admitted)
     await auth.rest({ bearer: secret }).logout()
     expect(await check()).toEqual(unauthorized)
@@ -259,7 +260,7 @@ describe('an identity', () => {
   it('is made anew as soon as what it says has changed', async () => {
     const { id, token } = await auth.register()
     expect(decodeJwt(await identityOf(token))).toMatchObject({ plan: 'free', role: 'user' })
-    await auth.sql`update users set plan = 'pro', role = 'admin' where id = ${id}`
+    await changeUser(auth, id, { plan: 'pro', role: 'admin' })
     const changed = decodeJwt(await identityOf(token))
     expect(changed).toMatchObject({ plan: 'pro', role: 'admin' })
     expect(changed.scopes).toHaveLength(16)
@@ -409,10 +410,10 @@ describe('the limits', () => {
     const { started, count } = service
     const { id, token } = await started.register()
     expect(await count(LIST_KEYS, { bearer: token }, 50)).toBe(10)
-    await started.sql`update users set plan = 'pro' where id = ${id}`
+    await changeUser(started, id, { plan: 'pro' })
     expect(await count(LIST_KEYS, { bearer: token }, 50)).toBe(10)
     expect(await count(CREATE_KEY, { bearer: token }, 50)).toBe(6)
-    await started.sql`update users set plan = 'business' where id = ${id}`
+    await changeUser(started, id, { plan: 'business' })
     expect(await count(LIST_KEYS, { bearer: token }, 50)).toBe(10)
     expect(await count(CREATE_KEY, { bearer: token }, 50)).toBe(34)
   })

@@ -1,6 +1,7 @@
 import { digestOf } from '@instatunnel/kit/secret'
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
+import { changeKey, changeUser } from '../../test/change.ts'
 import { invalid } from '../../test/refusals.ts'
 import { startAuth } from '../../test/start-auth.ts'
 
@@ -30,9 +31,9 @@ describe('VerifyKey', () => {
       expiresAt: new Date(Date.now() - 1000),
     })
     expect(await verify(secret, ['tunnels:write'])).toBe('DISABLED')
-    key.enabled = true
+    await changeKey(auth, key, { enabled: true })
     expect(await verify(secret, ['tunnels:write'])).toBe('EXPIRED')
-    key.expiresAt = undefined
+    await changeKey(auth, key, { expiresAt: undefined })
     expect(await verify(secret, ['tunnels:write'])).toBe('INSUFFICIENT_PERMISSIONS')
     expect(await verify(secret, ['tunnels:read'])).toBe('VALID')
   })
@@ -67,15 +68,16 @@ describe('VerifyKey', () => {
   it('cuts a key to what its owner has now', async () => {
     const { secret } = auth.neighbours.addKey({ userId: person.id, permissions: ['*'] })
     expect(await verify(secret, ['users:manage'])).toBe('INSUFFICIENT_PERMISSIONS')
-    await auth.sql`update users set role = 'admin' where id = ${person.id}`
+    await changeUser(auth, person.id, { role: 'admin' })
     expect(await verify(secret, ['users:manage'])).toBe('VALID')
-    await auth.sql`update users set role = 'user' where id = ${person.id}`
+    await changeUser(auth, person.id, { role: 'user' })
     expect(await verify(secret, ['users:manage'])).toBe('INSUFFICIENT_PERMISSIONS')
   })
 
   it('says UNAVAILABLE, and not NOT_FOUND, while keys is away', async () => {
+    const { apiKey } = await auth.register()
     auth.neighbours.away.keys = true
-    expect(await refused(verify(person.apiKey))).toMatchObject({ code: 'UNAVAILABLE' })
+    expect(await refused(verify(apiKey))).toMatchObject({ code: 'UNAVAILABLE' })
     auth.neighbours.away.keys = false
   })
 })
