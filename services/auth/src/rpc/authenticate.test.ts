@@ -77,7 +77,7 @@ describe('Authenticate', () => {
 
   it('says UNAVAILABLE while keys is away', async () => {
     auth.neighbours.away.keys = true
-    const call = auth.internal.authenticate({ bearer: 'it_neverAskedFor01', method: LIST_KEYS })
+    const call = auth.internal.authenticate({ bearer: 'it_notAskedForYet00', method: LIST_KEYS })
     expect(await refused(call)).toMatchObject({ code: 'UNAVAILABLE', http: 503 })
     auth.neighbours.away.keys = false
   })
