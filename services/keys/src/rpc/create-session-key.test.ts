@@ -26,6 +26,10 @@ describe('CreateSessionKey', () => {
       permissions: ['keys:manage', 'tunnels:read'],
       enabled: true,
       expiresAt: undefined,
+      rateLimitEnabled: true,
+      isMetered: false,
+      allowedIps: [],
+      allowedSubdomains: [],
     })
   })
 

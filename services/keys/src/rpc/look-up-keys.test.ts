@@ -21,6 +21,10 @@ describe('LookUpKeys', () => {
       permissions: ['account:read', 'tunnels:delete', 'tunnels:read', 'tunnels:stats', 'tunnels:write'],
       enabled: true,
       expiresAt: key.expiresAt,
+      rateLimitEnabled: true,
+      isMetered: false,
+      allowedIps: [],
+      allowedSubdomains: [],
     })
   })
 
