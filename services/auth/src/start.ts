@@ -19,6 +19,7 @@ import type { Config } from './config.ts'
 import { createSessionCookie } from './domain/cookie.ts'
 import { createRestRoutes } from './domain/rest-routes.ts'
 import { createSlidingWindows } from './domain/sliding-window.ts'
+import { windowBounds } from './domain/window-bounds.ts'
 import { ensureAdmin } from './ensure-admin.ts'
 import { startKeyUsage } from './events/key-usage.ts'
 import { hearChanges } from './events/on-change.ts'
@@ -28,6 +29,7 @@ import { refusals } from './refusals.ts'
 import { check } from './rpc/check.ts'
 import { healthCheck } from './rpc/health-check.ts'
 import { services } from './service.ts'
+import { createSharedWindows } from './shared-windows.ts'
 import { openSigningKeys } from './signing-keys.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('./store/migrations/', import.meta.url))
@@ -72,6 +74,26 @@ export async function start(
     const changes = closing.adopt(hearChanges({ nats, log, replica, replicas, memory }), (heard) =>
       heard.close(),
     )
+    const limits = {
+      auth: config.LIMIT_AUTH_PER_MINUTE,
+      read: config.LIMIT_READ_PER_MINUTE,
+      write: config.LIMIT_WRITE_PER_MINUTE,
+      connect: config.LIMIT_CONNECT_PER_MINUTE,
+      plans: config.PLANS,
+    }
+    // They hear the other replicas before those hear of this one, and ask it.
+    const windows = closing.adopt(
+      createSharedWindows({
+        local: createSlidingWindows(MINUTE_MS),
+        bounds: windowBounds(limits),
+        replicas,
+        replica,
+        nats,
+        now,
+        log,
+      }),
+      (shared) => shared.close(),
+    )
     closing.adopt(announceReplica({ nats, log, service: 'auth', replica }), (announced) => announced.close())
     const evictEverywhere = createEviction({ nats, log, replicas })
     const evict: Evict = (what) => {
@@ -87,15 +109,7 @@ export async function start(
       )
     }
     const usage = closing.adopt(startKeyUsage({ nats, log, now }), (teller) => teller.close())
-    const windows = createSlidingWindows(MINUTE_MS)
     const cookie = createSessionCookie(config.PUBLIC_URL)
-    const limits = {
-      auth: config.LIMIT_AUTH_PER_MINUTE,
-      read: config.LIMIT_READ_PER_MINUTE,
-      write: config.LIMIT_WRITE_PER_MINUTE,
-      connect: config.LIMIT_CONNECT_PER_MINUTE,
-      plans: config.PLANS,
-    }
     const routeOf = createRestRoutes(readRestBindings(descriptors ?? descriptorsFile()))
     const away = () => Promise.reject(new Refusal('UNAVAILABLE', 'Uses cannot be leased'))
     const uses = { take: away, look: away }

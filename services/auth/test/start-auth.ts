@@ -15,10 +15,10 @@ import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/e
 import { freshDatabase } from '@instatunnel/test/database'
 import { newKeyPair } from '@instatunnel/test/identity'
 import { type Rpc, type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
-import { inject } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { start } from '../src/start.ts'
 import { type Checked, checkedOf, checkRequest, type RestCall } from './check.ts'
+import { natsOf } from './nats-of.ts'
 import { type Neighbours, startNeighbours } from './neighbours.ts'
 
 const USER_RPCS = { ...AuthServiceService, listUsers: AdminServiceService.listUsers }
@@ -83,17 +83,21 @@ const NO_LIMITS = {
   LIMIT_CONNECT_PER_MINUTE: '100000',
 }
 
-/** Starts the service on a free port: by itself on a new database, unless the settings name another. */
+/**
+ * Starts the service on a free port: by itself on a new database, unless the settings name another. All that are on one
+ * database are replicas of one another.
+ */
 export async function startAuth(
   settings: Readonly<Record<string, string>> = {},
   overrides: { now?: () => Date; descriptors?: string } = {},
 ): Promise<StartedAuth> {
   const neighbours = await startNeighbours()
   const [auth, keys] = [newKeyPair(), newKeyPair()]
+  const DATABASE_URL = settings.DATABASE_URL ?? (await freshDatabase())
+  const { release, ...ownNats } = settings.NATS_URL ? { release: async () => {} } : await natsOf(DATABASE_URL)
   const environment = {
-    DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
-    NATS_URL: inject('natsUrl'),
-    NATS_SEED: inject('natsSeeds').auth,
+    DATABASE_URL,
+    ...ownNats,
     LISTEN: '127.0.0.1:0',
     CHECK_LISTEN: '127.0.0.1:0',
     LOG_LEVEL: 'trace',
@@ -110,8 +114,9 @@ export async function startAuth(
   const log = createLog('auth', 'trace', { write: (line: string) => void logged.push(line) })
   const config = readConfig(environment)
   const replica = newId('auth_', new Date())
-  const running = await start(config, log, { ...overrides, replica }).catch((error) => {
+  const running = await start(config, log, { ...overrides, replica }).catch(async (error) => {
     neighbours.close()
+    await release()
     throw error
   })
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
@@ -170,6 +175,7 @@ export async function startAuth(
       await running.close()
       await sql.end({ timeout: 1 })
       neighbours.close()
+      await release()
     },
   }
   return started
