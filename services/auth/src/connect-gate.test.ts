@@ -177,6 +177,54 @@ describe('an agent', () => {
   })
 })
 
+describe('a restricted key', () => {
+  const permissions = ['tunnels:write']
+
+  it('connects the tunnels whose subdomains it may have; others are as those that there are not', async () => {
+    const { owner, tunnel, path } = await tunnelOwner()
+    const key = (allowedSubdomains: string[]) =>
+      auth.neighbours.addKey({ userId: owner.id, permissions, allowedSubdomains }).secret
+    for (const patterns of [['my-*'], ['docs', 'm?-app'], ['*']])
+      expect(await connect(path, { bearer: key(patterns) })).toEqual(admitted)
+    for (const patterns of [['docs-*'], ['my-app-*'], ['my'], ['MY-APP']])
+      expect(await connect(path, { bearer: key(patterns) })).toEqual(notFound)
+    // Nor does the plan tell that there is such a tunnel.
+    tunnel.olderTunnels = 1000
+    expect(await connect(path, { bearer: key(['docs-*']) })).toEqual(notFound)
+    expect(await connect(`${path}?mode=mcp`, { bearer: key(['docs-*']) })).toEqual(notFound)
+  })
+
+  it('connects from its networks only', async () => {
+    const { owner, path } = await tunnelOwner()
+    const allowedIps = ['192.0.2.0/24']
+    const { secret: bearer } = auth.neighbours.addKey({ userId: owner.id, permissions, allowedIps })
+    expect(await connect(path, { bearer, address: '::ffff:192.0.2.7' })).toEqual(admitted)
+    for (const address of ['203.0.113.7', '192.0.2.7, 203.0.113.7', '', null])
+      expect(await connect(path, { bearer, address })).toEqual(
+        refused(403, {
+          error: 'forbidden',
+          message: 'This API key may not be used from this address',
+          code: 4003,
+        }),
+      )
+  })
+
+  it('is told that its secret is old, whether it connects or not', async () => {
+    const { owner, path } = await tunnelOwner()
+    const deprecatedAt = new Date(now().getTime() - MINUTE)
+    const sunsetAt = new Date(now().getTime() + MINUTE)
+    const { secret: bearer } = auth.neighbours.addKey({ userId: owner.id, deprecatedAt, sunsetAt })
+    const told = {
+      deprecation: `@${Math.floor(deprecatedAt.getTime() / 1000)}`,
+      sunset: sunsetAt.toUTCString(),
+    }
+    expect(await connect(path, { bearer })).toMatchObject({ admitted: true, responseHeaders: told })
+    expect(await connect(connectPath('x'), { bearer })).toMatchObject({ status: 404, headers: told })
+    pass(MINUTE)
+    expect(await connect(path, { bearer })).toEqual(unauthorized)
+  })
+})
+
 describe("another user's tunnel", () => {
   it('is as one that there is not, for users and admins alike', async () => {
     const { path } = await tunnelOwner()

@@ -50,6 +50,22 @@ describe('CheckConnection', () => {
     for (let n = 0; n < 5; n++) expect(await reasonsFor(all)).toEqual(['', '', '', ''])
   })
 
+  it('ends what a key admitted when the subdomain is not among its own any more, and whoever renamed it', async () => {
+    const { key, tunnel, all } = await connected()
+    key.allowedSubdomains = ['docs-*']
+    expect(await reasonsFor(all)).toEqual(['', '', '', ''])
+    key.allowedSubdomains = ['shop-*', 'docs']
+    expect(await reasonsFor(all)).toEqual(['scope_lost', '', '', ''])
+    tunnel.subdomain = 'shop-demo'
+    expect(await reasonsFor(all)).toEqual(['', '', '', ''])
+  })
+
+  it("does not ask where a live connection's key is used from", async () => {
+    const { key, byKey } = await connected()
+    key.allowedIps = ['192.0.2.0/24']
+    expect(await reasonFor(byKey)).toBe('')
+  })
+
   it('ends what a key admitted when the key is disabled, has expired, or is revoked', async () => {
     const { key, byKey, all } = await connected()
     key.enabled = false
