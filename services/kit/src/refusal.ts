@@ -59,7 +59,7 @@ export const commonRefusals = {
 // The answer travels in trailers, which carry some tens of KiB: a request with ten thousand faults hears of the first.
 const MAX_FIELDS = 10
 const MAX_FIELD_NAME = 60
-const MAX_FIELD_MESSAGE = 200
+const MAX_FIELD_MESSAGE = 300
 
 /** A refusal that names the fields at fault, the first ten of them; its message is that of all that it names. */
 export function invalidFields(violations: readonly FieldViolation[]): Refusal {

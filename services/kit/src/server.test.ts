@@ -5,7 +5,7 @@ import { loadSync } from '@grpc/proto-loader'
 import { refused } from '@instatunnel/test/refused'
 import { protoPath as healthProto } from 'grpc-health-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { serveKeys } from '../test/serve-keys.ts'
+import { deleted, serveKeys } from '../test/serve-keys.ts'
 import { descriptorsFile } from './rules.ts'
 import { serve } from './server.ts'
 import { createTransport } from './tls.ts'
@@ -104,13 +104,13 @@ describe('serve', () => {
 
   it('survives a client that speaks no HTTP/2', async () => {
     const { serving, keys } = await serveKeys({
-      deleteKey: async () => ({ success: true, connectionsCut: 0 }),
+      deleteKey: async () => deleted,
     })
     const socket = connect(serving.port, '127.0.0.1')
     socket.on('error', () => {})
     socket.write('GET /v1/auth/keys HTTP/1.1\r\nhost: x\r\n\r\n')
     await once(socket.resume(), 'close')
-    expect(await keys.deleteKey()).toEqual({ success: true, connectionsCut: 0 })
+    expect(await keys.deleteKey()).toEqual(deleted)
   })
 
   it('lets a call in flight finish when it is closed, and takes no other', async () => {
@@ -120,7 +120,7 @@ describe('serve', () => {
       deleteKey: async () => {
         arrived.resolve()
         await release.promise
-        return { success: true, connectionsCut: 0 }
+        return deleted
       },
     })
     const inFlight = keys.deleteKey()
@@ -136,7 +136,7 @@ describe('serve', () => {
     )
     await expect(refusedLate).rejects.toMatchObject({ code: 14 })
     release.resolve()
-    expect(await inFlight).toEqual({ success: true, connectionsCut: 0 })
+    expect(await inFlight).toEqual(deleted)
     await closed
   })
 
@@ -147,7 +147,7 @@ describe('serve', () => {
       deleteKey: async () => {
         arrived.resolve()
         await release.promise
-        return { success: true, connectionsCut: 0 }
+        return deleted
       },
     })
     const seen: string[] = []

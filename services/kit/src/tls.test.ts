@@ -12,6 +12,7 @@ import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service
 import { makeAuthority } from '@instatunnel/test/certificates'
 import { rpcsOf } from '@instatunnel/test/rpcs'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { deleted } from '../test/serve-keys.ts'
 import { descriptorsFile } from './rules.ts'
 import { serve } from './server.ts'
 import { createTransport } from './tls.ts'
@@ -41,7 +42,7 @@ async function calledAs(credentialsOfCaller: ChannelCredentials): Promise<string
       name,
       (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<object>) => {
         peer = transport.peerOf(call)
-        done(null, { success: true, connectionsCut: 0 })
+        done(null, deleted)
       },
     ]),
   )

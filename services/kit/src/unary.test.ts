@@ -2,7 +2,7 @@ import { type Client, Metadata } from '@grpc/grpc-js'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
 import { refused } from '@instatunnel/test/refused'
 import { describe, expect, it } from 'vitest'
-import { serveKeys } from '../test/serve-keys.ts'
+import { deleted, serveKeys } from '../test/serve-keys.ts'
 import { invalidFields, Refusal } from './refusal.ts'
 import { descriptorsFile, readRules } from './rules.ts'
 import { createTransport } from './tls.ts'
@@ -104,14 +104,13 @@ describe('a handler', () => {
       deleteKey: async ({ id }, call) => {
         call.setHeader('set-cookie', 'session=1; Path=/')
         call.setHeader('x-id', id)
-        return { success: true, connectionsCut: 0 }
+        return deleted
       },
     })
     const headers: Metadata[] = []
-    expect(await keys.deleteKey({ id: 'key_1' }, { onHeaders: (sent) => headers.push(sent) })).toEqual({
-      success: true,
-      connectionsCut: 0,
-    })
+    expect(await keys.deleteKey({ id: 'key_1' }, { onHeaders: (sent) => headers.push(sent) })).toEqual(
+      deleted,
+    )
     expect(headers[0]?.get('set-cookie')).toEqual(['session=1; Path=/'])
     expect(headers[0]?.get('x-id')).toEqual(['key_1'])
   })

@@ -15,6 +15,9 @@ const unused: Unary<never, never> = async () => {
   throw new Error('this test calls another rpc')
 }
 
+/** An answer of DeleteKey. */
+export const deleted = { success: true, connectionsCut: 0, replicasAcked: 0, replicasTotal: 0, tookMs: 0 }
+
 /**
  * Serves some handlers of ApiKeyService, as a service would, until the test has ended. What the service logs is kept
  * in `logged`.
