@@ -10,9 +10,12 @@ import type { Holder } from './domain/holder.ts'
 import type { KnownKey } from './domain/known-key.ts'
 import { presentedBy } from './domain/presented.ts'
 import type { SlidingWindows } from './domain/sliding-window.ts'
+import { invalidLimit } from './domain/window-bounds.ts'
 import { after, type Eventual } from './eventual.ts'
 import type { Judged, KeyGate } from './key-gate.ts'
 import { refusedKey } from './key-refusals.ts'
+import type { LookUpWay } from './known.ts'
+import { createUnknownLane, LaneFull } from './unknown-lane.ts'
 
 /** What a decision may depend on, beside what is called: nothing else of a call is looked at. */
 export interface Attempt {
@@ -67,10 +70,6 @@ export interface AdmissionOptions {
   readonly now: () => Date
 }
 
-// Wrong credentials per address, as a multiple of the auth limit: a misconfigured client behind a shared address is
-// slowed down, and a right credential from there is not.
-const INVALID_FACTOR = 10
-
 /** Creates the admission of all who bring a credential. */
 export function createAdmission(
   credentials: Credentials,
@@ -78,11 +77,12 @@ export function createAdmission(
   options: AdmissionOptions,
 ): Admission {
   const { windows, cookie, limits, now } = options
+  const lane = createUnknownLane(options)
 
   const refuseInvalid: Admission['refuseInvalid'] = ({ address }) => {
     if (address === undefined) return credentialInvalid()
     const subject = `invalid:${addressSubject(address)}`
-    return after(windows.take(subject, limits.auth * INVALID_FACTOR, now()), (taken) =>
+    return after(windows.take(subject, invalidLimit(limits), now()), (taken) =>
       taken.admitted ? credentialInvalid() : { refusal: rateLimited(taken) },
     )
   }
@@ -94,29 +94,31 @@ export function createAdmission(
     return refusedKey(code, key, scope)
   }
 
+  const judge: Admission['admit'] = (attempt, { scope, safe }, signal) => {
+    const presented = presentedBy(attempt, cookie)
+    if (presented === undefined) return credentialMissing()
+    if (presented === 'unreadable') return refuseInvalid(attempt)
+    const way: LookUpWay = (lookUp) => lane.lookUp(attempt.address, lookUp)
+    if (presented.kind === 'api_key') {
+      const scopes = scope === 'any' ? [] : [scope]
+      const judged = keyGate.judge(digestOf(presented.secret), scopes, attempt.address, way)
+      return after(judged, (found) => admitKey(found, attempt, scope))
+    }
+    return after(credentials.holderOf(presented, way, signal), (holder): Eventual<Admitted | Refused> => {
+      if (holder === undefined) return refuseInvalid(attempt)
+      const fromCookie = presented.kind === 'session' && presented.fromCookie
+      if (fromCookie && !safe && !cookie.isOurs(attempt)) return crossSite()
+      // A tunnel's token has no scopes: whoever asks decides what it opens.
+      const lacks = holder.kind === 'user' && scope !== 'any' && !holder.scopes.has(scope)
+      return lacks ? { refusal: scopeMissing(scope) } : { holder }
+    })
+  }
+
   return {
     refuseInvalid,
-    admit(attempt, { scope, safe }, signal) {
-      const presented = presentedBy(attempt, cookie)
-      if (presented === undefined) return credentialMissing()
-      if (presented === 'unreadable') return refuseInvalid(attempt)
-      if (presented.kind === 'api_key') {
-        const judged = keyGate.judge(
-          digestOf(presented.secret),
-          scope === 'any' ? [] : [scope],
-          attempt.address,
-          signal,
-        )
-        return after(judged, (found) => admitKey(found, attempt, scope))
-      }
-      return after(credentials.holderOf(presented, signal), (holder): Eventual<Admitted | Refused> => {
-        if (holder === undefined) return refuseInvalid(attempt)
-        const fromCookie = presented.kind === 'session' && presented.fromCookie
-        if (fromCookie && !safe && !cookie.isOurs(attempt)) return crossSite()
-        // A tunnel's token has no scopes: whoever asks decides what it opens.
-        const lacks = holder.kind === 'user' && scope !== 'any' && !holder.scopes.has(scope)
-        return lacks ? { refusal: scopeMissing(scope) } : { holder }
-      })
+    admit(attempt, needs, signal) {
+      const judged = judge(attempt, needs, signal)
+      return judged instanceof Promise ? judged.catch(refusedByLane) : judged
     },
   }
 }
@@ -135,6 +137,12 @@ const credentialMissing = (): Refused => ({
 const credentialInvalid = (): Refused => ({
   refusal: new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key'),
 })
+
+/** Makes of a lane that is full the "no", and passes all else on. */
+function refusedByLane(error: unknown): Refused {
+  if (error instanceof LaneFull) return { refusal: error.refusal }
+  throw error
+}
 
 const crossSite = (): Refused => ({
   refusal: new Refusal(

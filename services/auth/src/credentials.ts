@@ -18,6 +18,7 @@ import { type KeyOwner, type KnownKey, knownKeyOf } from './domain/known-key.ts'
 import type { Presented } from './domain/presented.ts'
 import { judgeSession } from './domain/session.ts'
 import { after, type Eventual } from './eventual.ts'
+import type { LookUpWay } from './known.ts'
 import { keyIdOf } from './known-keys.ts'
 import { sessionHolder } from './known-sessions.ts'
 import type { Memory } from './memory.ts'
@@ -28,13 +29,13 @@ import { findSession, findStanding } from './store/session-store.ts'
 /** Finds out who holds a credential. */
 export interface Credentials {
   /** Who holds what is presented, at once where that is known; undefined where it is not, or no longer, valid. */
-  holderOf(presented: Presented, signal?: AbortSignal): Eventual<Holder | undefined>
+  holderOf(presented: Presented, way: LookUpWay, signal?: AbortSignal): Eventual<Holder | undefined>
   /** Who holds the key or session of this id, looked up afresh; otherwise why nobody does any more. */
   holderById(type: UserHolder['credential']['type'], id: string, signal?: AbortSignal): Promise<HolderOrEnd>
   /** Who holds a tunnel's token of this generation; undefined where the tunnel's user is no more. */
   holderOfToken(token: TokenRecord): Promise<TunnelHolder | undefined>
   /** A key by the SHA-256 of its secret, at once where it is known; undefined where it, its owner or its session is no more. */
-  findKey(digest: Buffer, signal?: AbortSignal): Eventual<KnownKey | undefined>
+  findKey(digest: Buffer, way?: LookUpWay): Eventual<KnownKey | undefined>
   /** A key by its id, looked up afresh; otherwise what ended it. */
   findKeyById(id: string, signal?: AbortSignal): Promise<KnownKey | GoawayReason>
 }
@@ -75,7 +76,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return (await findStanding(sql, key.userId)) ?? 'key_revoked'
   }
 
-  const findKey: Credentials['findKey'] = (digest) => memory.keys.find(keyIdOf(digest))
+  const findKey: Credentials['findKey'] = (digest, way) => memory.keys.find(keyIdOf(digest), way)
 
   const findKeyById: Credentials['findKeyById'] = async (id, signal) => {
     const record = await keys.getKeyRecord({ id }, { signal }).catch(undefinedWhereNotFound)
@@ -84,10 +85,10 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return typeof owner === 'string' ? owner : knownKeyOf(record, owner)
   }
 
-  const holderOfSession = (token: string): Eventual<Holder | undefined> =>
+  const holderOfSession = (token: string, way: LookUpWay): Eventual<Holder | undefined> =>
     after(claimsOf(token), (claims) => {
       if (!claims) return undefined
-      return after(memory.sessions.find(claims.sessionId), (session) =>
+      return after(memory.sessions.find(claims.sessionId, way), (session) =>
         session && session.holder.endsAt > now() ? session.holder : undefined,
       )
     })
@@ -104,11 +105,11 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 
   return {
     holderOfToken,
-    holderOf(presented, signal) {
-      if (presented.kind === 'session') return holderOfSession(presented.token)
+    holderOf(presented, way, signal) {
+      if (presented.kind === 'session') return holderOfSession(presented.token, way)
       const digest = digestOf(presented.secret)
-      if (presented.kind === 'tunnel_token') return findTokenHolder(digest, signal)
-      return after(findKey(digest), (key) =>
+      if (presented.kind === 'tunnel_token') return way(() => findTokenHolder(digest, signal))
+      return after(findKey(digest, way), (key) =>
         key && endOf(key, now()) === undefined ? key.holder : undefined,
       )
     },

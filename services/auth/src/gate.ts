@@ -34,12 +34,7 @@ export interface Gate extends ConnectGate, Explainer {
   /** Decides about a bearer that reached a service directly: gives an identity token, or throws the refusal. */
   authenticate(bearer: string, method: string, signal?: AbortSignal): Promise<string>
   /** Decides whether a key may be used now with these scopes and from this address, and counts the use where it may. */
-  verifyKey(
-    digest: Buffer,
-    asked: readonly string[],
-    address: string | undefined,
-    signal?: AbortSignal,
-  ): Eventual<VerifiedKey>
+  verifyKey(digest: Buffer, asked: readonly string[], address: string | undefined): Eventual<VerifiedKey>
 }
 
 /** What was found of a key. */
@@ -114,9 +109,9 @@ export function createGate(options: GateOptions): Gate {
       if (refusal) throw refusal
       return identity
     },
-    verifyKey: (digest, asked, address, signal) =>
+    verifyKey: (digest, asked, address) =>
       after(
-        keyGate.judge(digest, asked, address, signal),
+        keyGate.judge(digest, asked, address),
         (judged): Eventual<VerifiedKey> =>
           judged.code === 'VALID' ? keyGate.spend(judged.key, now()) : { code: judged.code },
       ),

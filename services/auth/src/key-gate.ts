@@ -4,6 +4,7 @@ import { judgeKey, type KeyVerdict } from './domain/key-verdict.ts'
 import type { KnownKey } from './domain/known-key.ts'
 import type { KeyUsageTeller } from './events/key-usage.ts'
 import { after, type Eventual } from './eventual.ts'
+import type { LookUpWay } from './known.ts'
 
 /** What was found of a key, before its uses are looked at; the key itself unless the code is NOT_FOUND. */
 export type Judged =
@@ -17,7 +18,7 @@ export interface KeyGate {
     digest: Buffer,
     asked: readonly string[],
     address: string | undefined,
-    signal?: AbortSignal,
+    way?: LookUpWay,
   ): Eventual<Judged>
   /**
    * Takes one use of a key and counts it. Where it gets none, and where that cannot be told, `undo` gives back what was
@@ -40,8 +41,8 @@ export function createKeyGate(
     return taken
   }
   return {
-    judge: (digest, asked, address, signal) =>
-      after(credentials.findKey(digest, signal), (key): Judged => {
+    judge: (digest, asked, address, way) =>
+      after(credentials.findKey(digest, way), (key): Judged => {
         const code = key ? judgeKey(key, asked, address, now()) : 'NOT_FOUND'
         return key && code !== 'NOT_FOUND' ? { code, key } : NOT_FOUND
       }),

@@ -10,10 +10,16 @@ const RENEWED_MS = 20_000
 // Past so many the oldest is forgotten: whoever guesses ids fills no more memory than this.
 const MAX_UNKNOWN = 100_000
 
+/** How something that is not known is looked up: whether, and when. */
+export type LookUpWay = <T>(lookUp: () => Promise<T>) => Promise<T>
+
 /** What there is by ids, remembered. */
 export interface Known<V> {
-  /** What has this id, at once where that is known; undefined where nothing has. Rejects where it cannot be looked up. */
-  find(id: string): V | undefined | Promise<V | undefined>
+  /**
+   * What has this id, at once where that is known; undefined where nothing has. Rejects where it cannot be looked up. What
+   * is not known is looked up in this way.
+   */
+  find(id: string, way?: LookUpWay): V | undefined | Promise<V | undefined>
   /** Forgets what carries this tag. */
   evict(tag: string): void
   /** Forgets which ids were unknown. */
@@ -83,7 +89,7 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
   }
 
   return {
-    find(id) {
+    find(id, way) {
       const time = now().getTime()
       const believed = isHeard() ? BELIEVED_MS : UNHEARD_MS
       const entry = entries.get(id)
@@ -97,7 +103,7 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
         const at = unknown.get(id)
         if (at !== undefined && time - at < believed) return undefined
       }
-      return lookUps.of(id)
+      return way ? way(() => lookUps.of(id)) : lookUps.of(id)
     },
     evict(tag) {
       for (const { id } of tagged.of(tag)) entries.delete(id)

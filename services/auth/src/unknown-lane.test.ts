@@ -37,9 +37,12 @@ function guessedFrom(...addresses: string[]) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const tooMany = {
-  reason: 'RATE_LIMITED',
-  message: 'API rate limit exceeded',
-  details: { retryAfterSeconds: 60, rate: { limit: LIMIT, remaining: 0, resetSeconds: 60 } },
+  name: 'LaneFull',
+  refusal: {
+    reason: 'RATE_LIMITED',
+    message: 'API rate limit exceeded',
+    details: { retryAfterSeconds: 60, rate: { limit: LIMIT, remaining: 0, resetSeconds: 60 } },
+  },
 }
 
 describe('createUnknownLane', () => {

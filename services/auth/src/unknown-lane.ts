@@ -1,4 +1,5 @@
 import { rateLimited } from '@instatunnel/kit/rate'
+import type { Refusal } from '@instatunnel/kit/refusal'
 import { addressSubject } from './domain/client-address.ts'
 import type { SlidingWindows } from './domain/sliding-window.ts'
 import { invalidLimit } from './domain/window-bounds.ts'
@@ -6,10 +7,21 @@ import { invalidLimit } from './domain/window-bounds.ts'
 /** The way to what only a look-up can tell: whether a credential that is not known is one at all. */
 export interface UnknownLane {
   /**
-   * Looks up for a caller from this address, undefined where another service asks. Rejects with the refusal where too
-   * many wrong credentials came from there, and the lane is full.
+   * Looks up for a caller from this address, undefined where another service asks. Rejects with LaneFull where too many
+   * wrong credentials came from there, and others are looked up already.
    */
   lookUp<T>(address: string | undefined, begin: () => Promise<T>): Promise<T>
+}
+
+/** Why nothing was looked up; `refusal` is what the caller is told. */
+export class LaneFull extends Error {
+  override readonly name = 'LaneFull'
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal) {
+    super(refusal.message)
+    this.refusal = refusal
+  }
 }
 
 // So much room all addresses together have from which too many wrong credentials came. Whoever guesses gets no further
@@ -29,7 +41,7 @@ export function createUnknownLane(options: {
       if (address === undefined) return begin()
       const rate = await windows.look(`invalid:${addressSubject(address)}`, invalidLimit(limits), now())
       if (rate.admitted) return begin()
-      if (inLane >= WIDTH) throw rateLimited(rate)
+      if (inLane >= WIDTH) throw new LaneFull(rateLimited(rate))
       inLane++
       try {
         return await begin()
