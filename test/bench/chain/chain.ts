@@ -51,15 +51,15 @@ export async function startPlatform(): Promise<Chain[]> {
 
 /** The same gateway with an ext_authz and a backend on grpc-js that do nothing. */
 export async function startIdleChain(): Promise<Chain> {
-  const [auth, tunnels] = await Promise.all([startIdle('check'), startIdle('backend')])
-  const envoy = await startGateway({ auth: auth.port, tunnels: tunnels.port })
+  const [check, tunnels] = await Promise.all([startIdle('check'), startIdle('backend')])
+  const envoy = await startGateway({ check: check.port, tunnels: tunnels.port })
   return {
     name: 'do-nothing',
     target: { port: envoy.port, path: PATH, headers: { authorization: 'Bearer it_0123456789abcdef' } },
-    pids: { envoy: envoy.pid, auth: auth.pid, tunnels: tunnels.pid },
+    pids: { envoy: envoy.pid, auth: check.pid, tunnels: tunnels.pid },
     async stop() {
       await envoy.stop()
-      await Promise.all([auth.stop(), tunnels.stop()])
+      await Promise.all([check.stop(), tunnels.stop()])
     },
   }
 }

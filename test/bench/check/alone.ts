@@ -29,7 +29,7 @@ export const alone: Part = async ({ platform, whenQuiet, seconds }) => {
     if (!peer) continue
     closing.defer(async () => void (await peer.stop()))
     const { port, pid } = peer
-    entrants.push(checkEntrant(name, { port: () => port, pids: { server: pid }, bearer: platform.apiKey }))
+    entrants.push(checkEntrant(name, { port, pids: { server: pid }, bearer: platform.apiKey }))
   }
   const results = await measureInTurns(entrants, { seconds, whenQuiet })
   const cpu = (other: string) => compare(results, OURS, other, totalCpu)

@@ -4,20 +4,33 @@ import { createWhenQuiet } from '../quiet.ts'
 import { writeResults } from '../results.ts'
 import { programOnPath } from '../tools.ts'
 import { alone } from './alone.ts'
+import { besideBetterAuth } from './beside-better-auth.ts'
 import { chain } from './chain.ts'
+import { firstUse } from './first-use.ts'
+import { manyKeys } from './many-keys.ts'
 import type { Part } from './measured.ts'
+import { metered } from './metered.ts'
 import { startPlatform } from './platform.ts'
+import { wrongKeys } from './wrong-keys.ts'
 
 /** What is measured, by the name that --only takes. */
-const parts = { alone, chain } satisfies Record<string, Part>
+const parts = {
+  alone,
+  chain,
+  metered,
+  first: firstUse,
+  'better-auth': besideBetterAuth,
+  many: manyKeys,
+  wrong: wrongKeys,
+} satisfies Record<string, Part>
 
 export type PartName = keyof typeof parts
 
 /** Those names. */
 export const partNames = Object.keys(parts) as PartName[]
 
-/** How long to wait, in all, for other programs to leave the machine alone. */
-const PATIENCE_MINUTES = 10
+/** How long to wait in a part, in all, for other programs to leave the machine alone. */
+const PATIENCE_MINUTES = 2
 
 /**
  * What a call costs that brings a credential: auth's Check, and all that is behind it, beside servers that do nothing and
@@ -38,7 +51,7 @@ export async function benchCheck(seconds: number, only: readonly PartName[] = pa
   for (const name of only) {
     console.error(name)
     const standing = platform.stack.processes().map(({ pid }) => pid)
-    const whenQuiet = createWhenQuiet(standing, PATIENCE_MINUTES / only.length)
+    const whenQuiet = createWhenQuiet(standing, PATIENCE_MINUTES)
     const measured = await parts[name]({ platform, whenQuiet, seconds })
     console.log(`${measured.table}\n`)
     goals.push(...measured.goals)

@@ -10,12 +10,12 @@ export const IN_FLIGHT = 32
 /** Something that answers Check, asked about one credential over and over. */
 export const checkEntrant = (
   name: string,
-  { port, pids, bearer }: { port: () => number; pids: Pids; bearer: string },
+  { port, pids, bearer }: { port: number; pids: Pids; bearer: string },
 ): Entrant =>
   callsEntrant(name, {
     port,
     pids,
-    headers: checkHeaders,
+    headers: async () => checkHeaders,
     lane: { message: checkRequest(bearer).toString('base64'), expected: 'admitted' },
   })
 
@@ -28,18 +28,20 @@ export const callsEntrant = (
     headers,
     lane,
   }: {
-    port: () => number
+    port: number
     pids: Pids
-    headers: Readonly<Record<string, string>>
+    /** Of each call, as they are when a run begins. */
+    headers: () => Promise<Readonly<Record<string, string>>>
     lane: Omit<Lane, 'name' | 'inFlight'>
   },
 ): Entrant => ({
   name,
   pids,
   async run(seconds) {
-    const used = meterCpu(pids)
     const lanes = [{ name, inFlight: IN_FLIGHT, ...lane }]
-    const load = await applyCalls({ port: port(), headers, lanes, seconds })
+    const order = { port, headers: await headers(), lanes, seconds }
+    const used = meterCpu(pids)
+    const load = await applyCalls(order)
     const { calls = 0, p50Ms = Number.NaN, p99Ms = Number.NaN } = load.lanes[name] ?? {}
     return runOf({ count: calls, seconds: load.seconds, p50Ms, p99Ms }, used())
   },

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Envoy, type EnvoyOptions, startEnvoy } from '@instatunnel/local/envoy'
 
-/** The gateway with an auth and a tunnels of one's own, each by its port. */
+/** The gateway with a Check and a tunnels of one's own, each by its port. */
 export async function startGateway(
-  { auth, tunnels }: { auth: number; tunnels: number },
+  { check, tunnels }: { check: number; tunnels: number },
   options: Pick<EnvoyOptions, 'concurrency' | 'edit'> = {},
 ): Promise<Envoy> {
   const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-bench-'))
@@ -14,7 +14,13 @@ export async function startGateway(
     ...options,
     runDir,
     port: 0,
-    services: { auth: at(auth), keys: at(tunnels), tunnels: at(tunnels), relay: at(tunnels) },
+    services: {
+      check: at(check),
+      auth: at(tunnels),
+      keys: at(tunnels),
+      tunnels: at(tunnels),
+      relay: at(tunnels),
+    },
     apiHosts: ['localhost'],
     visitorDomain: 'localhost',
     trustedHops: 0,

@@ -36,6 +36,8 @@ const { user } = await auth.api.signUpEmail({
 })
 const made = await auth.api.createApiKey({ body: { userId: user.id, name: 'bench' } })
 
+console.log(JSON.stringify({ key: made.key }))
+
 const server = createServer(async (request, response) => {
   const key = request.headers.authorization?.slice('Bearer '.length) ?? ''
   try {
@@ -47,4 +49,4 @@ const server = createServer(async (request, response) => {
     response.end(String(error))
   }
 })
-server.listen(Number(PORT), '127.0.0.1', () => console.log(JSON.stringify({ key: made.key })))
+server.listen(Number(PORT), '127.0.0.1')

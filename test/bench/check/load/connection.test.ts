@@ -1,4 +1,4 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js'
+import { type Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
 import { AuthorizationService, CheckRequest } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { afterEach, describe, expect, it } from 'vitest'
 import { checkHeaders } from '../check-request.ts'
@@ -10,13 +10,22 @@ afterEach(() => {
 })
 
 /** Calls a Check that answers with the id of what was asked, or refuses. */
-async function open(refuses: (id: string) => boolean = () => false) {
+async function open({
+  refuses = () => false,
+  headers = {},
+}: {
+  refuses?: (id: string) => boolean
+  headers?: Record<string, string>
+} = {}) {
   const server = new Server()
   server.addService(AuthorizationService, {
-    check(call: { request: CheckRequest }, answer: (error: object | null, response?: object) => void) {
+    check(
+      call: { request: CheckRequest; metadata: Metadata },
+      answer: (error: object | null, response?: object) => void,
+    ) {
       const { id = '' } = call.request.attributes?.request?.http ?? {}
       if (refuses(id)) answer({ code: 14, details: 'not now' })
-      else answer(null, { status: { code: 0, message: id, details: [] } })
+      else answer(null, { status: { code: 0, message: `${call.metadata.get('x-said')}${id}`, details: [] } })
     },
   })
   const port = await new Promise<number>((resolve, reject) =>
@@ -26,7 +35,7 @@ async function open(refuses: (id: string) => boolean = () => false) {
   )
   closing.push(() => server.forceShutdown())
   const failed = Promise.withResolvers<Error>()
-  const calls = openCalls({ port, headers: checkHeaders }, failed.resolve)
+  const calls = openCalls({ port, headers: { ...checkHeaders, ...headers } }, failed.resolve)
   closing.push(calls.close)
   return { ask: (id: string) => ask(calls, id), failure: failed.promise }
 }
@@ -50,8 +59,13 @@ describe('calls on one connection', () => {
     for (let i = 0; i < 20; i++) expect((await ask(long)).length).toBeGreaterThan(long.length)
   })
 
+  it('carry the same headers each time, short and long', async () => {
+    const { ask } = await open({ headers: { 'x-said': 'y'.repeat(1000) } })
+    for (let i = 0; i < 3; i++) expect(await ask('')).toContain('y'.repeat(1000))
+  })
+
   it('break off where one is refused', async () => {
-    const { ask, failure } = await open((id) => id === 'bad')
+    const { ask, failure } = await open({ refuses: (id) => id === 'bad' })
     await ask('good')
     void ask('bad')
     expect((await failure).message).toMatch(/refused/)

@@ -40,14 +40,16 @@ function requestsOf({ message, digits }: Lane): () => Buffer | undefined {
   const framed = grpcFrame(Buffer.from(message, 'base64'))
   if (!digits) return () => framed
   const at = framed.length - Buffer.byteLength(message, 'base64') + digits.at
-  let next = 0
+  const { count, times = 1, once } = digits
+  let sent = 0
   return () => {
-    if (digits.once && next === digits.count) {
+    if (once && sent === count * times) {
       isOver = true
       return undefined
     }
     const bytes = Buffer.from(framed)
-    bytes.write(`${digits.from + (next++ % digits.count)}`.padStart(digits.length, '0'), at, 'latin1')
+    const number = Math.floor(sent++ / times) % count
+    bytes.write(`${number}`.padStart(digits.length, '0'), at, 'latin1')
     return bytes
   }
 }

@@ -27,6 +27,14 @@ const INDEXED = 0x80
 
 function text(value: string): Buffer {
   const bytes = Buffer.from(value, 'latin1')
-  if (bytes.length > 126) throw new Error(`${value} is too long for a length of one byte`)
-  return Buffer.concat([Buffer.of(bytes.length), bytes])
+  return Buffer.concat([lengthOf(bytes), bytes])
+}
+
+/** An integer with a prefix of seven bits (section 5.1). */
+function lengthOf({ length }: Buffer): Buffer {
+  if (length < 127) return Buffer.of(length)
+  const bytes = [127]
+  let rest = length - 127
+  for (; rest >= 128; rest >>= 7) bytes.push((rest & 127) | 128)
+  return Buffer.from([...bytes, rest])
 }

@@ -17,13 +17,14 @@ export interface Lane {
   /** The request's message, in base64. */
   readonly message: string
   readonly expected: Expected
-  /** Where the message holds digits, and what to put there: each number of a range in turn. */
+  /** Where the message holds digits, and what to put there: each number from 0 on in turn. */
   readonly digits?: {
     readonly at: number
     readonly length: number
-    readonly from: number
     readonly count: number
-    /** True where the run ends with the last of them; otherwise it begins again. */
+    /** So many requests in a row with each; once unless told. */
+    readonly times?: number
+    /** True where the run ends with the last of them; otherwise they begin again. */
     readonly once: boolean
   }
 }
