@@ -45,6 +45,8 @@ export interface Neighbours {
   addKey(key: Partial<KeyRecord> & { userId: string }): { secret: string; key: KnownKey }
   /** Forgets a key, as LookUpKeys does one that is revoked. */
   revokeKey(id: string): void
+  /** Knows a key again that it forgot. */
+  restoreKey(secret: string, key: KnownKey): void
   /** Makes a user's tunnel: the oldest one, unless said otherwise. */
   addTunnel(of: Partial<TunnelRecord> & { userId: string }): KnownTunnel
   /** Deletes a tunnel. */
@@ -58,12 +60,16 @@ export interface Neighbours {
   readonly revoked: RevokeKeyRequest[]
   /** How many keys, and tunnels by their ids, they were asked to look up. */
   readonly lookUps: () => number
+  /** In how many requests that was about keys by their secrets. */
+  readonly batches: () => number
   /** The metadata of auth's last call to either of them. */
   readonly lastMetadata: () => Metadata | undefined
   /** The secrets that they have made. */
   readonly secrets: readonly string[]
   /** Which of them is away: answers UNAVAILABLE. */
   readonly away: { keys: boolean; tunnels: boolean }
+  /** Until when both keep their answers to themselves, where they do. */
+  held: Promise<void> | undefined
   /** What CreateSessionKey fails with, where it is to fail otherwise than by being away. */
   failSessionKeys: { code: number; details: string } | undefined
   close(): void
@@ -77,6 +83,7 @@ export async function startNeighbours(): Promise<Neighbours> {
   const secrets: string[] = []
   let metadata: Metadata | undefined
   let lookUps = 0
+  let batches = 0
   const hex = (digest: Uint8Array) => Buffer.from(digest).toString('hex')
   const notFound = { code: status.NOT_FOUND, details: 'There is no such thing' }
 
@@ -90,7 +97,8 @@ export async function startNeighbours(): Promise<Neighbours> {
       metadata = call.metadata
       if (neighbours.away[service]) return answer({ code: status.UNAVAILABLE, details: `${service} is away` })
       const answered = answerTo(call.request)
-      return isFailure(answered) ? answer(answered) : answer(null, answered)
+      const reply = () => (isFailure(answered) ? answer(answered) : answer(null, answered))
+      return neighbours.held ? void neighbours.held.then(reply) : reply()
     }
 
   const unimplemented = (_call: unknown, answer: sendUnaryData<never>) =>
@@ -100,6 +108,7 @@ export async function startNeighbours(): Promise<Neighbours> {
   server.addService(KeyDirectoryServiceService, {
     lookUpKeys: rpc<LookUpKeysRequest, LookUpKeysResponse>('keys', ({ digests }) => {
       lookUps += digests.length
+      batches++
       const found = digests.map((digest, index) => ({ index, key: keys.get(hex(digest)) }))
       return { found: found.filter(({ key }) => key !== undefined) }
     }),
@@ -171,6 +180,7 @@ export async function startNeighbours(): Promise<Neighbours> {
     revokeKey(id) {
       for (const [digest, key] of keys) if (key.id === id) keys.delete(digest)
     },
+    restoreKey: (secret, key) => void keys.set(hex(digestOf(secret)), key),
     addTunnel(fields) {
       const tunnelId = newId('tun_', new Date())
       const tunnel = { tunnelId, subdomain: 'docs-demo', tokenGeneration: 0, olderTunnels: 0, ...fields }
@@ -188,9 +198,11 @@ export async function startNeighbours(): Promise<Neighbours> {
     sessionKeys: [],
     revoked: [],
     lookUps: () => lookUps,
+    batches: () => batches,
     lastMetadata: () => metadata,
     secrets,
     away: { keys: false, tunnels: false },
+    held: undefined,
     failSessionKeys: undefined,
     close: () => server.forceShutdown(),
   }
