@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { authorizer } from './test/authorizer.ts'
 import { type Backend, startBackend } from './test/backend.ts'
 import { answers, expectAnswer } from './test/error-shape.ts'
 import { startGateway, type TestGateway } from './test/gateway.ts'
@@ -30,6 +31,7 @@ const health = (gateway: TestGateway) => gateway.call('GET', '/healthz')
 const healthy = [200, '{"status":"serving"}'] as const
 const portOf = (backend: Backend) => Number(backend.address.split(':')[1])
 const never = new Promise<never>(() => {})
+const nobody = ['127.0.0.1:1']
 
 /** Health checks ten times as often, so that a test need not wait for them. */
 const quickly = { edit: (_file: string, text: string) => text.replaceAll('interval: 1s', 'interval: 0.1s') }
@@ -62,9 +64,16 @@ describe('GET /healthz', () => {
     })
   }
 
+  it('is 503 where auth serves, and not where it is asked about calls', async () => {
+    const gateway = await gatewayWith()
+    await gateway.envoy.updateServices({ ...gateway.services, check: nobody })
+    await until(503, () => health(gateway))
+    expectAnswer(await list(gateway), answers.unavailable)
+  })
+
   it('is 503 before a service is there at all', async () => {
     const gateway = await gatewayWith({
-      services: { auth: [], keys: ['127.0.0.1:1'], tunnels: ['127.0.0.1:1'], relay: ['127.0.0.1:1'] },
+      services: { auth: [], check: [], keys: nobody, tunnels: nobody, relay: nobody },
     })
     expectAnswer(await health(gateway), answers.unavailable)
     expectAnswer(await list(gateway), answers.unavailable)
@@ -89,7 +98,7 @@ describe('a service that is away', () => {
 
   it('is 503 where it is auth, for every call, and recovers by itself', async () => {
     const gateway = await gatewayWith(quickly)
-    const port = portOf(gateway.auth)
+    const port = Number(gateway.services.check[0]?.split(':')[1])
     await gateway.auth.stop()
     for (let calls = 0; calls < 3; calls++) expectAnswer(await list(gateway), answers.unavailable)
     expect(gateway.tunnels.heard).toEqual([])
@@ -218,6 +227,26 @@ describe('replicas', () => {
     }
     while (one.heard.length === 0) expect((await list(gateway)).status).toBe(200)
     for (let calls = 0; calls < 20; calls++) expect((await list(gateway)).status).toBe(200)
+  })
+
+  it('of auth are asked about calls in turn, and one that is gone costs no call', async () => {
+    const gateway = await gatewayWith()
+    const check = authorizer()
+    const other = await startBackend(0, check.addTo)
+    stopping.push(other.stop)
+    await gateway.envoy.updateServices({
+      ...gateway.services,
+      check: [...gateway.services.check, other.address],
+    })
+    while (gateway.auth.check.asked.length === 0 || check.asked.length === 0) await list(gateway)
+
+    await other.stop()
+    const connections = `${other.address}::cx_active::`
+    while (!(await gateway.envoy.admin('/clusters')).includes(`${connections}0`));
+    for (let calls = 0; calls < 20; calls++) expect((await list(gateway)).status).toBe(200)
+    expect(await gateway.envoy.admin('/stats?filter=cluster.check.upstream_rq_retry_success')).not.toContain(
+      ': 0',
+    )
   })
 
   it('come and go without a restart, and cut nothing that is in flight', async () => {

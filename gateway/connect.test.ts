@@ -141,7 +141,7 @@ describe('an agent that connects', () => {
 
   it('hears 503 in the API’s own shape where no relay is there', async () => {
     const alone = await startGateway({
-      services: { auth: [gateway.auth.address], keys: [], tunnels: [], relay: ['127.0.0.1:1'] },
+      services: { ...gateway.services, keys: [], tunnels: [], relay: ['127.0.0.1:1'] },
     })
     try {
       expectAnswer(await alone.call('GET', path, { headers: asking }), answers.unavailable)

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 /** Where each service's replicas are, as "host:port". With none the service is unavailable. */
 export interface ServiceAddresses {
   auth: string[]
+  /** Where auth's replicas are asked about calls: a port of its own. */
+  check: string[]
   keys: string[]
   tunnels: string[]
   relay: string[]
@@ -64,10 +66,12 @@ export function gatewayFiles(place: Place): Record<string, string> {
 export function clustersFile({ services, tls }: Pick<Place, 'services' | 'tls'>): string {
   return fill('place/clusters.yaml', {
     AUTH: endpoints(services.auth),
+    CHECK: endpoints(services.check),
     KEYS: endpoints(services.keys),
     TUNNELS: endpoints(services.tunnels),
     RELAY: endpoints(services.relay),
     AUTH_TLS: upstreamTls('auth', tls),
+    CHECK_TLS: upstreamTls('auth', tls),
     KEYS_TLS: upstreamTls('keys', tls),
     TUNNELS_TLS: upstreamTls('tunnels', tls),
     RELAY_TLS: upstreamTls('relay', tls),

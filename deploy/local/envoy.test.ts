@@ -7,7 +7,7 @@ import { startEnvoy } from './envoy.ts'
 it('gives up on an admin interface that hangs', async () => {
   const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-envoy-'))
   onTestFinished(() => rm(runDir, { recursive: true, force: true }))
-  const services = { auth: [], keys: [], tunnels: [], relay: [] }
+  const services = { auth: [], check: [], keys: [], tunnels: [], relay: [] }
   const envoy = await startEnvoy({
     runDir,
     port: 0,

@@ -11,10 +11,10 @@ const choose = (settings: Record<string, string>) => choosePorts(readConfig({ ..
 
 describe('choosePorts', () => {
   it('gives each part and replica a port of its own', async () => {
-    const { gateway, nats, postgres, services } = await choose({ INSTATUNNEL_REPLICAS: '2' })
-    const all = [gateway, nats, postgres, ...Object.values(services).flat()]
-    expect(all).toHaveLength(11)
-    expect(new Set(all).size).toBe(11)
+    const { gateway, nats, postgres, services, check } = await choose({ INSTATUNNEL_REPLICAS: '2' })
+    const all = [gateway, nats, postgres, ...Object.values(services).flat(), ...check]
+    expect(all).toHaveLength(13)
+    expect(new Set(all).size).toBe(13)
     expect(all).not.toContain(0)
   })
 

@@ -9,6 +9,8 @@ export interface StackPorts {
   postgres: number
   /** One for each replica. */
   services: Record<ServiceName, number[]>
+  /** Where each replica of auth answers the gateway. */
+  check: number[]
 }
 
 /** Chooses the ports before anything is started; stops with the settings whose ports are taken, or are one. */
@@ -32,11 +34,14 @@ export async function choosePorts(config: Config): Promise<StackPorts> {
   for (const name of serviceNames) {
     while (services[name].length < config.replicas) services[name].push(await portOrFree(0))
   }
+  const check: number[] = []
+  while (check.length < config.replicas) check.push(await portOrFree(0))
   return {
     gateway: portOf('INSTATUNNEL_PORT'),
     nats: portOf('INSTATUNNEL_NATS_PORT'),
     postgres: portOf('INSTATUNNEL_POSTGRES_PORT'),
     services,
+    check,
   }
 }
 

@@ -27,6 +27,8 @@ export interface Stack {
   readonly databaseUrls: Readonly<Record<StoringService, string>>
   /** The folder of every child's log. */
   readonly logDir: string
+  /** Where each replica of auth answers the gateway, as "host:port". */
+  readonly checkAddresses: readonly string[]
   /** Every child as it runs now. */
   processes(): RunningProcess[]
   /** Stops everything, the front door first. */
@@ -88,6 +90,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     : recordOf(storingServices, () => config.databaseUrl as string)
 
   const addresses = recordOf(serviceNames, (name) => ports.services[name].map((port) => `127.0.0.1:${port}`))
+  const check = ports.check.map((port) => `127.0.0.1:${port}`)
   const surroundings = {
     config,
     secrets,
@@ -105,10 +108,11 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
   // All at once: they wait for one another where they must. One that fails ends the wait for the others.
   const services = await all(
     serviceNames.flatMap((name) => {
-      const env = { ...serviceEnvironment(name, surroundings), ...options.env?.[name] }
-      return ports.services[name].map((port, replica) =>
-        startService({ name, replica, port, env, logDir, signal }).then(stoppable, failed),
-      )
+      const told = { ...serviceEnvironment(name, surroundings), ...options.env?.[name] }
+      return ports.services[name].map((port, replica) => {
+        const env = name === 'auth' ? { ...told, CHECK_LISTEN: check[replica] as string } : told
+        return startService({ name, replica, port, env, logDir, signal }).then(stoppable, failed)
+      })
     }),
   )
   signal.throwIfAborted()
@@ -118,7 +122,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
       dataDir,
       domain: config.domain,
       port: ports.gateway,
-      services: addresses,
+      services: { ...addresses, check },
       trustedHops: config.trustedHops,
     }),
   )
@@ -138,6 +142,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
     secrets,
     databaseUrls,
     logDir,
+    checkAddresses: check,
     processes: () => [gateway, ...services, nats, postgres].flatMap((part) => (part ? [part.process()] : [])),
     stop: () => closing.disposeAsync(),
   }

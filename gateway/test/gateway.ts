@@ -14,6 +14,7 @@ import { type Relay, startRelay } from './relay.ts'
 export interface TestGateway {
   envoy: Envoy
   port: number
+  /** It has two ports: one for its rpcs, one where it is asked about calls. */
   auth: Backend & { check: Authorizer }
   keys: Backend
   tunnels: Backend
@@ -42,14 +43,21 @@ export async function startGateway({
 }: Partial<EnvoyOptions> & { credentials?: Credentials } = {}): Promise<TestGateway> {
   const runDir = await mkdtemp(join(tmpdir(), 'gateway-'))
   const check = authorizer()
-  const [auth, keys, tunnels, relay] = await Promise.all([
+  const [rpcs, questions, keys, tunnels, relay] = await Promise.all([
+    startBackend(0, undefined, credentials.auth),
     startBackend(0, check.addTo, credentials.auth),
     startBackend(0, undefined, credentials.keys),
     startBackend(0, undefined, credentials.tunnels),
     startRelay(0, credentials.relay),
   ])
+  const auth = Object.assign(rpcs, {
+    check,
+    serving: both(rpcs.serving, questions.serving),
+    stop: both(rpcs.stop, questions.stop),
+  })
   const services = {
     auth: [auth.address],
+    check: [questions.address],
     keys: [keys.address],
     tunnels: [tunnels.address],
     relay: [relay.address],
@@ -76,7 +84,7 @@ export async function startGateway({
   return {
     envoy,
     port: envoy.port,
-    auth: Object.assign(auth, { check }),
+    auth,
     keys,
     tunnels,
     relay,
@@ -100,3 +108,11 @@ export async function startGateway({
     },
   }
 }
+
+/** Does the one and the other; what the other gives is given. */
+const both =
+  <In extends unknown[], Out>(one: (...given: In) => Out, other: (...given: In) => Out) =>
+  (...given: In): Out => {
+    one(...given)
+    return other(...given)
+  }

@@ -31,7 +31,7 @@ export async function startPlatform(): Promise<Platform> {
   const relay = stack.service('relay')
   const accounts = accountsOf(stack.call)
   const { apiKey } = await accounts.register()
-  const channel = new Client(stack.service('auth').address, credentials.createInsecure())
+  const channel = new Client(stack.checkAddresses[0] as string, credentials.createInsecure())
   const { check } = rpcsOf(channel, { check: AuthorizationService.check })
   const relayPid = relay.process().pid
   const gatewayPid = stack.gateway.process().pid
