@@ -20,6 +20,7 @@ import { pastPlan, withoutMcp } from './domain/plan-limit.ts'
 import type { SlidingWindows } from './domain/sliding-window.ts'
 import { signConnectToken } from './domain/token.ts'
 import type { KeyGate } from './key-gate.ts'
+import { againWhereGone } from './key-gone.ts'
 import { answeredTo, unspent } from './key-refusals.ts'
 import { createTunnelFinder } from './tunnel-facts.ts'
 
@@ -114,9 +115,11 @@ export function createConnectGate(
     async decideConnect(path, attempt, signal) {
       const target = parseConnectPath(path)
       if (!target) return { refusal: nothingHere() }
-      const who = await admit(attempt, NEEDS, signal)
-      if ('refusal' in who) return who
-      return answeredTo(who.key, await decide(target, who, attempt, signal))
+      return againWhereGone(async () => {
+        const who = await admit(attempt, NEEDS, signal)
+        if ('refusal' in who) return who
+        return answeredTo(who.key, await decide(target, who, attempt, signal))
+      })
     },
     async checkConnection(connection, signal) {
       const { tunnelId, mode } = connection

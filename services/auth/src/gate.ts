@@ -22,6 +22,7 @@ import { after, type Eventual } from './eventual.ts'
 import { createExplainer, type Explainer } from './explainer.ts'
 import { createIdentityTokens } from './identity-tokens.ts'
 import { createKeyGate } from './key-gate.ts'
+import { againWhereGone } from './key-gone.ts'
 import { answeredTo, unspent } from './key-refusals.ts'
 
 /** The one place where calls are admitted: Check, Authenticate, VerifyKey, ExplainKey and CheckConnection all ask it. */
@@ -96,7 +97,8 @@ export function createGate(options: GateOptions): Gate {
   const decide: Gate['decide'] = (method, attempt, signal) => {
     const rule = rules.get(method)
     if (!rule || rule.kind === 'internal') return { refusal: nothingHere() }
-    return rule.kind === 'public' ? admitPublic(rule, attempt) : admitUser(rule, attempt, signal)
+    if (rule.kind === 'public') return admitPublic(rule, attempt)
+    return againWhereGone(() => admitUser(rule, attempt, signal))
   }
 
   return {
@@ -110,10 +112,12 @@ export function createGate(options: GateOptions): Gate {
       return identity
     },
     verifyKey: (digest, asked, address) =>
-      after(
-        keyGate.judge(digest, asked, address),
-        (judged): Eventual<VerifiedKey> =>
-          judged.code === 'VALID' ? keyGate.spend(judged.key, now()) : { code: judged.code },
+      againWhereGone(() =>
+        after(
+          keyGate.judge(digest, asked, address),
+          (judged): Eventual<VerifiedKey> =>
+            judged.code === 'VALID' ? keyGate.spend(judged.key, now()) : { code: judged.code },
+        ),
       ),
   }
 }
