@@ -192,6 +192,24 @@ describe('what is looked up', () => {
     expect(asked).toEqual([['a']])
   })
 
+  it('is looked up once also where it has to wait for its turn, and not at all where that is refused', async () => {
+    const { put, find, asked } = remembering()
+    put('a')
+    let turns = Promise.resolve()
+    const oneByOne = <T>(lookUp: () => Promise<T>): Promise<T> => {
+      const answer = turns.then(lookUp)
+      turns = answer.then(() => {})
+      return answer
+    }
+    const found = await Promise.all(['a', 'a', 'b', 'b'].map((id) => find(id, oneByOne)))
+    expect(found.map((thing) => thing?.id)).toEqual(['a', 'a', undefined, undefined])
+    expect(asked).toEqual([['a'], ['b']])
+    const refuse = () => Promise.reject(new Error('too many'))
+    expect(isAtOnce(find('a', refuse))).toBe(true)
+    await expect(find('c', refuse)).rejects.toThrow('too many')
+    expect(asked).toHaveLength(2)
+  })
+
   it('goes together with all of its turn, 500 at a time', async () => {
     const { put, find, asked } = remembering()
     const ids = Array.from({ length: 1200 }, (_, n) => `id-${n}`)

@@ -9,6 +9,7 @@ const UNHEARD_MS = 5000
 const RENEWED_MS = 20_000
 // Past so many the oldest is forgotten: whoever guesses ids fills no more memory than this.
 const MAX_UNKNOWN = 100_000
+const FORGOTTEN = Symbol('forgotten')
 
 /** How something that is not known is looked up: whether, and when. */
 export type LookUpWay = <T>(lookUp: () => Promise<T>) => Promise<T>
@@ -88,22 +89,30 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
     lookUps.of(entry.id).catch(() => {})
   }
 
+  const recall = (id: string): V | undefined | typeof FORGOTTEN => {
+    const time = now().getTime()
+    const believed = isHeard() ? BELIEVED_MS : UNHEARD_MS
+    const entry = entries.get(id)
+    if (entry) {
+      const age = time - entry.at
+      if (age >= believed) return FORGOTTEN
+      if (age >= RENEWED_MS && !entry.isRenewed) renew(entry)
+      return entry.value
+    }
+    const at = unknown.get(id)
+    return at !== undefined && time - at < believed ? undefined : FORGOTTEN
+  }
+
   return {
     find(id, way) {
-      const time = now().getTime()
-      const believed = isHeard() ? BELIEVED_MS : UNHEARD_MS
-      const entry = entries.get(id)
-      if (entry) {
-        const age = time - entry.at
-        if (age < believed) {
-          if (age >= RENEWED_MS && !entry.isRenewed) renew(entry)
-          return entry.value
-        }
-      } else {
-        const at = unknown.get(id)
-        if (at !== undefined && time - at < believed) return undefined
-      }
-      return way ? way(() => lookUps.of(id)) : lookUps.of(id)
+      const recalled = recall(id)
+      if (recalled !== FORGOTTEN) return recalled
+      if (!way) return lookUps.of(id)
+      return way(async () => {
+        // By the time that it is its turn, another may have found out.
+        const meanwhile = recall(id)
+        return meanwhile === FORGOTTEN ? lookUps.of(id) : meanwhile
+      })
     },
     evict(tag) {
       for (const { id } of tagged.of(tag)) entries.delete(id)
