@@ -17,8 +17,9 @@ export const leaseFields = z.object({
   turn: z.int(TURN).min(1, TURN),
   wanted: count(0),
   used: z
-    .array(z.object({ agoMs: z.number('must be a number'), count: count(1) }))
-    .max(MOMENTS_MAX, `must be at most ${MOMENTS_MAX}`),
+    .array(z.object({ agoMs: z.custom<number>(), count: count(1) }))
+    .max(MOMENTS_MAX, `must be at most ${MOMENTS_MAX}`)
+    .refine((list) => list.every(({ agoMs }) => Number.isFinite(agoMs)), 'must tell when each was'),
   returned: count(0),
   kept: count(0),
 })
