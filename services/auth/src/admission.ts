@@ -2,7 +2,6 @@ import { scopeMissing } from '@instatunnel/kit/guard'
 import { type Rate, rateLimited } from '@instatunnel/kit/rate'
 import { Refusal } from '@instatunnel/kit/refusal'
 import type { Rule } from '@instatunnel/kit/rules'
-import { digestOf } from '@instatunnel/kit/secret'
 import type { Credentials } from './credentials.ts'
 import { addressSubject } from './domain/client-address.ts'
 import type { SessionCookie } from './domain/cookie.ts'
@@ -15,6 +14,7 @@ import { after, type Eventual } from './eventual.ts'
 import type { Judged, KeyGate } from './key-gate.ts'
 import { refusedKey } from './key-refusals.ts'
 import type { LookUpWay } from './known.ts'
+import { keyIdOfSecret } from './known-keys.ts'
 import { createUnknownLane, LaneFull } from './unknown-lane.ts'
 
 /** What a decision may depend on, beside what is called: nothing else of a call is looked at. */
@@ -101,7 +101,7 @@ export function createAdmission(
     const way: LookUpWay = (lookUp) => lane.lookUp(attempt.address, lookUp)
     if (presented.kind === 'api_key') {
       const scopes = scope === 'any' ? [] : [scope]
-      const judged = keyGate.judge(digestOf(presented.secret), scopes, attempt.address, way)
+      const judged = keyGate.judge(keyIdOfSecret(presented.secret), scopes, attempt.address, way)
       return after(judged, (found) => admitKey(found, attempt, scope))
     }
     return after(credentials.holderOf(presented, way, signal), (holder): Eventual<Admitted | Refused> => {

@@ -19,7 +19,7 @@ import type { Presented } from './domain/presented.ts'
 import { judgeSession } from './domain/session.ts'
 import { after, type Eventual } from './eventual.ts'
 import type { LookUpWay } from './known.ts'
-import { keyIdOf } from './known-keys.ts'
+import { keyIdOfSecret } from './known-keys.ts'
 import { sessionHolder } from './known-sessions.ts'
 import type { Memory } from './memory.ts'
 import { createSessionTokens } from './session-tokens.ts'
@@ -34,8 +34,8 @@ export interface Credentials {
   holderById(type: UserHolder['credential']['type'], id: string, signal?: AbortSignal): Promise<HolderOrEnd>
   /** Who holds a tunnel's token of this generation; undefined where the tunnel's user is no more. */
   holderOfToken(token: TokenRecord): Promise<TunnelHolder | undefined>
-  /** A key by the SHA-256 of its secret, at once where it is known; undefined where it, its owner or its session is no more. */
-  findKey(digest: Buffer, way?: LookUpWay): Eventual<KnownKey | undefined>
+  /** A key by what keys are known by, at once where it is; undefined where it, its owner or its session is no more. */
+  findKey(knownBy: string, way?: LookUpWay): Eventual<KnownKey | undefined>
   /** A key by its id, looked up afresh; otherwise what ended it. */
   findKeyById(id: string, signal?: AbortSignal): Promise<KnownKey | GoawayReason>
 }
@@ -76,7 +76,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return (await findStanding(sql, key.userId)) ?? 'key_revoked'
   }
 
-  const findKey: Credentials['findKey'] = (digest, way) => memory.keys.find(keyIdOf(digest), way)
+  const findKey: Credentials['findKey'] = (knownBy, way) => memory.keys.find(knownBy, way)
 
   const findKeyById: Credentials['findKeyById'] = async (id, signal) => {
     const record = await keys.getKeyRecord({ id }, { signal }).catch(undefinedWhereNotFound)
@@ -107,9 +107,9 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     holderOfToken,
     holderOf(presented, way, signal) {
       if (presented.kind === 'session') return holderOfSession(presented.token, way)
-      const digest = digestOf(presented.secret)
-      if (presented.kind === 'tunnel_token') return way(() => findTokenHolder(digest, signal))
-      return after(findKey(digest, way), (key) =>
+      if (presented.kind === 'tunnel_token')
+        return way(() => findTokenHolder(digestOf(presented.secret), signal))
+      return after(findKey(keyIdOfSecret(presented.secret), way), (key) =>
         key && endOf(key, now()) === undefined ? key.holder : undefined,
       )
     },

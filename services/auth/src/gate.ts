@@ -24,6 +24,7 @@ import { createIdentityTokens } from './identity-tokens.ts'
 import { createKeyGate } from './key-gate.ts'
 import { againWhereGone } from './key-gone.ts'
 import { answeredTo, unspent } from './key-refusals.ts'
+import { keyIdOf } from './known-keys.ts'
 
 /** The one place where calls are admitted: Check, Authenticate, VerifyKey, ExplainKey and CheckConnection all ask it. */
 export interface Gate extends ConnectGate, Explainer {
@@ -114,7 +115,7 @@ export function createGate(options: GateOptions): Gate {
     verifyKey: (digest, asked, address) =>
       againWhereGone(() =>
         after(
-          keyGate.judge(digest, asked, address),
+          keyGate.judge(keyIdOf(digest), asked, address),
           (judged): Eventual<VerifiedKey> =>
             judged.code === 'VALID' ? keyGate.spend(judged.key, now()) : { code: judged.code },
         ),

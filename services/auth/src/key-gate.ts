@@ -13,9 +13,9 @@ export type Judged =
 
 /** The one way that a key goes, whether it comes with a call, with an agent or to be verified. */
 export interface KeyGate {
-  /** Whether the key of this digest may be used now, for these scopes and from this address; spends nothing. */
+  /** Whether the key that is known by this (known-keys.ts) may be used now, for these scopes and from this address. */
   judge(
-    digest: Buffer,
+    knownBy: string,
     asked: readonly string[],
     address: string | undefined,
     way?: LookUpWay,
@@ -41,8 +41,8 @@ export function createKeyGate(
     return taken
   }
   return {
-    judge: (digest, asked, address, way) =>
-      after(credentials.findKey(digest, way), (key): Judged => {
+    judge: (knownBy, asked, address, way) =>
+      after(credentials.findKey(knownBy, way), (key): Judged => {
         const code = key ? judgeKey(key, asked, address, now()) : 'NOT_FOUND'
         return key && code !== 'NOT_FOUND' ? { code, key } : NOT_FOUND
       }),

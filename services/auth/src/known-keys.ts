@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { ServiceClient } from '@instatunnel/kit/client'
 import type { Sql } from '@instatunnel/kit/postgres'
@@ -21,6 +22,9 @@ export interface KnownKeysOptions extends Pick<KnownOptions<KnownKey>, 'isHeard'
 
 /** What keys are known by: the SHA-256 of the secret, as text. */
 export const keyIdOf = (digest: Buffer): string => digest.toString('base64')
+
+/** The same, of the secret: in one step, which costs a quarter of two. */
+export const keyIdOfSecret = (secret: string): string => hash('sha256', secret, 'base64')
 
 /** Remembers keys by `keyIdOf`. One that is revoked is unknown, as is one whose session or user is no more. */
 export const createKnownKeys = ({ sql, keys, isHeard, now }: KnownKeysOptions): Known<KnownKey> =>
