@@ -17,6 +17,21 @@ it('usesPerKey sums each key and keeps its last use', () => {
   ])
 })
 
+it('usesPerKey keeps the last use with the old secret apart', () => {
+  expect(
+    usesPerKey([
+      { keyId: a, count: 1, last: one, lastWithOldSecret: noon },
+      { keyId: a, count: 1, last: one },
+      { keyId: a, count: 1, last: noon, lastWithOldSecret: new Date('never') },
+      { keyId: b, count: 1, last: noon, lastWithOldSecret: noon },
+      { keyId: b, count: 1, last: one, lastWithOldSecret: one },
+    ]),
+  ).toEqual([
+    { keyId: a, count: 3, last: one, lastWithOldSecret: noon },
+    { keyId: b, count: 2, last: one, lastWithOldSecret: one },
+  ])
+})
+
 it('usesPerKey leaves out what is no use of a key', () => {
   const uses = [
     { keyId: 'tun_01h0000000000000000000000a', count: 1, last: noon },

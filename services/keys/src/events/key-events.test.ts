@@ -61,6 +61,50 @@ describe('the events of keys', () => {
     expect(new Set(told.map(({ id: event }) => event)).size).toBe(told.length)
   })
 
+  it('tell of what only servers decide, of rotations, and that a key was restored', async () => {
+    const admin = keys.user({ role: 'admin' })
+    const { id, secret } = await made(admin)
+    const counted = { remaining: 3, refillAmount: 5, refillInterval: 1000, rateLimitEnabled: false }
+    await admin.updateKey({ id, ...counted, allowedIps: ['::1'], allowedSubdomains: ['a'] })
+    await admin.updateKey({ id, remaining: 3 }) // changes nothing that is told
+    const { apiKey, key: second } = await admin.rotateKey({ id, gracePeriod: 60 })
+    await admin.endGracePeriod({ id })
+    await admin.endGracePeriod({ id }) // has none
+    const { key: third } = await admin.rotateKey({ id })
+    await admin.deleteKey({ id, reason: 'first' })
+    await admin.restoreKey({ id })
+    await admin.deleteKey({ id, reason: 'second' })
+
+    await observer.event(({ data }) => data.key_id === id && data.reason === 'second')
+    const told = observer.events.filter(({ headers }) => headers['ce-subject'] === id).slice(1)
+    const whose = { key_id: id, user_id: admin.id }
+    const updated = (...changed: string[]) => ['instatunnel.events.key.updated', { ...whose, changed }]
+    expect(told.map(({ type, data }) => [type, data])).toEqual([
+      updated(
+        'remaining',
+        'refill_amount',
+        'refill_interval',
+        'rate_limit_enabled',
+        'allowed_ips',
+        'allowed_subdomains',
+      ),
+      [
+        'instatunnel.events.key.rotated',
+        { ...whose, grace_ends_at: apiKey?.oldSecret?.endsAt?.toISOString() },
+      ],
+      updated('old_secret'),
+      ['instatunnel.events.key.rotated', whose],
+      ['instatunnel.events.key.revoked', { ...whose, reason: 'first' }],
+      updated('state'),
+      ['instatunnel.events.key.revoked', { ...whose, reason: 'second' }],
+    ])
+    const whole = JSON.stringify(told)
+    for (const hidden of [secret, second, third]) {
+      expect(whole).not.toContain(hidden)
+      expect(whole).not.toContain(digestOf(hidden).toString('base64'))
+    }
+  })
+
   it("tell of a session's key which session it is of, and that its secret was replaced", async () => {
     const request = { sessionId: newSessionId(), userId: newUserId(), permissions: ['logs:read'] }
     const { keyId } = await keys.directory.createSessionKey(request)

@@ -53,6 +53,39 @@ describe('usage.key', () => {
     expect((await countsOf(tell, id)).requestCount).toBe(7)
   })
 
+  it('tells when the old secret was last used, since it was replaced', async () => {
+    const tell = await tellerOf(nats)
+    const { id } = await made(user)
+    const { apiKey } = await user.rotateKey({ id, gracePeriod: 3600 })
+    const rotatedAt = Number(apiKey?.oldSecret?.rotatedAt)
+    const useOfOld = (ms: number) => {
+      const at = new Date(rotatedAt + ms)
+      return { ...use(id, 1, at.toISOString()), last_with_old_secret: at.toISOString() }
+    }
+    const lastUsedAt = async () => (await countsOf(tell, id)).oldSecret?.lastUsedAt
+    await tellUsage(tell, [use(id, 1, new Date(rotatedAt + 9000).toISOString())])
+    expect(await lastUsedAt()).toBeUndefined()
+    await tellUsage(tell, [useOfOld(2000), useOfOld(3000), useOfOld(1000)])
+    expect(await lastUsedAt()).toEqual(new Date(rotatedAt + 3000))
+    // Late, and out of order.
+    await tellUsage(tell, [useOfOld(2500)])
+    expect(await lastUsedAt()).toEqual(new Date(rotatedAt + 3000))
+    expect(await countsOf(tell, id)).toMatchObject({
+      requestCount: 5,
+      lastRequest: new Date(rotatedAt + 9000),
+    })
+
+    // Another rotation: what is told of the one before says nothing of the secret that is old now.
+    await user.rotateKey({ id, gracePeriod: 3600 })
+    await tellUsage(tell, [useOfOld(-1000)])
+    expect(await lastUsedAt()).toBeUndefined()
+    await user.endGracePeriod({ id })
+    await tellUsage(tell, [useOfOld(5000)])
+    expect(await lastUsedAt()).toBeUndefined()
+    await user.rotateKey({ id, gracePeriod: 3600 })
+    expect(await lastUsedAt()).toBeUndefined()
+  })
+
   it('is exact to 2^53', async () => {
     const tell = await tellerOf(nats)
     const { id } = await made(user)
@@ -71,6 +104,10 @@ describe('usage.key', () => {
       [use('key_\0', 1), use('', 1), use('key_01h00000000000000000000000', 1)],
       [use(id, -5), use(id, 0), use(id, 'NaN'), use(id, 1e300), use(id, null), use(id, {})],
       [use(id, 1, 'yesterday'), use(id, 1, null)],
+      [
+        { ...use(id, -1), last_with_old_secret: {} },
+        { ...use(id, 0), last_with_old_secret: 'never' },
+      ],
     ]
     for (const uses of malformed) await tellUsage(tell, uses)
     for (const data of [null, [], 'text']) await tell('usage.key', `evt_${told++}`, JSON.stringify(data))

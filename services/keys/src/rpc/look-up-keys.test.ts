@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { digestOf } from '@instatunnel/kit/secret'
+import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, made } from '../../test/made.ts'
@@ -139,9 +140,9 @@ describe('ApiKeyService', () => {
       reason: 'CREDENTIAL_MISSING',
       message: 'Invalid or missing API key',
     }
-    const { listKeys, getKey, createKey, updateKey, deleteKey, verifyKey } = keys.callWith({})
-    for (const rpc of [listKeys, getKey, createKey, updateKey, deleteKey, verifyKey]) {
-      expect(await refused(rpc())).toMatchObject(refusal)
+    const rpcs = keys.callWith({})
+    for (const name of Object.keys(ApiKeyServiceService) as (keyof typeof ApiKeyServiceService)[]) {
+      expect(await refused(rpcs[name]())).toMatchObject(refusal)
     }
   })
 })
