@@ -1,4 +1,5 @@
 import type { Evicted } from '@instatunnel/kit/eviction'
+import type { LeasedUses } from './key-uses.ts'
 import { createKnownKeys, type KnownKeysOptions } from './known-keys.ts'
 import { createKnownSessions } from './known-sessions.ts'
 
@@ -29,3 +30,18 @@ export function createMemory(options: KnownKeysOptions): Memory {
     },
   }
 }
+
+/** The memory, and with each key that it forgets what is held of that key's uses: both may be of another time. */
+export const forgettingUses = (
+  memory: Pick<Memory, 'forget' | 'forgetAll'>,
+  uses: Pick<LeasedUses, 'evict' | 'evictAll'>,
+): Pick<Memory, 'forget' | 'forgetAll'> => ({
+  forget(what) {
+    memory.forget(what)
+    for (const keyId of what.keys ?? []) uses.evict(keyId)
+  },
+  forgetAll() {
+    memory.forgetAll()
+    uses.evictAll()
+  },
+})

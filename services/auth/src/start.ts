@@ -7,7 +7,6 @@ import { newId } from '@instatunnel/kit/id'
 import { createIdentityVerifier } from '@instatunnel/kit/identity'
 import type { Logger } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
-import { Refusal } from '@instatunnel/kit/refusal'
 import { announceReplica, followReplicas } from '@instatunnel/kit/replicas'
 import { readRestBindings } from '@instatunnel/kit/rest-bindings'
 import { descriptorsFile } from '@instatunnel/kit/rules'
@@ -23,8 +22,10 @@ import { windowBounds } from './domain/window-bounds.ts'
 import { ensureAdmin } from './ensure-admin.ts'
 import { startKeyUsage } from './events/key-usage.ts'
 import { hearChanges } from './events/on-change.ts'
+import { onRecall } from './events/on-recall.ts'
 import { createGate } from './gate.ts'
-import { createMemory } from './memory.ts'
+import { createKeyUses } from './key-uses.ts'
+import { createMemory, forgettingUses } from './memory.ts'
 import { refusals } from './refusals.ts'
 import { check } from './rpc/check.ts'
 import { healthCheck } from './rpc/health-check.ts'
@@ -67,11 +68,13 @@ export async function start(
       (open) => open.close(),
     )
     const memory = createMemory({ sql, keys, now, isHeard: () => changes.isHeard() })
+    const uses = createKeyUses({ keys, replica, now, forget: memory.keys.evict })
+    const known = forgettingUses(memory, uses)
     const replicas = closing.adopt(
-      followReplicas({ nats, log, service: 'auth', begun: memory.forgetAll }),
+      followReplicas({ nats, log, service: 'auth', begun: known.forgetAll }),
       (followed) => followed.close(),
     )
-    const changes = closing.adopt(hearChanges({ nats, log, replica, replicas, memory }), (heard) =>
+    const changes = closing.adopt(hearChanges({ nats, log, replica, replicas, memory: known }), (heard) =>
       heard.close(),
     )
     const limits = {
@@ -95,9 +98,12 @@ export async function start(
       (shared) => shared.close(),
     )
     closing.adopt(announceReplica({ nats, log, service: 'auth', replica }), (announced) => announced.close())
+    closing.adopt(onRecall({ nats, log, replica, settle: uses.recall }), (answering) => answering.close())
+    // Settled while this replica is still said to live: what one that is gone holds is lost.
+    closing.adopt(uses, (leased) => leased.close())
     const evictEverywhere = createEviction({ nats, log, replicas })
     const evict: Evict = (what) => {
-      memory.forget(what)
+      known.forget(what)
       return evictEverywhere(what)
     }
     if (config.INSTATUNNEL_ADMIN_EMAIL) {
@@ -111,8 +117,6 @@ export async function start(
     const usage = closing.adopt(startKeyUsage({ nats, log, now }), (teller) => teller.close())
     const cookie = createSessionCookie(config.PUBLIC_URL)
     const routeOf = createRestRoutes(readRestBindings(descriptors ?? descriptorsFile()))
-    const away = () => Promise.reject(new Refusal('UNAVAILABLE', 'Uses cannot be leased'))
-    const uses = { take: away, look: away }
     const gate = createGate({
       sql,
       rules,
