@@ -39,6 +39,11 @@ describe('session.revoked', () => {
       user_id: request.userId,
       reason: 'session_ended',
     })
+    expect(await keys.user({ id: request.userId }).getKey({ id: keyId })).toMatchObject({
+      state: 'revoked',
+      revokedReason: 'session_ended',
+      restorableUntil: undefined,
+    })
     expect(await keys.lookUp(key)).toBeUndefined()
     expect(await keys.lookUp(other.key)).toBeDefined()
   })

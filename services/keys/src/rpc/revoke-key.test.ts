@@ -13,7 +13,7 @@ describe('RevokeKey', () => {
     expect(await keys.directory.revokeKey({ keyId: id, reason: 'logout' })).toEqual({})
     expect(await keys.directory.revokeKey({ keyId: id, reason: 'logout' })).toEqual({})
     expect(await keys.lookUp(secret)).toBeUndefined()
-    expect(await refused(user.getKey({ id }))).toEqual(keyNotFound)
+    expect(await user.getKey({ id })).toMatchObject({ state: 'revoked', revokedReason: 'logout' })
   })
 
   it.each(notKeyIds)('does not find %j', async (keyId) => {
