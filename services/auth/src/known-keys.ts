@@ -8,11 +8,13 @@ import type {
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { type KeyOwner, type KnownKey, knownKeyOf } from './domain/known-key.ts'
 import { judgeSession } from './domain/session.ts'
-import { sharedPermissions } from './domain/shared-scopes.ts'
+import { sharedPermissions, sharedStanding } from './domain/sharing.ts'
 import { createKnown, type Known, type KnownOptions } from './known.ts'
 import { findSessions, findStandings } from './store/session-store.ts'
 
-const MAX_KEYS = 150_000
+const MAX_KEYS = 120_000
+// A hundred thousand keys are remembered: what most of them have in common is there once.
+const NONE: string[] = []
 
 /** What is known of keys stands on. */
 export interface KnownKeysOptions extends Pick<KnownOptions<KnownKey>, 'isHeard' | 'now'> {
@@ -40,8 +42,7 @@ export const createKnownKeys = ({ sql, keys, isHeard, now }: KnownKeysOptions): 
       return new Map(
         records.flatMap(({ id, key }): [string, KnownKey][] => {
           const owner = ownerOf(key)
-          const permissions = sharedPermissions(key.permissions)
-          return owner ? [[id, knownKeyOf({ ...key, permissions }, owner)]] : []
+          return owner ? [[id, knownKeyOf(sharing(key), owner)]] : []
         }),
       )
     },
@@ -53,6 +54,13 @@ export const createKnownKeys = ({ sql, keys, isHeard, now }: KnownKeysOptions): 
     isHeard,
     now,
   })
+
+const sharing = (key: KeyRecord): KeyRecord => ({
+  ...key,
+  permissions: sharedPermissions(key.permissions),
+  allowedIps: key.allowedIps.length === 0 ? NONE : key.allowedIps,
+  allowedSubdomains: key.allowedSubdomains.length === 0 ? NONE : key.allowedSubdomains,
+})
 
 /** Whose each of these keys is: the session's user where it is a session's, which it ends with. */
 async function findOwners(
@@ -69,10 +77,13 @@ async function findOwners(
   const bySession = new Map(sessions.map((session) => [session.id, session]))
   const byUser = new Map(standings.map((standing) => [standing.userId, standing]))
   return ({ sessionId, userId }) => {
-    if (sessionId === undefined) return byUser.get(userId)
+    if (sessionId === undefined) {
+      const standing = byUser.get(userId)
+      return standing && sharedStanding(userId, standing)
+    }
     const session = judgeSession(bySession.get(sessionId), now)
-    if (typeof session === 'string') return undefined
-    const { plan, role, expiresAt } = session
-    return { userId: session.userId, plan, role, expiresAt }
+    return typeof session === 'string'
+      ? undefined
+      : { ...sharedStanding(session.userId, session), expiresAt: session.expiresAt }
   }
 }

@@ -2,7 +2,7 @@ import type { Sql } from '@instatunnel/kit/postgres'
 import { SCOPES } from '@instatunnel/kit/scope'
 import type { UserHolder } from './domain/holder.ts'
 import { judgeSession } from './domain/session.ts'
-import { scopesWithin } from './domain/shared-scopes.ts'
+import { scopesWithin, sharedStanding } from './domain/sharing.ts'
 import { createKnown, type Known, type KnownOptions } from './known.ts'
 import { findSessions, type SessionStanding } from './store/session-store.ts'
 
@@ -38,11 +38,11 @@ export const createKnownSessions = ({ sql, isHeard, now }: KnownSessionsOptions)
 
 /** Who holds a session. */
 export function sessionHolder(id: string, session: SessionStanding): KnownSession['holder'] {
-  const { userId, plan, role, expiresAt: endsAt } = session
+  const { userId, role, expiresAt: endsAt } = session
   const expiresAt = Math.floor(endsAt.getTime() / 1000)
   return {
     kind: 'user',
-    user: { userId, plan, role },
+    user: sharedStanding(userId, session),
     credential: { type: 'session', id, sessionId: id, expiresAt },
     scopes: scopesWithin(SCOPES, role),
     endsAt,

@@ -1,7 +1,7 @@
 import { createNetworks } from '@instatunnel/kit/network'
 import type { KeyRecord } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import type { Standing, UserHolder } from './holder.ts'
-import { scopesWithin } from './shared-scopes.ts'
+import { scopesWithin } from './sharing.ts'
 
 /** Whom a key belongs to: its user, as the session that it ends with has them where it belongs to one. */
 export type KeyOwner = Standing & { readonly expiresAt?: Date }
@@ -31,16 +31,14 @@ export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
     ...(allowedSubdomains.length === 0 ? {} : { subdomains: allowedSubdomains }),
   }
   const endsAt = earlier(expiresAt, owner.expiresAt)
-  const { userId, plan, role } = owner
-  const user = { userId, plan, role }
   return {
     record,
     owner,
     scopes,
     networks: allowedIps.length === 0 ? undefined : createNetworks(allowedIps),
-    holder: { kind: 'user', user, scopes, credential, ...(endsAt && { endsAt }) },
+    holder: { kind: 'user', user: owner, scopes, credential, ...(endsAt && { endsAt }) },
   }
 }
 
 const earlier = (one: Date | undefined, other: Date | undefined): Date | undefined =>
-  one && other ? new Date(Math.min(one.getTime(), other.getTime())) : (one ?? other)
+  one && other ? (one < other ? one : other) : (one ?? other)

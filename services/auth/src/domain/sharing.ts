@@ -1,4 +1,6 @@
+import { PLANS } from '@instatunnel/kit/plans'
 import { type Role, scopesOfRole } from '@instatunnel/kit/scope'
+import type { Standing } from './holder.ts'
 
 // Sixteen scopes make many sets, but those in use are few; past so many they are shared anew.
 const MAX_SHARED = 1000
@@ -21,6 +23,13 @@ export function scopesWithin(permissions: readonly string[], role: Role): Readon
   scopes[role] ??= cutTo(permissions, role)
   return scopes[role]
 }
+
+/** The same standing in the words of which there is one each, not as many as rows that they came in. */
+export const sharedStanding = (userId: string, { plan, role }: Standing): Standing => ({
+  userId,
+  plan: PLANS.find((one) => one === plan) ?? plan,
+  role: role === 'admin' ? 'admin' : 'user',
+})
 
 function cutTo(permissions: readonly string[], role: Role): ReadonlySet<string> {
   const ownerHas = new Set<string>(scopesOfRole(role))
