@@ -38,8 +38,10 @@ export interface Granted {
 const RENEW_SHARE = 4
 const BACK_BEFORE_END_MS = 1500
 const IDLE_MS = 2000
-// A key in steady use is given what it uses in so long, where that is no more than an eighth of what is there.
+// A key in steady use is given what it uses in so long, where that is no more than an eighth of what is there; what it
+// uses in a shorter time than this may be a burst.
 const AHEAD_MS = 100
+const STEADY_MS = 25
 const AHEAD_SHARE = 8
 const WANTED_MAX = 100_000
 
@@ -74,7 +76,7 @@ export const isDueBack = ({ lastUsedAt, backAt }: HeldLease, time: number): bool
 
 /** How many to ask for: what waits, and what steady use needs next. */
 export function wantedOf({ used, answeredAt, room }: HeldLease, waiting: number, time: number): number {
-  const steady = (usesIn(used) / Math.max(time - answeredAt, 1)) * AHEAD_MS
+  const steady = (usesIn(used) / Math.max(time - answeredAt, STEADY_MS)) * AHEAD_MS
   return Math.min(Math.max(waiting, 1) + Math.floor(Math.min(steady, room / AHEAD_SHARE)), WANTED_MAX)
 }
 
