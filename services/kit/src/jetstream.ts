@@ -25,7 +25,7 @@ const MIB = 1024 * 1024
 const REQUEST_MS = 2000
 const RETRY_MS = 250
 // A connection that is dead without a word is given up, and another made, after three of them.
-const PING_MS = 5000
+const PING_MS = 2500
 
 /** "stream name already in use with a different configuration" */
 const STREAM_IS_OTHERWISE = 10058
