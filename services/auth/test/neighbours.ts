@@ -29,6 +29,7 @@ import {
   TunnelDirectoryServiceService,
   type TunnelRecord,
 } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import { createMeters, type Meters } from './meters.ts'
 
 /** A key that the stub of keys knows; a test may change it under auth. */
 export type KnownKey = { -readonly [Field in keyof KeyRecord]: KeyRecord[Field] }
@@ -47,6 +48,8 @@ export interface Neighbours {
   revokeKey(id: string): void
   /** Knows a key again that it forgot. */
   restoreKey(secret: string, key: KnownKey): void
+  /** How keys that count their uses do so. */
+  readonly meters: Pick<Meters, 'meter' | 'leftOf'>
   /** Makes a user's tunnel: the oldest one, unless said otherwise. */
   addTunnel(of: Partial<TunnelRecord> & { userId: string }): KnownTunnel
   /** Deletes a tunnel. */
@@ -75,8 +78,9 @@ export interface Neighbours {
   close(): void
 }
 
-/** Serves both on one free port. */
-export async function startNeighbours(): Promise<Neighbours> {
+/** Serves both on one free port, by this clock. */
+export async function startNeighbours(now: () => Date): Promise<Neighbours> {
+  const meters = createMeters(() => now().getTime())
   const keys = new Map<string, KnownKey>()
   const tunnels = new Map<string, KnownTunnel>()
   const tokens = new Map<string, TokenRecord>()
@@ -112,7 +116,7 @@ export async function startNeighbours(): Promise<Neighbours> {
       const found = digests.map((digest, index) => ({ index, key: keys.get(hex(digest)) }))
       return { found: found.filter(({ key }) => key !== undefined) }
     }),
-    leaseUses: unimplemented,
+    leaseUses: rpc('keys', meters.lease),
     getKeyRecord: rpc<GetKeyRecordRequest, KeyRecord>('keys', ({ id }) => {
       lookUps++
       return [...keys.values()].find((key) => key.id === id) ?? notFound
@@ -154,6 +158,7 @@ export async function startNeighbours(): Promise<Neighbours> {
   const neighbours: Neighbours = {
     keysAddress: `127.0.0.1:${port}`,
     tunnelsAddress: `127.0.0.1:${port}`,
+    meters,
     addKey(fields) {
       const secret = `it_${randomAlphanumeric(16, randomBytes)}`
       const key = {

@@ -91,7 +91,8 @@ export async function startAuth(
   settings: Readonly<Record<string, string>> = {},
   overrides: { now?: () => Date; descriptors?: string } = {},
 ): Promise<StartedAuth> {
-  const neighbours = await startNeighbours()
+  const now = overrides.now ?? (() => new Date())
+  const neighbours = await startNeighbours(now)
   const [auth, keys] = [newKeyPair(), newKeyPair()]
   const DATABASE_URL = settings.DATABASE_URL ?? (await freshDatabase())
   const { release, ...ownNats } = settings.NATS_URL ? { release: async () => {} } : await natsOf(DATABASE_URL)
@@ -122,7 +123,6 @@ export async function startAuth(
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
   const checkChannel = new Client(`127.0.0.1:${running.checkPort}`, credentials.createInsecure())
   const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'auth', connections: 2 })
-  const now = overrides.now ?? (() => new Date())
   const sign = createServiceSigner({ service: 'keys', privateKey: keys.privateKey, now })
 
   const restRpcs = (metadataOf: () => Promise<Record<string, string>>): RestRpcs => ({
