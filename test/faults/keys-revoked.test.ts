@@ -36,11 +36,11 @@ const isTimed = (answer: Timed | Error): answer is Timed => !(answer instanceof 
 
 /** Revokes a key that is in use, and gives what was answered to those that use it. */
 async function revokeInUse(key: MadeKey, meanwhile: () => Promise<unknown> = async () => {}) {
-  const load = underLoad(4, () => use(key))
-  await load.answered(12)
+  const load = underLoad(2, () => use(key))
+  await load.answered(6)
   const [answer] = await Promise.all([remove(key), meanwhile()])
   const revokedAt = performance.now()
-  await load.answered(12)
+  await load.answered(6)
   const answers = (await load.stop()).filter(isTimed)
   return {
     answer,
@@ -52,8 +52,8 @@ async function revokeInUse(key: MadeKey, meanwhile: () => Promise<unknown> = asy
 
 describe('a key that is deleted in use', () => {
   it('admits nobody from when that is answered, 200 times over', async () => {
-    for (let batch = 0; batch < 50; batch++) {
-      await atOnce(4, async () => {
+    for (let batch = 0; batch < 25; batch++) {
+      await atOnce(8, async () => {
         const key = await accounts.key(owner.token, { permissions: ['tunnels:read'] })
         const { answer, late, answers } = await revokeInUse(key)
         expect(bodyOf(answer)).toMatchObject({
@@ -66,10 +66,9 @@ describe('a key that is deleted in use', () => {
         expect(bodyOf(answer).took_ms).toBeLessThan(1000)
         expect(late).toEqual([])
         expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 401]))
-        await remove(key)
       })
     }
-  })
+  }, 120_000)
 
   it('works again when it is restored, and not when it leaked', async () => {
     const key = await accounts.key(owner.token, { permissions: ['tunnels:read'] })
