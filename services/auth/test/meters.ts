@@ -20,6 +20,8 @@ export interface LeftOf {
 /** Stands in for how keys leases uses: the contract of LeaseUses, for holders that live as long as it does. */
 export interface Meters {
   meter(keyId: string, metering: Metering): void
+  /** The key counts its uses no more. */
+  forget(keyId: string): void
   leftOf(keyId: string): LeftOf
   lease(request: LeaseUsesRequest): LeaseUsesResponse | { code: number; details: string }
 }
@@ -31,6 +33,7 @@ export function createMeters(now: () => number): Meters {
   const meters = new Map<string, Meter>()
   return {
     meter: (keyId, metering) => void meters.set(keyId, meterOf(metering, now())),
+    forget: (keyId) => void meters.delete(keyId),
     leftOf(keyId) {
       const meter = meters.get(keyId)
       if (!meter) throw new Error(`${keyId} counts no uses`)

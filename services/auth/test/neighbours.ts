@@ -49,7 +49,7 @@ export interface Neighbours {
   /** Knows a key again that it forgot. */
   restoreKey(secret: string, key: KnownKey): void
   /** How keys that count their uses do so. */
-  readonly meters: Pick<Meters, 'meter' | 'leftOf'>
+  readonly meters: Omit<Meters, 'lease'>
   /** Makes a user's tunnel: the oldest one, unless said otherwise. */
   addTunnel(of: Partial<TunnelRecord> & { userId: string }): KnownTunnel
   /** Deletes a tunnel. */
