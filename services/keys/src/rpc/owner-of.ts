@@ -11,7 +11,7 @@ export async function ownerOf(
   wanted: string | undefined,
   { auth, signal }: Pick<Deps, 'auth'> & { signal: AbortSignal },
 ): Promise<{ userId: string; role: Role }> {
-  const { userId = caller.userId } = { userId: wanted }
+  const userId = wanted ?? caller.userId
   if (userId === caller.userId) return caller
   if (!isId(userId, 'user_')) throw userNotFound()
   const { role } = await auth.findUser({ userId }, { signal }).catch((error) => {

@@ -50,7 +50,8 @@ export async function findKey(sql: ISql, id: string): Promise<Key | undefined> {
 
 /** As findKey; whoever else wants to change the key, or to lease uses of it, waits until the transaction ends. */
 export async function lockKey(tx: ISql, id: string): Promise<Key | undefined> {
-  // Before the key is read, and weak enough for leases, which refer to it. The other order would be a deadlock.
+  // Before the key is read: what is joined would be read as it was before the wait. Weak enough for leases, which refer
+  // to the key while its meter is locked.
   await tx`select from api_keys where id = ${id} for no key update`
   await tx`select from key_meters where key_id = ${id} for no key update`
   return findKey(tx, id)
