@@ -151,6 +151,8 @@ export async function start(
       verifyService: base.verifyService,
       authenticate: gate.authenticate,
     })
+    // From the first call on, what is remembered is forgotten as soon as it changes.
+    await changes.begun()
     const { port } = await base.serve({ services: services(deps), guard, refusals })
     const rpcs = new Map([
       [EnvoyAuthorization.check.path, check({ gate, log })],

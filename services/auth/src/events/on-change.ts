@@ -6,6 +6,8 @@ import type { Replicas } from '@instatunnel/kit/replicas'
 import { z } from 'zod'
 
 const EVENTS = 'instatunnel.events.'
+// Where NATS is away a replica starts all the same.
+const BEGIN_MS = 1000
 
 /** What changes are heard for. */
 export interface Forgetful {
@@ -18,6 +20,8 @@ export interface Forgetful {
 export interface Changes {
   /** True while whatever changes is heard of: over the stream of events, and where all replicas are asked to forget. */
   isHeard(): boolean
+  /** Resolves when the stream of events is heard for the first time, and within a second: a replica that starts waits for it. */
+  begun(): Promise<void>
   close(): void
 }
 
@@ -35,6 +39,7 @@ export function hearChanges(options: {
 }): Changes {
   const { nats, log, replica, replicas, memory } = options
   let isStreamHeard = false
+  const first = Promise.withResolvers<void>()
   const answering = answerEvictions({ nats, log, replica, forget: memory.forget })
   const hearing = hearStream({
     nats,
@@ -52,6 +57,7 @@ export function hearChanges(options: {
     caughtUp() {
       memory.forgetAll()
       isStreamHeard = true
+      first.resolve()
     },
     away() {
       isStreamHeard = false
@@ -59,6 +65,11 @@ export function hearChanges(options: {
   })
   return {
     isHeard: () => isStreamHeard && replicas.isCurrent() && replicas.has(replica),
+    async begun() {
+      const timer = setTimeout(first.resolve, BEGIN_MS)
+      await first.promise
+      clearTimeout(timer)
+    },
     close() {
       isStreamHeard = false
       answering.close()
