@@ -5,12 +5,10 @@ export const checkHeaders = {
   ':method': 'POST',
   ':scheme': 'http',
   ':path': '/envoy.service.auth.v3.Authorization/Check',
-  ':authority': 'auth',
+  ':authority': 'check',
   te: 'trailers',
   'grpc-timeout': '2000m',
   'content-type': 'application/grpc',
-  'x-envoy-internal': 'true',
-  'x-forwarded-for': '192.0.2.2',
   'x-envoy-expected-rq-timeout-ms': '2000',
 } as const
 

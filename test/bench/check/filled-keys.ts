@@ -30,15 +30,22 @@ export async function fillKeys({ stack }: Platform, count: number): Promise<Numb
       const rows = secrets.map((secret, i) => {
         const { hash, pepperId } = peppers.hash(digestOf(secret))
         const userId = userIds[Math.floor(i / KEYS_PER_USER)] as string
-        return { id: newId('key_', new Date()), userId, masked: masked('it_', secret), hash, pepperId }
+        return {
+          id: newId('key_', new Date()),
+          userId,
+          masked: masked('it_', secret),
+          hash: hash.toString('hex'),
+          pepperId,
+        }
       })
       await sql`
         insert into keys.api_keys
           (id, user_id, masked, hash, pepper_id, name, prefix, start, permissions, created_at, updated_at)
-        select *, 'Bench', 'it_', 'it_be', '{tunnels:read}', now(), now() from unnest(
+        select id, user_id, masked, decode(hash, 'hex'), pepper_id, 'Bench', 'it_', 'it_be', '{tunnels:read}', now(), now()
+        from unnest(
           ${rows.map((row) => row.id)}::text[], ${rows.map((row) => row.userId)}::text[],
-          ${rows.map((row) => row.masked)}::text[], ${rows.map((row) => row.hash)}::bytea[],
-          ${rows.map((row) => row.pepperId)}::text[])`
+          ${rows.map((row) => row.masked)}::text[], ${rows.map((row) => row.hash)}::text[],
+          ${rows.map((row) => row.pepperId)}::text[]) as row (id, user_id, masked, hash, pepper_id)`
     }
     await sql`analyze keys.api_keys`
     return keys
