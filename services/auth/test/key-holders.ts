@@ -9,7 +9,7 @@ import type { Taken } from '../src/domain/key-use.ts'
 import { onRecall } from '../src/events/on-recall.ts'
 import type { LeaseClient } from '../src/key-leases.ts'
 import { createKeyUses } from '../src/key-uses.ts'
-import { keyOf } from './key-uses.ts'
+import { away, keyOf } from './key-uses.ts'
 
 const log = createLog('auth', 'silent')
 
@@ -22,7 +22,11 @@ export function startHolder(options: {
   const { nats, keys, now } = options
   const replica = newId('auth_', new Date())
   const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: replica, log })
-  const uses = createKeyUses({ keys, replica, now, forget: () => {} })
+  let isDead = false
+  const alive: LeaseClient = {
+    leaseUses: (request) => (isDead ? Promise.reject(away()) : keys.leaseUses(request)),
+  }
+  const uses = createKeyUses({ keys: alive, replica, now, forget: () => {} })
   const here = { nats: connection, log, replica }
   const forget = ({ keys: ids = [] }: { keys?: readonly string[] }) => ids.forEach(uses.evict)
   const open = [
@@ -30,7 +34,6 @@ export function startHolder(options: {
     onRecall({ ...here, settle: uses.recall }),
     answerEvictions({ ...here, forget }),
   ]
-  let isDead = false
   onTestFinished(async () => {
     if (!isDead) await uses.close()
     for (const part of open) await part.close()

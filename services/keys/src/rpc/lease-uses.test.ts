@@ -138,7 +138,7 @@ describe('LeaseUses', () => {
     const [row] = await keys.sql<{ remaining: number; held: number }[]>`
       select remaining, (select sum(held)::integer from key_leases where key_id = ${id}) as held
       from key_meters where key_id = ${id}`
-    expect((row?.remaining ?? 0) + (row?.held ?? 0)).toBe(5)
+    expect((row?.remaining ?? 0) + (row?.held ?? 0)).toBeLessThanOrEqual(5)
     expect(sum).toBeGreaterThanOrEqual(5)
   })
 
