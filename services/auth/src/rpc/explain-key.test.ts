@@ -90,6 +90,29 @@ describe('ExplainKey', () => {
     expect(await stop({ method: 'POST' })).toBe('scope: The key lacks tunnels:write')
   })
 
+  it('spends nothing of a key that counts its uses, and tells what is left of them', async () => {
+    const metering = { remaining: 2, window: { max: 3, ms: 60_000 } }
+    const counted = { isMetered: true, rateLimitMax: 3, rateLimitTimeWindow: 60_000 }
+    const { key, secret, explain, stop } = await aKey(counted)
+    auth.neighbours.meters.meter(key.id, metering)
+    const left = async () => (await explain()).slice(-2).map(({ message }) => message)
+    const check = () => auth.check(LIST_TUNNELS, { bearer: secret })
+    for (let n = 0; n < 20; n++)
+      expect(await left()).toEqual(['3 of 3 calls in 60 s are left to the key', '2 uses remain'])
+    expect(await check()).toMatchObject({ admitted: true })
+    expect(await left()).toEqual(['2 of 3 calls in 60 s are left to the key', '1 use remains'])
+    expect(await check()).toMatchObject({ admitted: true })
+    expect(await stop()).toBe('remaining: No use remains')
+    expect(await check()).toMatchObject({ status: 429, body: { error: 'usage_exceeded' } })
+    // Where the window is what refuses, it is what is told first.
+    auth.neighbours.meters.meter(key.id, { window: { max: 1, ms: 60_000 } })
+    await auth.evict({ keys: [key.id] })
+    expect(await check()).toMatchObject({ admitted: true })
+    expect(await stop()).toMatch(
+      /^key_rate_limit: None of 3 calls in 60 s is left to the key; try again in \d+ s$/,
+    )
+  })
+
   it("does not hold a key to its owner's limits where they are lifted", async () => {
     const { explain } = await aKey({ rateLimitEnabled: false })
     expect((await explain())[6]).toMatchObject({
