@@ -38,6 +38,8 @@ export async function serveGateway({
   tls,
   rpcs,
   log,
+  idleMs = IDLE_MS,
+  drainMs = DRAIN_MS,
 }: {
   /** host:port; port 0 is any free one. */
   listen: string
@@ -46,11 +48,15 @@ export async function serveGateway({
   /** By their paths. */
   rpcs: ReadonlyMap<string, FramedUnary>
   log: Logger
+  /** After how long without any sign of life a connection is closed. */
+  idleMs?: number
+  /** How long calls in flight may take once it closes. */
+  drainMs?: number
 }): Promise<Serving> {
   const server = tls ? createSecureServer({ ...options, ...mutual(tls) }) : createServer(options)
   const sessions = new Set<ServerHttp2Session>()
   server.maxConnections = MAX_CONNECTIONS
-  server.setTimeout(IDLE_MS, (session?: ServerHttp2Session) => session?.close())
+  server.setTimeout(idleMs, (session?: ServerHttp2Session) => session?.close())
   server.on('session', (session) => {
     if (tls && !isGateway(session)) {
       log.warn('the certificate of a caller is not the gateway’s')
@@ -64,7 +70,7 @@ export async function serveGateway({
   server.on('sessionError', (error) => log.debug({ err: error }, 'a connection to the gateway broke'))
   server.on('stream', createCallTaker({ rpcs, log }))
   const port = await listenOn(server, listen)
-  return { port, close: () => drain(server, sessions) }
+  return { port, close: () => drain(server, sessions, drainMs) }
 }
 
 const mutual = (files: TlsFiles) => ({
@@ -92,15 +98,16 @@ async function listenOn(server: Http2Server | Http2SecureServer, address: string
   return (server.address() as AddressInfo).port
 }
 
-/** Takes nothing new and says so; lets calls in flight finish, 10 s at most. */
+/** Takes nothing new and says so; lets calls in flight finish, for so long at most. */
 async function drain(
   server: Http2Server | Http2SecureServer,
   sessions: ReadonlySet<ServerHttp2Session>,
+  atMostMs: number,
 ): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve))
   const timer = setTimeout(() => {
     for (const session of sessions) session.destroy()
-  }, DRAIN_MS)
+  }, atMostMs)
   for (const session of sessions) session.close()
   await closed
   clearTimeout(timer)

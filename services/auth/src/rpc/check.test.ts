@@ -1,10 +1,18 @@
 import { Client, credentials } from '@grpc/grpc-js'
 import { connectPath } from '@instatunnel/kit/connect-request'
-import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
+import { createLog } from '@instatunnel/kit/log'
+import { Refusal } from '@instatunnel/kit/refusal'
+import {
+  AuthorizationService,
+  CheckRequest,
+  CheckResponse,
+} from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { rpcsOf } from '@instatunnel/test/rpcs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { checkRequest } from '../../test/check.ts'
 import { startAuth } from '../../test/start-auth.ts'
+import type { Decision } from '../admission.ts'
+import { check as checkOf } from './check.ts'
 
 const auth = await startAuth({
   LIMIT_AUTH_PER_MINUTE: '2',
@@ -189,5 +197,74 @@ describe('Check', () => {
       details: 'Nothing can be decided right now',
     })
     auth.neighbours.away.keys = false
+  })
+})
+
+describe('what the gate says', () => {
+  const logged: string[] = []
+  const log = createLog('auth', 'trace', { write: (line: string) => void logged.push(line) })
+  const request = Buffer.from(CheckRequest.encode(checkRequest('/a.B/C?key=it_secret', {})).finish())
+  const { signal } = new AbortController()
+
+  /** What is answered where the gate says this, in whichever way. */
+  const checkSaying = (say: () => Decision | Promise<Decision>) =>
+    checkOf({ gate: { decide: say, decideConnect: async () => say() }, log })
+  const answering = async (say: () => Decision | Promise<Decision>) =>
+    CheckResponse.decode((await checkSaying(say)(request, signal)).subarray(5))
+
+  it('at once is answered at once, and the same as what it says later', async () => {
+    const decision = { identity: 'eyJ.x.y', rate: { limit: 100, remaining: 99, resetSeconds: 60 } }
+    expect(checkSaying(() => decision)(request, signal)).toBeInstanceOf(Buffer)
+    expect(await answering(() => decision)).toEqual(await answering(async () => decision))
+  })
+
+  it('beside the limit is told to whoever is admitted and whoever is not', async () => {
+    const headers = { deprecation: '@1790000000', sunset: 'Tue, 22 Sep 2026 13:46:40 GMT' }
+    expect((await answering(() => ({ identity: 'eyJ.x.y', headers }))).httpResponse).toMatchObject({
+      value: {
+        responseHeadersToAdd: [
+          header('deprecation', '@1790000000', 1),
+          header('sunset', 'Tue, 22 Sep 2026 13:46:40 GMT', 1),
+        ],
+      },
+    })
+    const refusal = new Refusal('SCOPE_MISSING', 'no')
+    expect((await answering(() => ({ refusal, headers }))).httpResponse).toMatchObject({
+      value: {
+        status: { code: 403 },
+        headers: [
+          header('content-type', 'application/json'),
+          header('deprecation', '@1790000000'),
+          header('sunset', 'Tue, 22 Sep 2026 13:46:40 GMT'),
+        ],
+      },
+    })
+  })
+
+  it.each([
+    ['throws', new Error('lost')],
+    ['throws', new Refusal('TIMEOUT', 'lost')],
+  ])(
+    'is nothing where it %s %s: UNAVAILABLE, and the log has the method without its query',
+    async (_, error) => {
+      const unavailable = { reason: 'UNAVAILABLE', message: 'Nothing can be decided right now' }
+      const throwing = () => {
+        throw error
+      }
+      for (const say of [throwing, async () => throwing()]) {
+        logged.length = 0
+        await expect(answering(say)).rejects.toMatchObject(unavailable)
+        expect(logged).toHaveLength(1)
+        expect(JSON.parse(logged[0] ?? '')).toMatchObject({ method: '/a.B/C', msg: 'cannot decide' })
+        expect(logged[0]).not.toContain('it_secret')
+      }
+    },
+  )
+
+  it('is not asked for where the request is none', () => {
+    const answer = checkSaying(() => expect.unreachable())
+    expect(() => answer(Buffer.from([10]), signal)).toThrow(
+      expect.objectContaining({ reason: 'UNREADABLE_REQUEST' }),
+    )
   })
 })

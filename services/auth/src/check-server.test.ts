@@ -1,0 +1,160 @@
+import { readFileSync } from 'node:fs'
+import { constants } from 'node:http2'
+import { connect } from 'node:net'
+import { type CertificateFiles, makeAuthority } from '@instatunnel/test/certificates'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { beginCall, callWith, http2Connection } from '../test/grpc-call.ts'
+import { connected, echo, hello, serving, waiting, works } from '../test/serve-rpc.ts'
+import type { FramedUnary } from './check-call.ts'
+import { framed } from './domain/grpc-frame.ts'
+
+describe('a peer', () => {
+  /** What a peer gets that says this, until the server ends the connection. */
+  const say = (port: number, bytes: Uint8Array | string) =>
+    new Promise<Buffer>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+      const pieces: Buffer[] = []
+      socket.on('data', (piece) => pieces.push(piece))
+      socket.on('error', () => {})
+      socket.on('close', () => resolve(Buffer.concat(pieces)))
+    })
+  const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+  const frame = (type: number, flags: number, stream: number, payload: Uint8Array) => {
+    const head = Buffer.alloc(9)
+    head.writeUIntBE(payload.length, 0, 3)
+    head[3] = type
+    head[4] = flags
+    head.writeUInt32BE(stream, 5)
+    return Buffer.concat([head, payload])
+  }
+  const begun = Buffer.concat([PREFACE, frame(4, 0, 0, Buffer.alloc(0))])
+
+  it.each([
+    ['speaks HTTP/1.1', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['speaks anything', Buffer.alloc(100, 200)],
+    ['sends a message before it asks', Buffer.concat([begun, frame(0, 0, 1, hello)])],
+    ['writes headers that are none', Buffer.concat([begun, frame(1, 5, 1, Buffer.alloc(20, 255))])],
+    ['sends frames that are too long', Buffer.concat([begun, frame(0, 0, 1, Buffer.alloc(20_000))])],
+    [
+      'sets settings that there are not',
+      Buffer.concat([begun, frame(4, 0, 0, Buffer.from([0, 4, 255, 255, 255, 255]))]),
+    ],
+    [
+      'gives more credit than there is',
+      Buffer.concat([begun, frame(8, 0, 0, Buffer.from([127, 255, 255, 255]))]),
+    ],
+  ])('that %s loses its connection, and nobody else', async (_, bytes) => {
+    const server = await serving()
+    const session = await connected(server)
+    await say(server.port, bytes)
+    await works(session)
+  })
+
+  it('that sends headers without end loses the call', async () => {
+    const session = await connected(await serving(), { maxSendHeaderBlockLength: 1_000_000 })
+    const headers = Object.fromEntries(
+      Array.from({ length: 20 }, (_, index) => [`x-${index}`, 'x'.repeat(1000)]),
+    )
+    const answer = await callWith(session, hello, headers)
+    expect(answer).toMatchObject({ head: {}, reset: constants.NGHTTP2_ENHANCE_YOUR_CALM })
+    await works(session)
+  })
+
+  it('that says nothing is sent away; one that pings is not', async () => {
+    const server = await serving(echo, { idleMs: 300 })
+    const session = await connected(server)
+    const pinging = setInterval(() => session.ping(() => {}), 50)
+    onTestFinished(() => clearInterval(pinging))
+    await Promise.all([
+      say(server.port, ''),
+      say(server.port, begun),
+      say(server.port, PREFACE.subarray(0, 10)),
+    ])
+    await works(session)
+  })
+
+  it('has a thousand calls at a time, and waits with more', async () => {
+    const { rpc, signals, begun: calls } = waiting()
+    const session = await connected(await serving(rpc, { drainMs: 0 }))
+    expect(session.remoteSettings.maxConcurrentStreams).toBe(1000)
+    for (let count = 0; count < 1100; count++) beginCall(session).end(hello)
+    await calls(1000)
+    expect(signals).toHaveLength(1000)
+  })
+})
+
+describe('close', () => {
+  it('lets calls in flight finish, takes no new ones, and says so', async () => {
+    const { rpc, answers, begun } = waiting()
+    const server = await serving(rpc)
+    const session = await connected(server)
+    const call = callWith(session, hello)
+    await begun(1)
+    const goaway = new Promise<number>((resolve) => session.on('goaway', resolve))
+    const closed = server.close()
+    expect(await goaway).toBe(constants.NGHTTP2_NO_ERROR)
+    await expect(http2Connection(server.port)).rejects.toThrow('ECONNREFUSED')
+    answers[0]?.()
+    expect(await call).toMatchObject({ body: hello, trailers: { 'grpc-status': '0' } })
+    await closed
+  })
+
+  it('ends what does not finish, and what says nothing', async () => {
+    const { rpc, signals, begun } = waiting()
+    const server = await serving(rpc, { drainMs: 50 })
+    const session = await connected(server)
+    beginCall(session).end(hello)
+    await begun(1)
+    const silent = connect(server.port, '127.0.0.1')
+    await new Promise((resolve) => silent.once('data', resolve))
+    await server.close()
+    expect(signals[0]?.aborted).toBe(true)
+  })
+})
+
+describe('with TLS', async () => {
+  const [ours, theirs] = await Promise.all([makeAuthority(), makeAuthority()])
+  afterAll(() => Promise.all([ours.remove(), theirs.remove()]))
+  const files = ({ certFile, keyFile }: CertificateFiles) => ({
+    cert: readFileSync(certFile),
+    key: readFileSync(keyFile),
+  })
+  const ca = readFileSync(ours.caFile)
+  const tls = { ...files(await ours.sign('auth', 'DNS:auth')), ca }
+  const asked: string[] = []
+  const hearing: FramedUnary = (message) => {
+    asked.push(message.toString())
+    return framed(message)
+  }
+  const as = async (signed: Promise<CertificateFiles>) => ({
+    tls: { ca, servername: 'auth', ...files(await signed) },
+  })
+
+  it('answers the gateway', async () => {
+    const server = await serving(hearing, { tls })
+    await works(await connected(server, await as(ours.sign('gateway', 'DNS:gateway'))))
+    await works(await connected(server, await as(ours.sign('gateway', 'DNS:gateway.instatunnel.svc'))))
+    expect(asked.splice(0)).toEqual(['hello', 'hello'])
+  })
+
+  it.each([
+    ['another service', () => as(ours.sign('keys', 'DNS:keys'))],
+    ['auth itself', () => as(ours.sign('auth2', 'DNS:auth'))],
+    ['a name that only begins so', () => as(ours.sign('like', 'DNS:gateway-evil'))],
+    ['a name that only ends so', () => as(ours.sign('like2', 'DNS:evil.gateway'))],
+    ['the name where none counts', () => as(ours.sign('like3', 'URI:gateway', 'gateway'))],
+    ['somebody else’s gateway', () => as(theirs.sign('gateway', 'DNS:gateway'))],
+    ['nobody', async () => ({ tls: { ca, servername: 'auth' } })],
+    ['a caller in clear', async () => ({})],
+  ])('hears nothing of %s', async (_, who) => {
+    const server = await serving(hearing, { tls, idleMs: 500 })
+    const outcome = await http2Connection(server.port, await who()).then(
+      async (session) => (await callWith(session, hello)).head[':status'],
+      () => undefined,
+    )
+    expect(outcome).toBeUndefined()
+    expect(asked).toEqual([])
+    await works(await connected(server, await as(ours.sign('gateway', 'DNS:gateway'))))
+    asked.splice(0)
+  })
+})
