@@ -28,6 +28,7 @@ export const MINUTE = 60_000
 /** Starts replicas that find one another over NATS; `now` is the clock of all of them. */
 export function windowReplicas(server: FreshNats, now: () => Date) {
   const running = new Set<WindowReplica>()
+  const mutes = new Map<string, () => Promise<void>>()
 
   async function start(bounds = new Map<string, number>()): Promise<WindowReplica> {
     const name = `auth_${randomBytes(8).toString('hex')}`
@@ -66,7 +67,7 @@ export function windowReplicas(server: FreshNats, now: () => Date) {
   const know = (some: readonly WindowReplica[]) =>
     vi.waitFor(
       () => {
-        const names = some.map(({ name }) => name).sort()
+        const names = [...some.map(({ name }) => name), ...mutes.keys()].sort()
         for (const { replicas } of some) {
           if (replicas.live().join() !== names.join() || !replicas.isThere())
             throw new Error('not all are known')
@@ -81,7 +82,26 @@ export function windowReplicas(server: FreshNats, now: () => Date) {
       await know([...running])
       return started
     },
+    /** Starts one that lives, by what it says, and hears what it is asked, but never answers: as one that stands still. */
+    async startMute(): Promise<Pick<WindowReplica, 'name'>> {
+      const name = `auth_${randomBytes(8).toString('hex')}`
+      const log = createLog('auth', 'silent')
+      const nats = connectNats({ url: server.url, seed: server.seeds.auth, name, log })
+      const { connection } = await nats.ready
+      connection.subscribe(`instatunnel.auth.limits.${name}`, { callback: () => {} })
+      const announced = announceReplica({ nats, log, service: 'auth', replica: name })
+      mutes.set(name, async () => {
+        mutes.delete(name)
+        await announced.close()
+        await nats.close()
+      })
+      await know([...running])
+      return { name }
+    },
     know: () => know([...running]),
-    leave: () => Promise.all([...running].map((replica) => replica.leave())),
+    async leave() {
+      await Promise.all([...running].map((replica) => replica.leave()))
+      await Promise.all([...mutes.values()].map((end) => end()))
+    },
   }
 }

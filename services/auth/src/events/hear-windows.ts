@@ -3,15 +3,20 @@ import type { Logger } from '@instatunnel/kit/log'
 import { isSpoken } from '@instatunnel/kit/spoken'
 import { readWindowMessage, type WindowMessage } from '../domain/window-message.ts'
 
-/** Hears what other replicas say on a subject; `ready` gets the connection. Whatever else comes there is passed over. */
+/**
+ * Hears what other replicas say on a subject, and which messages nobody heard: those that were sent with
+ * `${inbox}.${id}` to answer to. `ready` gets the connection. Whatever else comes is passed over.
+ */
 export function hearWindows(options: {
   nats: Nats
   log: Logger
   subject: string
+  inbox: string
   ready(connection: Awaited<Nats['ready']>['connection']): void
   hear(message: WindowMessage): void
+  unheard(id: number): void
 }): { close(): void } {
-  const { nats, log, subject, ready, hear } = options
+  const { nats, log, subject, inbox, ready, hear, unheard } = options
   let closed = false
   let stop = () => {}
   nats.ready.then(
@@ -30,7 +35,16 @@ export function hearWindows(options: {
           }
         },
       })
-      stop = () => heard.unsubscribe()
+      const returned = connection.subscribe(`${inbox}.*`, {
+        callback(_, message) {
+          // NATS itself says so where nobody listens: who did is dead.
+          if (message.headers?.code === 503) unheard(Number(message.subject.slice(inbox.length + 1)))
+        },
+      })
+      stop = () => {
+        heard.unsubscribe()
+        returned.unsubscribe()
+      }
       ready(connection)
     },
     () => {},

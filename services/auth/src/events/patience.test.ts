@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createPatience } from './patience.ts'
+import { createPatience, type Patience } from './patience.ts'
 
 /** Keeps this process from hearing anything for a while. */
 function standStill(ms: number): void {
@@ -7,56 +7,61 @@ function standStill(ms: number): void {
   while (performance.now() < until);
 }
 
-/** Waits for something, and says how long until that was in vain. */
-const wait = () => {
-  const began = performance.now()
-  const { promise, resolve } = Promise.withResolvers<number>()
-  const patience = createPatience<string>(() => resolve(performance.now() - began))
-  patience.wait('an answer')
-  return { patience, ranOut: promise }
+/** Patience, and how long it lasts where nothing comes. */
+function waiting() {
+  let ranOut = () => {}
+  const patience = createPatience<string>(() => ranOut())
+  const lasts = async () => {
+    const began = performance.now()
+    const { promise, resolve } = Promise.withResolvers<number>()
+    ranOut = () => resolve(performance.now() - began)
+    patience.wait('nothing')
+    return promise
+  }
+  return { patience, lasts }
+}
+
+/** So many answers that come at once. */
+function quickAnswers(patience: Patience<string>, count: number): void {
+  for (let i = 0; i < count; i++) {
+    patience.wait('an answer')
+    patience.came('an answer')
+  }
 }
 
 describe('createPatience', () => {
-  it('waits for 20 ms', async () => {
-    const took = await wait().ranOut
-    expect(took).toBeGreaterThan(15)
+  it('lasts 20 ms where answers come at once, and 100 ms where it is not known, or one stayed away', async () => {
+    const { patience, lasts } = waiting()
+    expect(await lasts()).toBeGreaterThan(90)
+    quickAnswers(patience, 50)
+    const short = await lasts()
+    expect(short).toBeGreaterThan(15)
+    expect(short).toBeLessThan(90)
+    expect(await lasts()).toBeGreaterThan(90)
   })
 
-  it('tells nothing of what has come', async () => {
+  it('tells nothing of what has come, or will not come', async () => {
     const inVain: string[] = []
     const { promise, resolve } = Promise.withResolvers<void>()
     const patience = createPatience<string>((awaited) => {
       inVain.push(awaited)
       resolve()
     })
-    for (const awaited of ['comes', 'stays away']) patience.wait(awaited)
-    patience.end('comes')
+    for (const awaited of ['comes', 'is dead', 'stays away']) patience.wait(awaited)
+    patience.came('comes')
+    patience.forget('is dead')
     await promise
     expect(inVain).toEqual(['stays away'])
   })
 
   it('does not take its own standing still for the silence of another', async () => {
-    const { patience, ranOut } = wait()
-    const answer = new Promise((resolve) => setTimeout(resolve, 30, 'came'))
-    // Longer than its patience, and the answer was there all the while.
-    standStill(100)
+    const { patience, lasts } = waiting()
+    quickAnswers(patience, 50)
+    const ranOut = lasts()
+    const answer = new Promise((resolve) => setTimeout(resolve, 5, 'came'))
+    // Far longer than its patience, and the answer was there all the while.
+    standStill(200)
     expect(await Promise.race([answer, ranOut])).toBe('came')
     patience.close()
-  })
-
-  it('begins anew after it was idle', async () => {
-    const inVain: number[] = []
-    let told = () => {}
-    const patience = createPatience<number>((awaited) => {
-      inVain.push(awaited)
-      told()
-    })
-    for (const round of [1, 2]) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      told = resolve
-      patience.wait(round)
-      await promise
-    }
-    expect(inVain).toEqual([1, 2])
   })
 })
