@@ -1,6 +1,6 @@
 import { freshNats } from '@instatunnel/test/nats'
 import { afterAll, describe, expect, it } from 'vitest'
-import { untilRecalling } from '../../keys/test/holders.ts'
+import { untilHeard } from '../../keys/test/holders.ts'
 import { made } from '../../keys/test/made.ts'
 import { startKeys } from '../../keys/test/start-keys.ts'
 import { admittedOf, startHolder } from '../test/key-holders.ts'
@@ -31,7 +31,15 @@ type Holder = ReturnType<typeof holder>
 
 const keyWith = async (fields: object) => (await made(admin, fields)).id
 const remainingOf = async (id: string) => (await admin.getKey({ id })).remaining
-const recalling = () => Promise.all([untilRecalling(first), untilRecalling(second)])
+/** Resolves when both replicas of keys know that these live. */
+const heard = (holders: readonly Holder[]) =>
+  Promise.all(
+    [first, second].flatMap((keys) =>
+      holders.map(({ take, recalled }) =>
+        untilHeard(keys, { lease: (id) => take(id).catch(() => {}), recalled }),
+      ),
+    ),
+  )
 const takeMany = (count: number, holders: readonly Holder[], id: string) =>
   Promise.all(Array.from({ length: count }, (_, i) => (holders[i % holders.length] as Holder).take(id)))
 /** Takes one as often as it takes until somebody can tell. */
@@ -49,7 +57,7 @@ describe('two replicas of auth, and two of keys', () => {
   it('admit exactly 100 of 1,000 calls at once, where 100 uses remain', async () => {
     const id = await keyWith({ remaining: 100 })
     const holders = [holder(), holder()]
-    await recalling()
+    await heard(holders)
     const taken = await takeMany(1000, holders, id)
     expect(admittedOf(taken)).toBe(100)
     expect(taken.filter(({ code }) => code === 'USAGE_EXCEEDED')).toHaveLength(900)
@@ -60,7 +68,7 @@ describe('two replicas of auth, and two of keys', () => {
   it('refuse nobody while one of them holds a use', async () => {
     const id = await keyWith({ remaining: 100 })
     const holders = [holder(), holder(), holder()] as const
-    await recalling()
+    await heard(holders)
     expect(admittedOf(await takeMany(3, holders, id))).toBe(3)
     for (let i = 3; i < 100; i++) expect(await holders[0].take(id), `call ${i}`).toEqual({ code: 'VALID' })
     for (const one of holders) expect(await one.take(id)).toEqual({ code: 'USAGE_EXCEEDED' })
@@ -69,7 +77,7 @@ describe('two replicas of auth, and two of keys', () => {
   it('admit exactly 10 in a window of 10, and 10 more in the next', async () => {
     const id = await keyWith({ rateLimitMax: 10, rateLimitTimeWindow: 60_000 })
     const holders = [holder(), holder()]
-    await recalling()
+    await heard(holders)
     for (let round = 0; round < 2; round++) {
       const taken = await takeMany(200, holders, id)
       expect(admittedOf(taken)).toBe(10)
@@ -83,7 +91,7 @@ describe('two replicas of auth, and two of keys', () => {
   it('admit what a refill brings, from the moment that it is due, and nothing of before', async () => {
     const id = await keyWith({ remaining: 3, refillAmount: 20, refillInterval: 60_000 })
     const holders = [holder(), holder()]
-    await recalling()
+    await heard(holders)
     expect(admittedOf(await takeMany(50, holders, id))).toBe(3)
     for (let round = 0; round < 2; round++) {
       const no = await takeMany(1, holders, id)
@@ -100,7 +108,7 @@ describe('two replicas of auth, and two of keys', () => {
   it('admit 5 more once the number was set to 5, whatever they held', async () => {
     const id = await keyWith({ remaining: 1000 })
     const holders = [holder(), holder()]
-    await recalling()
+    await heard(holders)
     const before = takeMany(300, holders, id)
     await admin.updateKey({ id, remaining: 5 })
     const after = await takeMany(100, holders, id)
@@ -124,7 +132,7 @@ describe('two replicas of auth, and two of keys', () => {
   it('tell what is left, and take nothing', async () => {
     const id = await keyWith({ remaining: 10, rateLimitMax: 8, rateLimitTimeWindow: 60_000 })
     const [one, other] = [holder(), holder()]
-    await recalling()
+    await heard([one, other])
     expect(admittedOf(await takeMany(8, [one], id))).toBe(8)
     const key = { record: { id } } as Parameters<typeof other.uses.look>[0]
     const left = await other.uses.look(key, now())
@@ -137,7 +145,7 @@ describe('what goes wrong', () => {
   it('a replica that is killed takes with it what it held, and nothing else', async () => {
     const id = await keyWith({ remaining: 100 })
     const [killed, other] = [holder(), holder()]
-    await recalling()
+    await heard([killed, other])
     expect(admittedOf(await takeMany(4, [killed], id))).toBe(4)
     const held = 4 + Math.floor(96 / 8)
     await killed.kill()
@@ -163,7 +171,7 @@ describe('what goes wrong', () => {
       }
     }
     const holders = [holder(lossy()), holder(lossy())] as const
-    await recalling()
+    await heard(holders)
     let admitted = 0
     let refusals = 0
     const use = async (of: Holder) => {
@@ -182,7 +190,7 @@ describe('what goes wrong', () => {
     const frozen = new Date(now())
     const slow = startHolder({ nats, keys: inTurn(), now: () => frozen })
     const other = holder()
-    await recalling()
+    await heard([slow, other])
     expect(admittedOf(await takeMany(10, [slow], id))).toBe(10)
     ahead += 11_000 // its lease is over, and it does not know
     let admitted = 10

@@ -29,9 +29,16 @@ export function startHolder(options: {
   const uses = createKeyUses({ keys: alive, replica, now, forget: () => {} })
   const here = { nats: connection, log, replica }
   const forget = ({ keys: ids = [] }: { keys?: readonly string[] }) => ids.forEach(uses.evict)
+  const recalled: string[] = []
   const open = [
     announceReplica({ ...here, service: 'auth' }),
-    onRecall({ ...here, settle: uses.recall }),
+    onRecall({
+      ...here,
+      settle(keyId) {
+        recalled.push(keyId)
+        return uses.recall(keyId)
+      },
+    }),
     answerEvictions({ ...here, forget }),
   ]
   onTestFinished(async () => {
@@ -41,6 +48,8 @@ export function startHolder(options: {
   })
   return {
     uses,
+    /** What it was asked to settle. */
+    recalled,
     /** Takes one use of a key. */
     take: async (id: string): Promise<Taken> => uses.take(keyOf(id), now()),
     /** Is heard of no more, and settles nothing, as one that was killed. */

@@ -27,6 +27,7 @@ export function liveHolder(
   holder: string,
   settle: (keyId: string) => Promise<unknown>,
 ) {
+  const recalled: string[] = []
   const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: holder, log })
   const announced = announceReplica({ nats: connection, log, service: 'auth', replica: holder })
   const answering = answerAsked({
@@ -36,6 +37,7 @@ export function liveHolder(
     async answer(request) {
       const { key, holders } = request as { key: string; holders: string[] }
       if (!holders.includes(holder)) return undefined
+      recalled.push(key)
       await settle(key)
       return { replica: holder }
     },
@@ -46,7 +48,22 @@ export function liveHolder(
     await connection.close()
   }
   onTestFinished(leave)
-  return { leave }
+  return { recalled, leave }
+}
+
+/** Resolves when keys knows that a holder lives: it asks that one for what it holds. */
+export async function untilHeard(
+  keys: StartedKeys,
+  { lease, recalled }: { lease: (keyId: string) => Promise<unknown>; recalled: readonly string[] },
+): Promise<void> {
+  const user = keys.user({ role: 'admin' })
+  const isAsked = async () => {
+    const { id } = await made(user, { remaining: 1 })
+    await lease(id)
+    await keys.directory.leaseUses(asking(newHolder(), id)).catch(() => {})
+    return recalled.includes(id)
+  }
+  await expect.poll(isAsked, { timeout: 10_000 }).toBe(true)
 }
 
 /** Resolves when keys knows which replicas of auth live: it forfeits what one holds that does not. */

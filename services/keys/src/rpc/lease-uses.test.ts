@@ -1,7 +1,7 @@
 import { freshNats } from '@instatunnel/test/nats'
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
-import { asking, liveHolder, newHolder, untilRecalling } from '../../test/holders.ts'
+import { asking, liveHolder, newHolder, untilHeard, untilRecalling } from '../../test/holders.ts'
 import { invalid, keyNotFound, made, notKeyIds } from '../../test/made.ts'
 import { startKeys } from '../../test/start-keys.ts'
 
@@ -15,6 +15,13 @@ const admin = keys.user({ role: 'admin' })
 const observer = await nats.observe()
 afterAll(() => Promise.all([keys.close(), beside.close()]))
 
+/** A holder that lives, and that keys knows to live; `settle` is what it does where it is recalled. */
+async function livingHolder(settle: (holder: string, keyId: string) => Promise<unknown>) {
+  const holder = newHolder()
+  const { recalled } = liveHolder(nats, holder, (keyId) => settle(holder, keyId))
+  await untilHeard(keys, { recalled, lease: (id) => leaseUses(asking(holder, id)) })
+  return holder
+}
 const keyWith = async (fields: object) => (await made(admin, fields)).id
 const remainingOf = async (id: string) => (await admin.getKey({ id })).remaining
 const lost = {
@@ -194,13 +201,10 @@ describe('LeaseUses', () => {
 describe('LeaseUses, where nothing is left beside what others hold', () => {
   it('has a replica that lives settle, and leases what comes back', async () => {
     const id = await keyWith({ remaining: 10 })
-    const holder = newHolder()
-    const settle = (keyId: string) =>
-      beside.directory.leaseUses(
-        asking(holder, keyId, { wanted: 0, used: [{ agoMs: 0, count: 7 }], returned: 3 }),
-      )
-    liveHolder(nats, holder, settle)
-    await untilRecalling(keys)
+    const used = [{ agoMs: 0, count: 7 }]
+    const holder = await livingHolder((me, keyId) =>
+      beside.directory.leaseUses(asking(me, keyId, { wanted: 0, used, returned: 3 })),
+    )
     await leaseUses(asking(holder, id, { wanted: 10 }))
     expect(await leaseUses(asking(newHolder(), id, { wanted: 5 }))).toMatchObject({
       granted: 3,
@@ -210,24 +214,19 @@ describe('LeaseUses, where nothing is left beside what others hold', () => {
 
   it('says so where nothing came back', async () => {
     const id = await keyWith({ remaining: 10 })
-    const holder = newHolder()
     const used = [{ agoMs: 0, count: 10 }]
-    liveHolder(nats, holder, (keyId) => leaseUses(asking(holder, keyId, { wanted: 0, used })))
-    await untilRecalling(keys)
+    const holder = await livingHolder((me, keyId) => leaseUses(asking(me, keyId, { wanted: 0, used })))
     await leaseUses(asking(holder, id, { wanted: 10 }))
     expect(await leaseUses(asking(newHolder(), id))).toMatchObject({ granted: 0, code: 'USAGE_EXCEEDED' })
   })
 
   it('cannot tell where one that lives does not answer: no wrong "no", and all of it once it has', async () => {
     const id = await keyWith({ remaining: 10 })
-    const holder = newHolder()
     let isThere = false
-    const settle = async (keyId: string) => {
+    const holder = await livingHolder(async (me, keyId) => {
       if (!isThere) throw new Error('cannot settle now')
-      await leaseUses(asking(holder, keyId, { wanted: 0, returned: 10 }))
-    }
-    liveHolder(nats, holder, settle)
-    await untilRecalling(keys)
+      await leaseUses(asking(me, keyId, { wanted: 0, returned: 10 }))
+    })
     await leaseUses(asking(holder, id, { wanted: 10 }))
     const request = asking(newHolder(), id, { wanted: 2 })
     expect(await refused(leaseUses(request))).toMatchObject({
