@@ -1,5 +1,6 @@
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { aField, expectCountedError, expectScopeMissing } from '@instatunnel/test/errors'
+import type { Answer } from '@instatunnel/test/rest-client'
 import { aTime } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -203,6 +204,38 @@ describe('restrictions', () => {
     expect((await stack.call('DELETE', `/v1/tunnels/${outside.id}`, { token: key })).status).toBe(404)
     const made = await post('/v1/tunnels', key, { name: 'Shop', subdomain: 'shop-two', local_port: 3000 })
     expect(made).toMatchObject({ status: 403, body: { error: 'forbidden' } })
+  })
+})
+
+describe('a key that is held to something and may manage keys', () => {
+  const bounded = (fields: object) => accounts.key(admin.token, fields)
+  const expectBounded = (answer: Answer) =>
+    expect(answer).toMatchObject({ status: 403, body: { error: 'forbidden' } })
+
+  it.each([{ allowed_ips: ['127.0.0.1'] }, { allowed_subdomains: ['docs-*'] }, { remaining: 100 }])(
+    'makes, changes and takes over no key that is held to less: %j',
+    async (fields) => {
+      const { key: token } = await bounded(fields)
+      const free = await accounts.key(admin.token)
+      const wider = { name: 'A', allowed_ips: ['127.0.0.0/8'], allowed_subdomains: ['*'] }
+      expectBounded(await post('/v1/auth/keys', token, wider))
+      expectBounded(await stack.call('PATCH', keyPath(free.id), { token, body: { name: 'B' } }))
+      expectBounded(await post(keyPath(free.id, '/rotate'), token))
+      expectBounded(await stack.call('DELETE', keyPath(free.id, '/rotate'), { token }))
+      expectBounded(await stack.call('DELETE', keyPath(free.id), { token }))
+      bodyOf(await stack.call('DELETE', keyPath(free.id), { token: admin.token }))
+      expectBounded(await post(keyPath(free.id, '/restore'), token))
+    },
+  )
+
+  it('makes keys that are held to the same, and changes those', async () => {
+    const { key: token } = await bounded({ allowed_ips: ['127.0.0.0/8'], allowed_subdomains: ['docs-*'] })
+    const { api_key } = bodyOf(await post('/v1/auth/keys', token, { name: 'A' }))
+    expect(api_key).toMatchObject({ allowed_ips: ['127.0.0.0/8'], allowed_subdomains: ['docs-*'] })
+    const body = { allowed_subdomains: ['docs-a'] }
+    expect(bodyOf(await stack.call('PATCH', keyPath(api_key.id), { token, body }))).toMatchObject(body)
+    const cleared = { update_mask: 'allowed_subdomains' }
+    expectBounded(await stack.call('PATCH', keyPath(api_key.id), { token, body: cleared }))
   })
 })
 

@@ -5,6 +5,7 @@ export const refusals = {
   KEY_NOT_FOUND: 'not_found',
   USER_NOT_FOUND: 'not_found',
   OWNER_SCOPE_MISSING: 'forbidden',
+  KEY_BOUNDED: 'forbidden',
   KEY_LIMIT: 'plan_limit',
   LEASE_LOST: { error: 'conflict', grpc: 'ABORTED' },
   SESSION_KEY: { error: 'conflict', grpc: 'ABORTED' },

@@ -24,6 +24,10 @@ export interface PresentedCredential {
   readonly expiresAt?: number
   /** Patterns of the subdomains whose tunnels it may see, change and connect (kit/subdomain-pattern); undefined where all. */
   readonly subdomains?: readonly string[]
+  /** The networks that it may be used from, in CIDR notation (kit/network); undefined where from everywhere. */
+  readonly networks?: readonly string[]
+  /** Set where its uses are counted down, or it has a window of its own. */
+  readonly counted?: true
 }
 
 /** Who is calling, as auth vouches for. */

@@ -22,4 +22,15 @@ export function createNetworks(networks: readonly string[]): { includes(address:
   return { includes: (address) => isIP(address) !== 0 && list.check(address, familyOf(address)) }
 }
 
+/** True where all addresses of a network lie in one of several others. */
+export function isNetworkWithin(text: string, networks: readonly string[]): boolean {
+  const inner = readNetwork(text)
+  if (!inner) return false
+  return networks.some((each) => {
+    const outer = readNetwork(each)
+    const isLarger = outer && outer.prefix <= inner.prefix && isIP(outer.address) === isIP(inner.address)
+    return isLarger ? createNetworks([each]).includes(inner.address) : false
+  })
+}
+
 const familyOf = (address: string) => (isIPv4(address) ? 'ipv4' : 'ipv6')

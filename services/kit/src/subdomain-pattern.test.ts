@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isSubdomainAllowed, SUBDOMAIN_PATTERN } from './subdomain-pattern.ts'
+import { isPatternWithin, isSubdomainAllowed, SUBDOMAIN_PATTERN } from './subdomain-pattern.ts'
 
 describe('isSubdomainAllowed', () => {
   it.each([
@@ -37,5 +37,31 @@ describe('isSubdomainAllowed', () => {
 
 it('is made of what subdomains are made of, and of stars', () => {
   for (const pattern of ['docs-*', '?', 'a1']) expect(pattern).toMatch(SUBDOMAIN_PATTERN)
-  for (const pattern of ['', 'A', 'a.b', '[a]', 'a'.repeat(64)]) expect(pattern).not.toMatch(SUBDOMAIN_PATTERN)
+  for (const pattern of ['', 'A', 'a.b', '[a]', 'a'.repeat(64)])
+    expect(pattern).not.toMatch(SUBDOMAIN_PATTERN)
+})
+
+describe('isPatternWithin', () => {
+  it.each([
+    ['docs', 'd*'],
+    ['docs-*', 'docs-*'],
+    ['docs-a*', 'docs-*'],
+    ['docs-?', 'docs-*'],
+    ['docs-?', 'docs-?'],
+    ['*-docs-*', '*docs*'],
+    ['*', '*'],
+  ])('has %s within %s', (pattern, outer) => expect(isPatternWithin(pattern, [outer])).toBe(true))
+
+  it.each([
+    ['*', 'docs-*'],
+    ['d*', 'docs-*'],
+    ['docs*', 'docs-*'],
+    ['docs-*', 'docs-?'],
+    ['docs-?', 'docs-a'],
+    ['*', '?'],
+    ['*', '?*'],
+    ['docs-*', 'docs-'],
+  ])('does not have %s within %s', (pattern, outer) => expect(isPatternWithin(pattern, [outer])).toBe(false))
+
+  it('has nothing within nothing', () => expect(isPatternWithin('docs', [])).toBe(false))
 })

@@ -20,7 +20,7 @@ export interface KnownKey {
 
 /** Makes of a key and its owner what decisions are made by. */
 export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
-  const { id, masked, sessionId, expiresAt, permissions, allowedIps, allowedSubdomains } = record
+  const { id, masked, sessionId, expiresAt, permissions, allowedIps, allowedSubdomains, isMetered } = record
   const scopes = scopesWithin(permissions, owner.role)
   const credential = {
     type: 'api_key' as const,
@@ -29,6 +29,8 @@ export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(expiresAt === undefined ? {} : { expiresAt: Math.floor(expiresAt.getTime() / 1000) }),
     ...(allowedSubdomains.length === 0 ? {} : { subdomains: allowedSubdomains }),
+    ...(allowedIps.length === 0 ? {} : { networks: allowedIps }),
+    ...(isMetered && { counted: true as const }),
   }
   const endsAt = earlier(expiresAt, owner.expiresAt)
   return {

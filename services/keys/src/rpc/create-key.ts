@@ -2,6 +2,7 @@ import { newId } from '@instatunnel/kit/id'
 import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { CreateKeyRequest, CreateKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
+import { boundsWithin } from '../domain/bounds.ts'
 import { expiryOf } from '../domain/change.ts'
 import { KEY_ID } from '../domain/key.ts'
 import { refusePastLimit } from '../domain/key-limit.ts'
@@ -15,7 +16,7 @@ import { newKeyFields } from './key-fields.ts'
 import { messageOf } from './key-message.ts'
 import { ownerOf } from './owner-of.ts'
 import { refuseServerOnly } from './refuse-server-only.ts'
-import { refuseUnheld, refuseUnheldByOwner } from './refuse-unheld.ts'
+import { refuseUnbound, refuseUnheld, refuseUnheldByOwner } from './refuse-unheld.ts'
 
 /** Makes a key, for the caller or for whom a server says, and tells its secret, this once. */
 export const createKey =
@@ -37,13 +38,14 @@ export const createKey =
     const owner = await ownerOf(caller, wanted, { auth, signal: call.signal })
     const { userId } = owner
     const permissions = asked.length > 0 ? asked : allOfOwner({ userId }, caller)
+    const restrictions = boundsWithin({ allowedIps, allowedSubdomains }, caller.credential)
     refuseUnheld(caller, permissions)
+    refuseUnbound(caller, restrictions)
     if (owner !== caller) refuseUnheldByOwner(owner.role, permissions)
 
     const expiresAt = expiryOf(expiresIn, createdAt)
     const id = newId(KEY_ID, createdAt, random)
     const { secret, kept } = issueSecret(prefix, { random, peppers })
-    const restrictions = { allowedIps, allowedSubdomains }
     const chosen = { name, permissions, enabled: true, metadata, expiresAt, ...restrictions, ...metering }
     const key = await sql.begin(async (tx) => {
       refusePastLimit(await countKeys(tx, userId))

@@ -1,6 +1,8 @@
 import { scopeMissing } from '@instatunnel/kit/guard'
+import type { Identity } from '@instatunnel/kit/identity'
 import { Refusal } from '@instatunnel/kit/refusal'
 import { expandScopes, missingScope, type Role, scopesOfRole } from '@instatunnel/kit/scope'
+import { type Bounds, boundsFault } from '../domain/bounds.ts'
 import type { Asker } from '../domain/key.ts'
 import { unheldScope } from '../domain/permission.ts'
 
@@ -8,6 +10,12 @@ import { unheldScope } from '../domain/permission.ts'
 export function refuseUnheld(caller: Asker, permissions: readonly string[]): void {
   const unheld = unheldScope(caller, permissions)
   if (unheld !== undefined) throw scopeMissing(unheld)
+}
+
+/** Refuses to make or change a key that is held to less than the credential of the caller. */
+export function refuseUnbound({ credential }: Identity, key: Bounds): void {
+  const fault = boundsFault(key, credential)
+  if (fault !== undefined) throw new Refusal('KEY_BOUNDED', fault)
 }
 
 /** Refuses to make a key that may do what the user whose it is to be may not. */

@@ -8,7 +8,7 @@ import { tellUpdated } from '../store/outbox.ts'
 import { unmarkRevoked } from '../store/revocation-store.ts'
 import type { Deps } from './deps.ts'
 import { messageOf } from './key-message.ts'
-import { refuseUnheld } from './refuse-unheld.ts'
+import { refuseUnbound, refuseUnheld } from './refuse-unheld.ts'
 
 /** Undoes within 24 hours that a key was revoked: the caller's own, or anyone's with admin:write. */
 export const restoreKey =
@@ -22,6 +22,7 @@ export const restoreKey =
       const revoked = visibleTo(caller, 'admin:write', found, time)
       refuseUnrestorable(revoked, time)
       refuseUnheld(caller, revoked.permissions)
+      refuseUnbound(caller, revoked)
       refusePastLimit(await countKeys(tx, revoked.userId))
       const restored = { ...revoked, revokedAt: null, revokedReason: null, updatedAt: time }
       await unmarkRevoked(tx, id, time)

@@ -11,7 +11,7 @@ import { rotateSecret } from '../store/rotation-store.ts'
 import type { Deps } from './deps.ts'
 import { rotationFields } from './key-fields.ts'
 import { messageOf } from './key-message.ts'
-import { refuseUnheld } from './refuse-unheld.ts'
+import { refuseUnbound, refuseUnheld } from './refuse-unheld.ts'
 
 /** Gives a key another secret and tells it, this once: the caller's own key, or anyone's with admin:write. */
 export const rotateKey =
@@ -24,6 +24,7 @@ export const rotateKey =
       const before = availableTo(caller, 'admin:write', await lockKey(tx, id))
       refuseSessionKey(before)
       refuseUnheld(caller, before.permissions)
+      refuseUnbound(caller, before)
       const { secret, kept } = issueSecret(before.prefix, { random, peppers })
       const time = now()
       const graceEndsAt = graceEnd(gracePeriod, time)

@@ -13,7 +13,7 @@ import { type Choices, choicesIn } from './choices.ts'
 import type { Deps } from './deps.ts'
 import { messageOf } from './key-message.ts'
 import { refuseServerOnly } from './refuse-server-only.ts'
-import { refuseUnheld } from './refuse-unheld.ts'
+import { refuseUnbound, refuseUnheld } from './refuse-unheld.ts'
 
 /** Changes a key: the caller's own, or anyone's with admin:write. An update that changes nothing is not told. */
 export const updateKey =
@@ -31,6 +31,7 @@ export const updateKey =
       const before = meteredAsOf(found, time)
       const wanted = wholeMetering({ ...before, ...choices.chosenOf(before, caller, time), updatedAt: time })
       refuseUnheld(caller, [...before.permissions, ...wanted.permissions])
+      for (const each of [before, wanted]) refuseUnbound(caller, each)
       if (isServerOnly(changedFields(before, wanted))) refuseServerOnly(caller)
       return { before, after: await change(tx, before, wanted, choices) }
     })
