@@ -3,7 +3,8 @@ import type { LeaseUsesResponse } from '@instatunnel/proto/keys/internal/v1/key_
 import { LRUCache } from 'lru-cache'
 import type { KeyUses, Taken, UsesLeft } from './domain/key-use.ts'
 import { isDueBack, isLow, useOne } from './domain/lease-held.ts'
-import { createKeyLeases, type LeaseClient, type Waiter } from './key-leases.ts'
+import type { Waiter } from './domain/lease-talk.ts'
+import { createKeyLeases, type LeaseClient } from './key-leases.ts'
 
 /** The uses of keys that this replica has leased. */
 export interface LeasedUses extends KeyUses {
@@ -70,9 +71,8 @@ export function createKeyUses(options: {
     sweptAt = time
     for (const lease of leases.all()) {
       if (leases.underWay() >= SWEPT_AT_ONCE) return
-      leases.tidy(lease, time)
-      if (leases.find(lease.keyId) === lease && !leases.isAsking(lease) && isDueBack(lease, time))
-        leases.giveBack(lease.keyId)
+      const isThere = !leases.tidy(lease, time)
+      if (isThere && !lease.isAsking && isDueBack(lease, time)) leases.giveBack(lease.keyId)
     }
   }
   const stopSweeping = every(SWEEP_MS, sweep)
