@@ -16,7 +16,7 @@ export interface SharedWindows extends SlidingWindows {
 /**
  * Windows over all replicas: one of them owns each subject and counts it, in its own memory and at once; the others ask
  * it, and promise an answer. Nothing is granted ahead, so a refusal is final and no limit is passed. Where NATS is away,
- * or the owner does not answer in 20 ms, a replica counts by itself: a call waits for no one any longer.
+ * the owner dead or silent for too long, a replica counts by itself: a call waits for no one any longer.
  */
 export function createSharedWindows(options: {
   local: LocalWindows
