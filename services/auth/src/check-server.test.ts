@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { constants } from 'node:http2'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startEnvoy } from '@instatunnel/local/envoy'
+import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { type CertificateFiles, makeAuthority } from '@instatunnel/test/certificates'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { beginCall, callWith, http2Connection } from '../test/grpc-call.ts'
 import { connected, echo, hello, serving, waiting, works } from '../test/serve-rpc.ts'
 import type { FramedUnary } from './check-call.ts'
+import { denied } from './domain/check-response.ts'
 import { framed } from './domain/grpc-frame.ts'
+import { healthCheck } from './rpc/health-check.ts'
 
 describe('a peer', () => {
   /** What a peer gets that says this, until the server ends the connection. */
@@ -156,5 +163,31 @@ describe('with TLS', async () => {
     expect(asked).toEqual([])
     await works(await connected(server, await as(ours.sign('gateway', 'DNS:gateway'))))
     asked.splice(0)
+  })
+
+  it('is spoken by Envoy, which shows who it is and sees whom it asks', async () => {
+    const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-envoy-'))
+    const refusing: FramedUnary = () =>
+      denied({ code: 16, message: 'no', status: 401, headers: { 'x-said': 'by auth' }, body: '{}' })
+    const rpcs = new Map([
+      [AuthorizationService.check.path, refusing],
+      ['/grpc.health.v1.Health/Check', healthCheck],
+    ])
+    const server = await serving(refusing, { tls, rpcs })
+    const envoy = await startEnvoy({
+      runDir,
+      port: 0,
+      services: { auth: [], check: [`127.0.0.1:${server.port}`], keys: [], tunnels: [], relay: [] },
+      apiHosts: ['localhost'],
+      visitorDomain: 'test',
+      trustedHops: 0,
+      tls: await ours.sign('gateway', 'DNS:gateway'),
+    })
+    onTestFinished(async () => {
+      await envoy.kill()
+      await rm(runDir, { recursive: true })
+    })
+    const answer = await fetch(`http://localhost:${envoy.port}/v1/tunnels`)
+    expect([answer.status, answer.headers.get('x-said'), await answer.text()]).toEqual([401, 'by auth', '{}'])
   })
 })

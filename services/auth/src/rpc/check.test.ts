@@ -2,13 +2,14 @@ import { Client, credentials } from '@grpc/grpc-js'
 import { connectPath } from '@instatunnel/kit/connect-request'
 import { createLog } from '@instatunnel/kit/log'
 import { Refusal } from '@instatunnel/kit/refusal'
+import { AuthServiceService } from '@instatunnel/proto/auth/v1/auth_service'
 import {
   AuthorizationService,
   CheckRequest,
   CheckResponse,
 } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { rpcsOf } from '@instatunnel/test/rpcs'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { checkRequest } from '../../test/check.ts'
 import { startAuth } from '../../test/start-auth.ts'
 import type { Decision } from '../admission.ts'
@@ -188,6 +189,15 @@ describe('Check', () => {
 
   it('admits nobody by an empty request', async () => {
     expect(await check()).toMatchObject({ status: { code: 5 }, httpResponse: { $case: 'deniedResponse' } })
+  })
+
+  it('answers on the gateway’s port, and on no other', async () => {
+    const rpcPort = new Client(`127.0.0.1:${auth.port}`, credentials.createInsecure())
+    onTestFinished(() => rpcPort.close())
+    const asked = rpcsOf(rpcPort, { check: AuthorizationService.check }).check(checkRequest(LIST_KEYS, {}))
+    await expect(asked).rejects.toMatchObject({ code: 12 })
+    const { whoAmI } = rpcsOf(channel, { whoAmI: AuthServiceService.whoAmI })
+    await expect(whoAmI({})).rejects.toMatchObject({ code: 12 })
   })
 
   it('answers no decision at all while none can be made', async () => {
