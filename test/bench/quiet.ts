@@ -22,14 +22,14 @@ export type WhenQuiet = <T>(pids: readonly number[], run: () => Promise<T>) => P
  * tries the quietest counts. After so many minutes of waiting, all in all, it takes what comes. `standing` are the
  * processes of the bench's own that run all the time.
  */
-export function createWhenQuiet(standing: readonly number[], patienceMinutes: number): WhenQuiet {
+export function createWhenQuiet(standing: () => readonly number[], patienceMinutes: number): WhenQuiet {
   let patienceMs = patienceMinutes * 60_000
   const quiet = async (pids: readonly number[]) => {
     while (patienceMs > 0 && (await watched(pids, () => delay(lookMs))).othersShare > othersShareMax)
       patienceMs -= lookMs
   }
   return async (ofRun, run) => {
-    const pids = [...new Set([...standing, ...ofRun])]
+    const pids = [...new Set([...standing(), ...ofRun])]
     await quiet(pids)
     let best = await watched(pids, run)
     for (let tries = 1; tries < triesMax && best.othersShare > othersShareMax && patienceMs > 0; tries++) {

@@ -50,7 +50,7 @@ export async function benchCheck(seconds: number, only: readonly PartName[] = pa
   const results: Record<string, object> = {}
   for (const name of only) {
     console.error(name)
-    const standing = platform.stack.processes().map(({ pid }) => pid)
+    const standing = () => platform.stack.processes().map(({ pid }) => pid)
     const whenQuiet = createWhenQuiet(standing, PATIENCE_MINUTES)
     const measured = await parts[name]({ platform, whenQuiet, seconds })
     console.log(`${measured.table}\n`)

@@ -1,20 +1,14 @@
 import { moveToMeasured } from '../cores.ts'
 import { meterCpu, treeOf } from '../cpu.ts'
 import { applyLoad } from '../wrk.ts'
-import {
-  type BetterAuth,
-  type Configuration,
-  DEFAULT,
-  FASTEST,
-  startBetterAuth,
-} from './better-auth/start.ts'
+import { type BetterAuth, type Configuration, startBetterAuth } from './better-auth/start.ts'
 import { checkEntrant, IN_FLIGHT } from './check-entrant.ts'
+import { goalsOf, names } from './goals.ts'
 import type { Bench, Part } from './measured.ts'
-import { type Entrant, measureInTurns, runOf, totalCpu } from './rounds.ts'
-import { compare, formatRuns } from './runs-table.ts'
+import { type Entrant, measureInTurns, runOf } from './rounds.ts'
+import { formatRuns } from './runs-table.ts'
 import { verifyEntrant } from './verify-entrant.ts'
 
-const OURS = 'Check'
 const VERIFY = 'VerifyKey of keys'
 
 /** {"valid":true} */
@@ -27,23 +21,19 @@ export const besideBetterAuth: Part = async (bench) => {
   const postgres = platform.stack.postgres.process().pid
   for (const pid of treeOf(postgres)) await moveToMeasured(pid)
   const entrants: Entrant[] = [
-    checkEntrant(OURS, { port: platform.checkPort, pids: platform.pids(), bearer: platform.apiKey }),
+    checkEntrant(names.check, { port: platform.checkPort, pids: platform.pids(), bearer: platform.apiKey }),
     verifyEntrant(VERIFY, platform),
   ]
-  for (const name of [DEFAULT, FASTEST] as const) {
+  for (const name of [names.betterAuth, names.fastest] as const) {
     const started = await start(name, bench)
     if (!started) continue
     closing.defer(async () => void (await started.stop()))
     entrants.push(betterAuthEntrant(name, started, postgres))
   }
   const results = await measureInTurns(entrants, { seconds, whenQuiet })
-  const perCpuSecond = (other: string) => compare(results, other, OURS, totalCpu)
   return {
     table: formatRuns({ title: 'verifying a key, 32 at a time', unit: 'verifications' }, results),
-    goals: [
-      { says: `verifications a CPU-second, of ${DEFAULT}'s`, atLeast: 40, measured: perCpuSecond(DEFAULT) },
-      { says: `verifications a CPU-second, of ${FASTEST}'s`, atLeast: 4, measured: perCpuSecond(FASTEST) },
-    ],
+    goals: goalsOf.betterAuth(results),
     results,
   }
 }

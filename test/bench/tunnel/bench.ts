@@ -37,7 +37,7 @@ export async function benchTunnel(seconds: number): Promise<void> {
   console.error('idle tunnels')
   const idle = await measureIdle(platform, target)
   const standing = [target.pid, ...platform.stack.processes().map(({ pid }) => pid)]
-  const whenQuiet = createWhenQuiet(standing, PATIENCE_MINUTES)
+  const whenQuiet = createWhenQuiet(() => standing, PATIENCE_MINUTES)
   const contenders = [direct, relayAlone(platform), behindEnvoy(platform), bore, rathole, localtunnel]
   const entrants: Entrant[] = []
   for (const contender of contenders) {

@@ -7,6 +7,7 @@ import postgres from 'postgres'
 import { startMeasured } from '../../cores.ts'
 import { installedPackages } from '../../tools.ts'
 import { waitForPort } from '../../wait.ts'
+import { names } from '../goals.ts'
 
 /** Its packages, and those that they ask for as peers in versions that fit one another. */
 const versions = {
@@ -21,15 +22,10 @@ const versions = {
 /** Above what any run counts: by itself the plugin admits ten calls a day. */
 const rateLimit = { enabled: true, timeWindow: 60_000, maxRequests: 1_000_000_000 }
 
-/** As it comes. */
-export const DEFAULT = 'better-auth'
-/** As it is fastest: no key is kept in the database. */
-export const FASTEST = 'better-auth, fastest'
-
-/** What its plugin is told. */
+/** What its plugin is told: nothing, and what makes it fastest, which keeps no key in the database. */
 const configurations = {
-  [DEFAULT]: { rateLimit },
-  [FASTEST]: { storage: 'secondary-storage', rateLimit: { enabled: false } },
+  [names.betterAuth]: { rateLimit },
+  [names.fastest]: { storage: 'secondary-storage', rateLimit: { enabled: false } },
 } as const
 
 /** A way to use it. */
