@@ -56,6 +56,10 @@ const shownKey = (secret: string, fields: object) => ({
   created_at: aTime,
   updated_at: aTime,
   request_count: 0,
+  state: 'active',
+  rate_limit_enabled: true,
+  allowed_ips: [],
+  allowed_subdomains: [],
   ...fields,
 })
 
@@ -214,7 +218,7 @@ describe('PATCH /v1/auth/keys/{id}', () => {
     const path = `/v1/auth/keys/${api_key.id}`
     const disabled = await stack.call('PATCH', path, { token, body: { name: 'New', enabled: false } })
     const changed = { ...api_key, name: 'New', updated_at: aTime }
-    expectAnswer(disabled, { ...changed, enabled: false })
+    expectAnswer(disabled, { ...changed, enabled: false, state: 'disabled' })
     expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
     expectAnswer(await stack.call('PATCH', path, { token, body: { enabled: true } }), changed)
     expect((await stack.call('GET', '/v1/tunnels', { token: key })).status).toBe(200)
@@ -260,7 +264,7 @@ describe('PATCH /v1/auth/keys/{id}', () => {
     expectCountedError(await patch({ expires_in: -1 }), 'validation_error', lifetime)
     const mask = aField(
       'update_mask',
-      '"prefix" cannot be updated; name some of name, permissions, enabled, metadata, expires_in',
+      '"prefix" cannot be updated; name some of name, permissions, enabled, metadata, expires_in, remaining, refill_amount, refill_interval, rate_limit_enabled, rate_limit_time_window, rate_limit_max, allowed_ips, allowed_subdomains',
     )
     expectCountedError(await patch({ update_mask: 'prefix' }), 'validation_error', mask)
     expectCountedError(await patch({}, 'key_1'), 'not_found', { message: 'API key not found' })
@@ -272,7 +276,13 @@ describe('DELETE /v1/auth/keys/{id}', () => {
   it('revokes the key at once, for ever', async () => {
     const { key, api_key } = await create({ name: 'Leaked' })
     const answer = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}?reason=leaked`, { token })
-    expectAnswer(answer, { success: true, connections_cut: 0 })
+    expectAnswer(answer, {
+      success: true,
+      connections_cut: 0,
+      replicas_acked: 1,
+      replicas_total: 1,
+      took_ms: expect.any(Number),
+    })
     expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
     const again = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}`, { token })
     expectCountedError(again, 'not_found', { message: 'API key not found' })
@@ -313,11 +323,11 @@ describe('POST /v1/auth/keys/verify', () => {
     const lacking = await verify(key, ['tunnels:read', 'tunnels:write'])
     expectAnswer(lacking, { valid: false, code: 'INSUFFICIENT_PERMISSIONS', api_key })
 
-    const disabled = { ...api_key, enabled: false, updated_at: aTime }
+    const disabled = { ...api_key, enabled: false, state: 'disabled', updated_at: aTime }
     await stack.call('PATCH', path, { token, body: { enabled: false } })
     expectAnswer(await verify(key), { valid: false, code: 'DISABLED', api_key: disabled })
 
-    const enabled = { ...disabled, enabled: true }
+    const enabled = { ...disabled, enabled: true, state: 'active' }
     await stack.call('PATCH', path, { token, body: { enabled: true } })
     expectAnswer(await verify(key, ['tunnels:read']), { valid: true, code: 'VALID', api_key: enabled })
 
@@ -355,7 +365,8 @@ describe('POST /v1/auth/keys/verify', () => {
     expect(Date.now()).toBeGreaterThanOrEqual(new Date(api_key.expires_at).getTime())
     // How often it was used before, and when, is told a moment later.
     const used = ['last_used', 'last_used_at', 'last_request'].map((name) => [name, aTimeOrNone])
-    const shown = { ...api_key, ...Object.fromEntries(used), request_count: expect.any(Number) }
+    const counted = { ...Object.fromEntries(used), request_count: expect.any(Number) }
+    const shown = { ...api_key, ...counted, state: 'expired' }
     expectAnswer(answer, { valid: false, code: 'EXPIRED', api_key: shown })
     expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
   })
