@@ -32,7 +32,8 @@ export const updateKey =
       const wanted = wholeMetering({ ...before, ...choices.chosenOf(before, caller, time), updatedAt: time })
       refuseUnheld(caller, [...before.permissions, ...wanted.permissions])
       for (const each of [before, wanted]) refuseUnbound(caller, each)
-      if (isServerOnly(changedFields(before, wanted))) refuseServerOnly(caller)
+      if (isServerOnly(changedFields(before, wanted)) || countsDownAnew(wanted, choices))
+        refuseServerOnly(caller)
       return { before, after: await change(tx, before, wanted, choices) }
     })
     // Refusals, too: whoever was refused for it being disabled is not to wait.
@@ -42,11 +43,10 @@ export const updateKey =
   }
 
 /** Writes what is to change, and tells it; the key as it is then, which is `before` where nothing changes. */
-async function change(tx: ISql, before: Key, wanted: Key, { sets }: Choices): Promise<Key> {
+async function change(tx: ISql, before: Key, wanted: Key, choices: Choices): Promise<Key> {
   const { id, updatedAt } = wanted
   const changed = changedFields(before, wanted)
-  // What is leased of a number that is set is taken back, also where the number is the one before.
-  const setsRemaining = changed.includes('remaining') || (sets.has('remaining') && wanted.remaining !== null)
+  const setsRemaining = changed.includes('remaining') || countsDownAnew(wanted, choices)
   const countsAnew = setsRemaining || isMeterChanged(changed)
   if (countsAnew) {
     await forfeitLeases(tx, id, updatedAt)
@@ -59,3 +59,9 @@ async function change(tx: ISql, before: Key, wanted: Key, { sets }: Choices): Pr
   }
   return changed.length > 0 || countsAnew ? ((await findKey(tx, id)) ?? wanted) : before
 }
+
+/**
+ * True where the number of uses is set, also to the one before: what is leased of that is taken back, and what was used
+ * of it may not be settled yet.
+ */
+const countsDownAnew = ({ remaining }: Key, { sets }: Choices) => sets.has('remaining') && remaining !== null

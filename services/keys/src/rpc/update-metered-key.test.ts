@@ -57,6 +57,22 @@ describe('UpdateKey with what only servers decide', () => {
     },
   )
 
+  it.each([['remaining'], ['*']])(
+    'gives nobody back what is leased of a number: %j',
+    async (...updateMask) => {
+      const owner = keys.user()
+      const { id } = await made(owner)
+      await admin.updateKey({ id, remaining: 100, ...refill })
+      const { granted } = await lease(id, 10)
+      // As many remain as a refill gives, as long as it is not known what of the lease was used.
+      expect((await owner.getKey({ id })).remaining).toBe(100)
+      expect(await refused(owner.updateKey({ id, name: 'mine', updateMask }))).toEqual(
+        scopeMissing('admin:write'),
+      )
+      expect((await meterOf(id))?.remaining).toBe(100 - granted)
+    },
+  )
+
   it('hinders no owner who changes the rest', async () => {
     const owner = keys.user()
     const { id } = await made(owner)
