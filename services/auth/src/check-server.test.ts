@@ -68,10 +68,10 @@ describe('a peer', () => {
   })
 
   it('that says nothing is sent away; one that pings is not', async () => {
-    const server = await serving(echo, { idleMs: 300 })
+    const server = await serving(echo, { idleMs: 1000 })
     const session = await connected(server)
     const pinging = setInterval(() => session.ping(() => {}), 50)
-    onTestFinished(() => clearInterval(pinging))
+    session.on('close', () => clearInterval(pinging))
     await Promise.all([
       say(server.port, ''),
       say(server.port, begun),
