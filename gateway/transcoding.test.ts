@@ -64,15 +64,16 @@ describe('a request', () => {
       gateway.keys.heard.length = 0
       return heard('PATCH', '/v1/auth/keys/key_1', body)
     }
-    expect(await patched({})).toEqual({ id: 'key_1', permissions: [] })
+    const lists = { permissions: [], allowedIps: [], allowedSubdomains: [] }
+    expect(await patched({})).toEqual({ id: 'key_1', ...lists })
     expect(await patched({ name: '', enabled: false, expires_in: 0 })).toEqual({
       id: 'key_1',
-      permissions: [],
+      ...lists,
       name: '',
       enabled: false,
       expiresIn: 0,
     })
-    expect(await patched({ name: null, enabled: null })).toEqual({ id: 'key_1', permissions: [] })
+    expect(await patched({ name: null, enabled: null })).toEqual({ id: 'key_1', ...lists })
   })
 
   it('takes the update_mask in the query and in the body, by either spelling', async () => {

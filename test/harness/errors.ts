@@ -74,8 +74,9 @@ export const expectScopeMissing = (answer: Answer, scope: string) =>
 
 const AWAY = 'The service is not available right now; try again shortly.'
 
-/** What the gateway itself says where a service does not answer. */
-export const expectUnavailable = (answer: Answer) => expectError(answer, 'unavailable', { message: AWAY })
+/** What the gateway itself says where a service does not answer, or a service where what it stands on does not. */
+export const expectUnavailable = (answer: Answer) =>
+  expectError(answer, 'unavailable', { message: AWAY, ...(answer.body?.retry_after && { retry_after: 1 }) })
 
 /** What a service says where another one, or the database, does not answer it. */
 export const expectNeighbourAway = (answer: Answer, message = AWAY) =>

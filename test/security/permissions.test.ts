@@ -385,7 +385,6 @@ describe('a key gets no more than its maker has', () => {
     })
     const key = {
       name: 'A',
-      user_id: root.id,
       session_id: 'ses_1',
       id: wide.id,
       hash: 'A',
@@ -396,6 +395,10 @@ describe('a key gets no more than its maker has', () => {
     expect(made).toMatchObject({ user_id: ada.id, enabled: true, request_count: 0 })
     expect(made.id).not.toBe(wide.id)
     expect(made).not.toHaveProperty('session_id')
+    expectScopeMissing(
+      await attempt(ada.token, ['POST', '/v1/auth/keys', { name: 'A', user_id: root.id }]),
+      'admin:write',
+    )
     const tunnel = {
       name: 'A',
       local_port: 1,

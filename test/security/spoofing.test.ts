@@ -314,7 +314,7 @@ describe('inside, a call to a service’s rpc', () => {
       return codes
     }
     expect(await outcomes('auth')).toEqual(['OK', 'OK', 'OK'])
-    expect(await outcomes('keys')).toEqual(['NOT_FOUND', 'OK', 'NOT_FOUND'])
+    expect(await outcomes('keys')).toEqual(['OK', 'OK', 'NOT_FOUND'])
     expect(await outcomes('tunnels')).toEqual(['NOT_FOUND', 'OK'])
   })
 
