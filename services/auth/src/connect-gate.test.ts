@@ -88,7 +88,13 @@ describe('an agent', () => {
       tunnel: { id: tunnel.tunnelId, subdomain: 'my-app', tokenGeneration: 2 },
       plan: 'free',
       mode: '',
-      credential: { type: 'api_key', id: key.id, expiresAt: expiresAt.getTime() / 1000 },
+      credential: {
+        type: 'api_key',
+        id: key.id,
+        secretGeneration: 0,
+        expiresAt: expiresAt.getTime() / 1000,
+        expiryReason: 'key_expired',
+      },
     })
     expect(decodeJwt(connectTokenIn(checked))).toMatchObject({
       aud: 'instatunnel-relay',
@@ -97,7 +103,7 @@ describe('an agent', () => {
     // A key without an end has none in the token either.
     await changeKey(auth, key, { expiresAt: undefined })
     const { credential } = await grantIn(await connect(path, { bearer: secret }))
-    expect(credential).toEqual({ type: 'api_key', id: key.id })
+    expect(credential).toEqual({ type: 'api_key', id: key.id, secretGeneration: 0 })
   })
 
   it("connects with a session or the session's key, both of which end with it", async () => {
@@ -105,11 +111,32 @@ describe('an agent', () => {
     const sessionId = decodeJwt(owner.token).sid as string
     const [session] = await auth.sql`select expires_at from sessions where id = ${sessionId}`
     const expiresAt = session?.expiresAt.getTime() / 1000
-    const bySession = { type: 'session', id: sessionId, sessionId, expiresAt }
+    const end = { expiresAt, expiryReason: 'session_expired' }
+    const bySession = { type: 'session', id: sessionId, sessionId, ...end }
     for (const call of [{ bearer: owner.token }, { cookie: `session=${owner.token}` }])
       expect((await grantIn(await connect(path, call))).credential).toEqual(bySession)
     const byKey = (await grantIn(await connect(path, { bearer: owner.apiKey }))).credential
-    expect(byKey).toEqual({ type: 'api_key', id: expect.stringMatching(/^key_/), sessionId, expiresAt })
+    const id = expect.stringMatching(/^key_/)
+    expect(byKey).toEqual({ type: 'api_key', id, sessionId, secretGeneration: 0, ...end })
+  })
+
+  it('connects with an old secret: the token names it, and ends with its grace period', async () => {
+    const { owner, path } = await tunnelOwner()
+    const sunsetAt = new Date(now().getTime() + MINUTE)
+    const { secret, key } = auth.neighbours.addKey({
+      userId: owner.id,
+      deprecatedAt: now(),
+      sunsetAt,
+      secretGeneration: 4,
+      expiresAt: new Date(now().getTime() + DAY),
+    })
+    expect((await grantIn(await connect(path, { bearer: secret }))).credential).toEqual({
+      type: 'api_key',
+      id: key.id,
+      secretGeneration: 4,
+      expiresAt: sunsetAt.getTime() / 1000,
+      expiryReason: 'key_rotated',
+    })
   })
 
   it("connects with the tunnel's own token", async () => {

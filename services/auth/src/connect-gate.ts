@@ -30,11 +30,18 @@ export interface Connection {
   readonly credential: Pick<ConnectCredential, 'type' | 'id'>
   /** Of a tunnel's token. */
   readonly tokenGeneration: number
+  /** Of a key. */
+  readonly secretGeneration: number
   readonly mode: ConnectMode
 }
 
-/** Why a connection must end; or until when it may live on, in Unix seconds, for ever where that is undefined. */
-export type Standing = { readonly reason: GoawayReason } | { readonly expiresAt: number | undefined }
+/**
+ * Why a connection must end; or until when it may live on, in Unix seconds, for ever where that is undefined, and what
+ * ends it then.
+ */
+export type Standing =
+  | { readonly reason: GoawayReason }
+  | ({ readonly reason: '' } & Pick<ConnectCredential, 'expiresAt' | 'expiryReason'>)
 
 /** The one place where agents are admitted. */
 export interface ConnectGate {
@@ -55,7 +62,7 @@ const NEEDS = { scope: 'tunnels:write', safe: false } as const
 const ENDS = {
   CONNECTS_ANOTHER: 'token_regenerated',
   NOT_FOUND: 'tunnel_deleted',
-  SUBDOMAIN_NOT_ALLOWED: 'scope_lost',
+  SUBDOMAIN_NOT_ALLOWED: 'subdomain_not_allowed',
   TOKEN_REPLACED: 'token_regenerated',
   PLAN_WITHOUT_TUNNEL: 'plan_limit',
   PLAN_WITHOUT_MODE: 'plan_limit',
@@ -72,11 +79,12 @@ export function createConnectGate(
   const findTunnel = createTunnelFinder(options)
 
   const findHolder = async (
-    { credential: { type, id }, tokenGeneration }: Connection,
+    { credential: { type, id }, tokenGeneration, secretGeneration }: Connection,
     { userId }: TunnelFacts,
     signal?: AbortSignal,
   ): Promise<Holder | GoawayReason> => {
-    if (type !== 'tunnel_token') return credentials.holderById(type, id, signal)
+    if (type === 'session') return credentials.holderOfSession(id)
+    if (type === 'api_key') return credentials.holderOfKey(id, secretGeneration, signal)
     return (await credentials.holderOfToken({ tunnelId: id, userId, tokenGeneration })) ?? 'tunnel_deleted'
   }
 
@@ -129,9 +137,9 @@ export function createConnectGate(
       if (typeof holder === 'string') return { reason: holder }
       if (holder.kind === 'user' && !holder.scopes.has(NEEDS.scope)) return { reason: 'scope_lost' }
       const claims = judgeConnect(holder, { tunnelId, tunnel, mode }, limits.plans)
-      return typeof claims === 'string'
-        ? { reason: ENDS[claims] }
-        : { expiresAt: claims.credential.expiresAt }
+      if (typeof claims === 'string') return { reason: ENDS[claims] }
+      const { expiresAt, expiryReason } = claims.credential
+      return { reason: '', expiresAt, expiryReason }
     },
   }
 }

@@ -14,7 +14,7 @@ import type {
 } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { Holder, TunnelHolder, UserHolder } from './domain/holder.ts'
 import { endOf } from './domain/key-verdict.ts'
-import { type KeyOwner, type KnownKey, knownKeyOf } from './domain/known-key.ts'
+import { type KeyOwner, type KnownKey, keyBySecret, knownKeyOf } from './domain/known-key.ts'
 import type { Presented } from './domain/presented.ts'
 import { judgeSession } from './domain/session.ts'
 import { after, type Eventual } from './eventual.ts'
@@ -30,8 +30,10 @@ import { findSession, findStanding } from './store/session-store.ts'
 export interface Credentials {
   /** Who holds what is presented, at once where that is known; undefined where it is not, or no longer, valid. */
   holderOf(presented: Presented, way: LookUpWay, signal?: AbortSignal): Eventual<Holder | undefined>
-  /** Who holds the key or session of this id, looked up afresh; otherwise why nobody does any more. */
-  holderById(type: UserHolder['credential']['type'], id: string, signal?: AbortSignal): Promise<HolderOrEnd>
+  /** Who holds the session of this id, looked up afresh; otherwise why nobody does any more. */
+  holderOfSession(id: string): Promise<HolderOrEnd>
+  /** Who holds the key of this id by the secret of this generation, looked up afresh; otherwise why nobody does. */
+  holderOfKey(id: string, secretGeneration: number, signal?: AbortSignal): Promise<HolderOrEnd>
   /** Who holds a tunnel's token of this generation; undefined where the tunnel's user is no more. */
   holderOfToken(token: TokenRecord): Promise<TunnelHolder | undefined>
   /** A key by what keys are known by, at once where it is; undefined where it, its owner or its session is no more. */
@@ -53,7 +55,7 @@ export interface CredentialsOptions {
 }
 
 const KEY_ENDS = {
-  // By its id a key is found as long as it is there, so that only its session can be over.
+  // By its id a key is found as long as it is there, and its secret works: only its session can be over.
   NOT_FOUND: 'session_expired',
   DISABLED: 'key_disabled',
   EXPIRED: 'key_expired',
@@ -85,7 +87,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return typeof owner === 'string' ? owner : knownKeyOf(record, owner)
   }
 
-  const holderOfSession = (token: string, way: LookUpWay): Eventual<Holder | undefined> =>
+  const holderOfSessionToken = (token: string, way: LookUpWay): Eventual<Holder | undefined> =>
     after(claimsOf(token), (claims) => {
       if (!claims) return undefined
       return after(memory.sessions.find(claims.sessionId, way), (session) =>
@@ -106,21 +108,24 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   return {
     holderOfToken,
     holderOf(presented, way, signal) {
-      if (presented.kind === 'session') return holderOfSession(presented.token, way)
+      if (presented.kind === 'session') return holderOfSessionToken(presented.token, way)
       if (presented.kind === 'tunnel_token')
         return way(() => findTokenHolder(digestOf(presented.secret), signal))
       return after(findKey(keyIdOfSecret(presented.secret), way), (key) =>
         key && endOf(key, now()) === undefined ? key.holder : undefined,
       )
     },
-    async holderById(type, id, signal) {
-      if (type === 'session') {
-        const session = await findLiveSession(id)
-        return typeof session === 'string' ? session : sessionHolder(id, session)
-      }
-      const key = await findKeyById(id, signal)
-      if (typeof key === 'string') return key
-      const end = endOf(key, now())
+    async holderOfSession(id) {
+      const session = await findLiveSession(id)
+      return typeof session === 'string' ? session : sessionHolder(id, session)
+    },
+    async holderOfKey(id, secretGeneration, signal) {
+      const current = await findKeyById(id, signal)
+      if (typeof current === 'string') return current
+      const at = now()
+      const key = keyBySecret(current, secretGeneration, at)
+      if (!key) return 'key_rotated'
+      const end = endOf(key, at)
       return end === undefined ? key.holder : KEY_ENDS[end]
     },
     findKey,

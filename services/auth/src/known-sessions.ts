@@ -46,5 +46,6 @@ export function sessionHolder(id: string, session: SessionStanding): KnownSessio
     credential: { type: 'session', id, sessionId: id, expiresAt },
     scopes: scopesWithin(SCOPES, role),
     endsAt,
+    endsAs: 'session_expired',
   }
 }

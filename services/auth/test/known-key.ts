@@ -16,6 +16,8 @@ export const aRecord = (fields: Partial<KeyRecord> = {}): KeyRecord => ({
   allowedSubdomains: [],
   deprecatedAt: undefined,
   sunsetAt: undefined,
+  secretGeneration: 0,
+  oldSecretEndsAt: undefined,
   ...fields,
   permissions: expandScopes(fields.permissions ?? ['*']),
 })

@@ -175,6 +175,8 @@ export async function startNeighbours(now: () => Date): Promise<Neighbours> {
         sunsetAt: undefined,
         rateLimitMax: undefined,
         rateLimitTimeWindow: undefined,
+        secretGeneration: 0,
+        oldSecretEndsAt: undefined,
         ...fields,
         permissions: expandScopes(fields.permissions ?? ['*']),
       }

@@ -1,4 +1,5 @@
 import type { ConnectMode } from './connect-request.ts'
+import type { GoawayReason } from './goaway.ts'
 import type { Plan } from './plans.ts'
 import { createTokenVerifier, type TokenKind, type TokenTrust } from './token-verifier.ts'
 
@@ -24,11 +25,15 @@ export interface ConnectCredential {
   readonly id: string
   /** The session that the credential is, or belongs to. */
   readonly sessionId?: string
+  /** Of a key: how many secrets it had before the one that was presented. */
+  readonly secretGeneration?: number
   /**
-   * When it ends by itself, alone or with its session, in Unix seconds and to the millisecond; undefined where it does
-   * not.
+   * When it ends by itself, alone, with its session or with the grace period of an old secret, in Unix seconds and to
+   * the millisecond; undefined where it does not.
    */
   readonly expiresAt?: number
+  /** What ends it then; undefined where nothing does. */
+  readonly expiryReason?: GoawayReason
 }
 
 /** The claims of a connect token, beside the registered ones. */

@@ -21,9 +21,11 @@ export const goaways = {
   key_revoked: { message: 'The API key was revoked', after: 'end' },
   key_disabled: { message: 'The API key was disabled', after: 'end' },
   key_expired: { message: 'The API key has expired', after: 'end' },
+  key_rotated: { message: 'The key that this agent connected with has another secret now', after: 'end' },
   session_ended: { message: 'The session has ended; log in again', after: 'end' },
   session_expired: { message: 'The session has expired; log in again', after: 'end' },
   scope_lost: { message: 'The credential no longer has the scope tunnels:write', after: 'end' },
+  subdomain_not_allowed: { message: "The API key is not for this tunnel's subdomain any more", after: 'end' },
   token_regenerated: {
     message: "The tunnel's token was regenerated; connect with the new one",
     after: 'end',

@@ -14,7 +14,7 @@ const SESSION_KEY = { type: 'api_key', id: 'key_ses', sessionId: 'ses_1' } as co
 const TOKEN = { type: 'tunnel_token', id: 'tun_1' } as const
 
 /** What auth says of a connection; "" lets it live on, until then where that is said. */
-type Said = string | { reason: ''; expiresAt: number }
+type Said = string | { reason: ''; expiresAt: number; expiryReason?: string }
 
 /** A watch whose time the test lets pass, and auth, which answers so. */
 function open(answer: (asked: CheckConnectionRequest) => Said | Promise<Said> = () => '') {
@@ -114,9 +114,22 @@ describe('an event', () => {
     expect(await agents.oldToken.sentAway).toBe('token_regenerated')
     const token = { tunnelId: 'tun_1', credentialType: 'tunnel_token', credentialId: 'tun_1', mode: '' }
     expect(asked).toEqual([
-      { ...token, tokenGeneration: 0 },
-      { ...token, tokenGeneration: 1 },
+      { ...token, secretGeneration: 0, tokenGeneration: 0 },
+      { ...token, secretGeneration: 0, tokenGeneration: 1 },
     ])
+  })
+
+  it("of a key's other secret cuts those with an older one, and has auth say which that is", async () => {
+    const { heard, connect, connections, asked } = open(({ secretGeneration }) =>
+      secretGeneration === 1 ? 'key_rotated' : '',
+    )
+    const [old, current] = [1, 2].map((secretGeneration) =>
+      connect({ credential: { type: 'api_key', id: 'key_1', secretGeneration } }),
+    )
+    await heard({ kind: 'recheck', keyId: 'key_1' })
+    expect(connections.all()).toEqual([current?.connection])
+    expect(await old?.sentAway).toBe('key_rotated')
+    expect(asked.map(({ secretGeneration }) => secretGeneration)).toEqual([1, 2])
   })
 
   it('of another name sends those away that have the old one, and lets what is in flight finish', async () => {
@@ -175,12 +188,13 @@ describe('an event', () => {
 describe('a credential that expires', () => {
   it.each([
     ['key_expired', { type: 'api_key', id: 'key_1' }],
+    ['key_rotated', { type: 'api_key', id: 'key_1' }],
     ['session_expired', SESSION],
     ['session_expired', SESSION_KEY],
   ] as const)('cuts with %s, to the second', async (reason, credential) => {
     const { clock, connect, pass, connections } = open()
     const expiresAt = clock.now().getTime() / 1000 + 10.5
-    const agent = connect({ credential: { ...credential, expiresAt } })
+    const agent = connect({ credential: { ...credential, expiresAt, expiryReason: reason } })
     connect()
     await pass(10_499)
     expect(connections.size).toBe(2)
@@ -215,11 +229,12 @@ describe('an expiry that was changed since the agent came', () => {
 
   it('is told with the reason that it has', async () => {
     const { clock, connect, pass, heard, auth } = open()
-    const agent = connect()
-    auth.answer = () => ({ reason: '', expiresAt: clock.now().getTime() / 1000 + 1 })
+    const agent = connect({ credential: { ...key, expiresAt: 2e9, expiryReason: 'key_expired' } })
+    const expiresAt = clock.now().getTime() / 1000 + 1
+    auth.answer = () => ({ reason: '', expiresAt, expiryReason: 'key_rotated' })
     await heard({ kind: 'recheck', keyId: 'key_1' })
     await pass(1250)
-    expect(await agent.sentAway).toBe('key_expired')
+    expect(await agent.sentAway).toBe('key_rotated')
   })
 })
 
@@ -245,7 +260,7 @@ describe('auth is asked about each connection', () => {
     expect(asked).toEqual([])
     await pass(1)
     const about = { tunnelId: 'tun_1', credentialType: 'api_key', credentialId: 'key_1' }
-    expect(asked).toEqual([{ ...about, tokenGeneration: 3, mode: 'mcp' }])
+    expect(asked).toEqual([{ ...about, tokenGeneration: 3, secretGeneration: 0, mode: 'mcp' }])
     await pass(59_999)
     expect(asked).toHaveLength(1)
     await pass(1)

@@ -27,6 +27,12 @@ export interface CredentialWatch {
   close(): void
 }
 
+/** As a connect token and CheckConnectionResponse have it. */
+interface Expiry {
+  readonly expiresAt?: number
+  readonly expiryReason?: string
+}
+
 type Matches = (connection: Connection) => boolean
 
 /** Watches over connections: at events, at their expiry, and by asking auth about each once a minute. */
@@ -43,8 +49,8 @@ export function watchCredentials(options: {
   const { connections, ended, log, isHearing } = options
   const now = () => options.now().getTime()
   const checkAt = new WeakMap<Connection, number>()
-  /** When a credential ends, in Unix seconds, as auth last said: it may have been changed since the agent came. */
-  const expiresAt = new WeakMap<Connection, number>()
+  /** When a credential ends, and why, as auth last said: it may have been changed since the agent came. */
+  const expiries = new WeakMap<Connection, Expiry>()
   /** To be checked as soon as it is their turn, the first first. */
   let waiting = new Set<Connection>()
   const checking = new Set<Connection>()
@@ -65,11 +71,11 @@ export function watchCredentials(options: {
   }
   const check = async (connection: Connection): Promise<void> => {
     const { tunnelId, credential, tokenGeneration, mode } = connection
-    const { type: credentialType, id: credentialId } = credential
-    const asked = { tunnelId, credentialType, credentialId, tokenGeneration, mode }
+    const { type: credentialType, id: credentialId, secretGeneration = 0 } = credential
+    const asked = { tunnelId, credentialType, credentialId, tokenGeneration, secretGeneration, mode }
     try {
-      const { reason, expiresAt: at = Number.POSITIVE_INFINITY } = await options.auth.checkConnection(asked)
-      expiresAt.set(connection, at)
+      const { reason, ...expiry } = await options.auth.checkConnection(asked)
+      expiries.set(connection, expiry)
       checkAt.set(connection, now() + CHECK_EVERY_MS)
       if (reason !== '') cut((each) => each === connection, isGoawayReason(reason) ? reason : 'scope_lost')
     } catch (error) {
@@ -111,14 +117,19 @@ export function watchCredentials(options: {
     if (!waiting.has(connection) && !checking.has(connection)) checkAt.set(connection, soon)
     return soon <= time
   }
-  const endOf = (connection: Connection): number =>
-    expiresAt.get(connection) ?? connection.credential.expiresAt ?? Number.POSITIVE_INFINITY
+  const expiryOf = (connection: Connection) => {
+    const known = expiries.get(connection) ?? connection.credential
+    const { expiresAt = Number.POSITIVE_INFINITY, expiryReason = '' } = known
+    const reason: GoawayReason = isGoawayReason(expiryReason) ? expiryReason : 'key_expired'
+    return { at: expiresAt * 1000, reason }
+  }
   const look = () => {
     const time = now()
     failed = 0
     forgetCut()
     for (const connection of connections.all()) {
-      if (endOf(connection) * 1000 <= time) cut((each) => each === connection, expiry(connection))
+      const expiry = expiryOf(connection)
+      if (expiry.at <= time) cut((each) => each === connection, expiry.reason)
       else if (isDue(connection, time)) {
         checkAt.set(connection, Number.POSITIVE_INFINITY)
         waiting.add(connection)
@@ -172,6 +183,3 @@ export function watchCredentials(options: {
     },
   }
 }
-
-const expiry = ({ credential }: Connection): GoawayReason =>
-  credential.type === 'session' || credential.sessionId !== undefined ? 'session_expired' : 'key_expired'

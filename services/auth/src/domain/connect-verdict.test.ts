@@ -23,7 +23,7 @@ describe('judgeConnect', () => {
       tunnel: { id: 'tun_1', subdomain: 'docs-demo', tokenGeneration: 0 },
       plan: 'free',
       mode: '',
-      credential: { type: 'api_key', id: holder.credential.id },
+      credential: { type: 'api_key', id: holder.credential.id, secretGeneration: 0 },
     })
   })
 

@@ -59,11 +59,13 @@ const subdomainsOf = (holder: Holder): readonly string[] =>
 
 function credentialOf(holder: Holder): ConnectCredential {
   if (holder.kind === 'tunnel') return { type: 'tunnel_token', id: holder.tunnelId }
+  const { secretGeneration, endsAt, endsAs } = holder
   const { type, id, sessionId } = holder.credential
   return {
     type,
     id,
     ...(sessionId === undefined ? {} : { sessionId }),
-    ...(holder.endsAt ? { expiresAt: holder.endsAt.getTime() / 1000 } : {}),
+    ...(secretGeneration === undefined ? {} : { secretGeneration }),
+    ...(endsAt ? { expiresAt: endsAt.getTime() / 1000, expiryReason: endsAs } : {}),
   }
 }

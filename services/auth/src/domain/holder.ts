@@ -1,3 +1,4 @@
+import type { GoawayReason } from '@instatunnel/kit/goaway'
 import type { PresentedCredential } from '@instatunnel/kit/identity'
 import type { Account } from './account.ts'
 
@@ -10,8 +11,12 @@ export interface UserHolder {
   readonly user: Standing
   readonly credential: PresentedCredential
   readonly scopes: ReadonlySet<string>
-  /** When the credential, or the session that it belongs to, ends by itself; undefined where neither does. */
+  /** Of a key: how many secrets it had before the one that it is held by. */
+  readonly secretGeneration?: number
+  /** When the credential, the session that it belongs to, or an old secret ends by itself; undefined where none does. */
   readonly endsAt?: Date
+  /** Which of them that is, as agents are told; undefined where none does. */
+  readonly endsAs?: GoawayReason
   /** The identity token that was last signed for it, and until when that is used again, in Unix milliseconds. */
   identity?: { readonly token: string; readonly until: number }
 }

@@ -1,3 +1,4 @@
+import type { GoawayReason } from '@instatunnel/kit/goaway'
 import { createNetworks } from '@instatunnel/kit/network'
 import type { KeyRecord } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import type { Standing, UserHolder } from './holder.ts'
@@ -21,6 +22,7 @@ export interface KnownKey {
 /** Makes of a key and its owner what decisions are made by. */
 export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
   const { id, masked, sessionId, expiresAt, permissions, allowedIps, allowedSubdomains, isMetered } = record
+  const { secretGeneration } = record
   const scopes = scopesWithin(permissions, owner.role)
   const credential = {
     type: 'api_key' as const,
@@ -32,15 +34,34 @@ export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
     ...(allowedIps.length === 0 ? {} : { networks: allowedIps }),
     ...(isMetered && { counted: true as const }),
   }
-  const endsAt = earlier(expiresAt, owner.expiresAt)
   return {
     record,
     owner,
     scopes,
     networks: allowedIps.length === 0 ? undefined : createNetworks(allowedIps),
-    holder: { kind: 'user', user: owner, scopes, credential, ...(endsAt && { endsAt }) },
+    holder: { kind: 'user', user: owner, scopes, credential, secretGeneration, ...endOf(record, owner) },
   }
 }
 
-const earlier = (one: Date | undefined, other: Date | undefined): Date | undefined =>
-  one && other ? (one < other ? one : other) : (one ?? other)
+/**
+ * A key that was found by its id, as it is by the secret of this generation: the one it has, or the one before while its
+ * grace period lasts; undefined for every other.
+ */
+export function keyBySecret(key: KnownKey, secretGeneration: number, now: Date): KnownKey | undefined {
+  const { secretGeneration: current, oldSecretEndsAt: sunsetAt } = key.record
+  if (secretGeneration === current) return key
+  if (secretGeneration !== current - 1 || sunsetAt === undefined || sunsetAt <= now) return undefined
+  return knownKeyOf({ ...key.record, secretGeneration, sunsetAt }, key.owner)
+}
+
+/** What ends a key by itself, and when: the first that does. */
+function endOf({ expiresAt, sunsetAt }: KeyRecord, owner: KeyOwner): Pick<UserHolder, 'endsAt' | 'endsAs'> {
+  let end: { endsAt: Date; endsAs: GoawayReason } | undefined
+  const endsWith = (endsAt: Date | undefined, endsAs: GoawayReason) => {
+    if (endsAt && (!end || endsAt < end.endsAt)) end = { endsAt, endsAs }
+  }
+  endsWith(owner.expiresAt, 'session_expired')
+  endsWith(expiresAt, 'key_expired')
+  endsWith(sunsetAt, 'key_rotated')
+  return end ?? {}
+}

@@ -55,7 +55,7 @@ describe('CheckConnection', () => {
     key.allowedSubdomains = ['docs-*']
     expect(await reasonsFor(all)).toEqual(['', '', '', ''])
     key.allowedSubdomains = ['shop-*', 'docs']
-    expect(await reasonsFor(all)).toEqual(['scope_lost', '', '', ''])
+    expect(await reasonsFor(all)).toEqual(['subdomain_not_allowed', '', '', ''])
     tunnel.subdomain = 'shop-demo'
     expect(await reasonsFor(all)).toEqual(['', '', '', ''])
   })
@@ -81,14 +81,64 @@ describe('CheckConnection', () => {
 
   it('tells until when a connection may live on, as that is now', async () => {
     const { key, byKey, bySession, bySessionKey, byToken } = await connected()
-    const endOf = async (connection: Asked) => (await auth.internal.checkConnection(connection)).expiresAt
-    expect(await endOf(byKey)).toBeUndefined()
-    expect(await endOf(byToken)).toBeUndefined()
+    const standingOf = auth.internal.checkConnection
+    const forEver = { reason: '', expiresAt: undefined, expiryReason: undefined }
+    expect(await standingOf(byKey)).toEqual(forEver)
+    expect(await standingOf(byToken)).toEqual(forEver)
     key.expiresAt = new Date(now().getTime() + MINUTE + 1)
-    expect(await endOf(byKey)).toBe(key.expiresAt.getTime() / 1000)
-    const session = await endOf(bySession)
-    expect(session).toBeGreaterThan(now().getTime() / 1000)
-    expect(await endOf(bySessionKey)).toBe(session)
+    const expiresAt = key.expiresAt.getTime() / 1000
+    expect(await standingOf(byKey)).toEqual({ reason: '', expiresAt, expiryReason: 'key_expired' })
+    const session = await standingOf(bySession)
+    expect(session.expiresAt).toBeGreaterThan(now().getTime() / 1000)
+    expect(session.expiryReason).toBe('session_expired')
+    expect(await standingOf(bySessionKey)).toEqual(session)
+  })
+
+  it('ends what an old secret admitted with its grace period, to the moment; what the new one did lives on', async () => {
+    const { key, byKey: byOld } = await connected()
+    const byNew = { ...byOld, secretGeneration: 1 }
+    key.secretGeneration = 1
+    key.oldSecretEndsAt = new Date(now().getTime() + MINUTE)
+    expect(await auth.internal.checkConnection(byOld)).toEqual({
+      reason: '',
+      expiresAt: key.oldSecretEndsAt.getTime() / 1000,
+      expiryReason: 'key_rotated',
+    })
+    expect(await auth.internal.checkConnection(byNew)).toEqual({ reason: '' })
+    pass(MINUTE - 1)
+    expect(await reasonsFor([byOld, byNew])).toEqual(['', ''])
+    pass(1)
+    expect(await reasonsFor([byOld, byNew])).toEqual(['key_rotated', ''])
+  })
+
+  it('ends at once what a secret admitted that has no grace period, or none any more', async () => {
+    const { key, byKey } = await connected()
+    const byGeneration = [0, 1, 2, 3].map((secretGeneration) => ({ ...byKey, secretGeneration }))
+    key.secretGeneration = 2
+    expect(await reasonsFor(byGeneration)).toEqual(['key_rotated', 'key_rotated', '', 'key_rotated'])
+    key.oldSecretEndsAt = new Date(now().getTime() + MINUTE)
+    expect(await reasonsFor(byGeneration)).toEqual(['key_rotated', '', '', 'key_rotated'])
+    key.oldSecretEndsAt = undefined
+    expect(await reasonsFor(byGeneration)).toEqual(['key_rotated', 'key_rotated', '', 'key_rotated'])
+  })
+
+  it("ends what a secret of a session's key admitted when another has replaced it", async () => {
+    const { sessionKey, bySession, bySessionKey } = await connected()
+    sessionKey.secretGeneration = 1
+    const byNew = { ...bySessionKey, secretGeneration: 1 }
+    expect(await reasonsFor([bySession, bySessionKey, byNew])).toEqual(['', 'key_rotated', ''])
+  })
+
+  it('judges an old secret while it works as the key: by what the key may do now', async () => {
+    const { key, byKey } = await connected()
+    key.secretGeneration = 1
+    key.oldSecretEndsAt = new Date(now().getTime() + MINUTE)
+    key.permissions = ['tunnels:read']
+    expect(await reasonFor(byKey)).toBe('scope_lost')
+    key.enabled = false
+    expect(await reasonFor(byKey)).toBe('key_disabled')
+    auth.neighbours.revokeKey(key.id)
+    expect(await reasonFor(byKey)).toBe('key_revoked')
   })
 
   it('ends what a key admitted when it has lost the scope', async () => {

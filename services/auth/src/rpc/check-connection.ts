@@ -13,6 +13,7 @@ const request = z.object({
   credentialType: z.enum(CONNECT_CREDENTIALS, 'must be api_key, session or tunnel_token'),
   credentialId: z.string(),
   tokenGeneration: z.int(),
+  secretGeneration: z.int(),
   mode: z.enum(['', 'mcp'], 'must be mcp, or empty'),
 })
 
@@ -21,6 +22,5 @@ export const checkConnection =
   ({ gate }: Deps): Unary<CheckConnectionRequest, CheckConnectionResponse> =>
   async (input, { signal }) => {
     const { credentialType: type, credentialId: id, ...rest } = validate(request, input)
-    const standing = await gate.checkConnection({ ...rest, credential: { type, id } }, signal)
-    return 'reason' in standing ? standing : { reason: '', expiresAt: standing.expiresAt }
+    return gate.checkConnection({ ...rest, credential: { type, id } }, signal)
   }

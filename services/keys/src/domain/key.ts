@@ -38,6 +38,8 @@ export interface Key extends Metered, OldSecret {
   readonly allowedIps: readonly string[]
   /** Patterns of subdomains; empty where all. */
   readonly allowedSubdomains: readonly string[]
+  /** How many secrets the key had before the one it has. */
+  readonly rotations: number
   /** How many calls the key has admitted. */
   readonly requestCount: number
   /** When it last admitted one; null where it never did. */

@@ -30,6 +30,7 @@ describe('CreateSessionKey', () => {
       isMetered: false,
       allowedIps: [],
       allowedSubdomains: [],
+      secretGeneration: 0,
     })
   })
 
@@ -44,6 +45,7 @@ describe('CreateSessionKey', () => {
       id: first.keyId,
       masked: `it_***...${second.key.slice(-3)}`,
       permissions: ['logs:read'],
+      secretGeneration: 1,
     })
   })
 

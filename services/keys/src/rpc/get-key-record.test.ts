@@ -22,6 +22,23 @@ describe('GetKeyRecord', () => {
     })
   })
 
+  it('tells how many secrets it had before, and until when the last of them works', async () => {
+    const user = keys.user()
+    const { id } = await made(user)
+    const generation = async () => {
+      const { secretGeneration, oldSecretEndsAt, sunsetAt } = await keys.directory.getKeyRecord({ id })
+      expect(sunsetAt).toBeUndefined()
+      return { secretGeneration, oldSecretEndsAt }
+    }
+    expect(await generation()).toEqual({ secretGeneration: 0, oldSecretEndsAt: undefined })
+    const { apiKey } = await user.rotateKey({ id, gracePeriod: 60 })
+    expect(await generation()).toEqual({ secretGeneration: 1, oldSecretEndsAt: apiKey?.oldSecret?.endsAt })
+    await user.endGracePeriod({ id })
+    expect(await generation()).toEqual({ secretGeneration: 1, oldSecretEndsAt: undefined })
+    await user.rotateKey({ id })
+    expect(await generation()).toEqual({ secretGeneration: 2, oldSecretEndsAt: undefined })
+  })
+
   it("names a session's key's session", async () => {
     const request = { sessionId: newSessionId(), userId: keys.user().id, permissions: ['logs:read'] }
     const { keyId } = await keys.directory.createSessionKey(request)

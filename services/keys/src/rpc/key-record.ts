@@ -25,5 +25,7 @@ export function recordOf(key: Key | FoundKey | undefined): KeyRecord {
     sunsetAt: (isByOldSecret && key.oldEndsAt) || undefined,
     rateLimitMax: key.rateLimitMax ?? undefined,
     rateLimitTimeWindow: key.rateLimitTimeWindow ?? undefined,
+    secretGeneration: isByOldSecret ? key.rotations - 1 : key.rotations,
+    oldSecretEndsAt: key.oldEndsAt ?? undefined,
   }
 }

@@ -26,6 +26,7 @@ describe('LookUpKeys', () => {
       isMetered: false,
       allowedIps: [],
       allowedSubdomains: [],
+      secretGeneration: 0,
     })
   })
 
@@ -85,7 +86,8 @@ describe('LookUpKeys', () => {
     const before = Date.now()
     const { key: newer } = await user.rotateKey({ id, gracePeriod: 60 })
     const old = await keys.lookUp(secret)
-    const { deprecatedAt, sunsetAt, ...same } = old ?? {}
+    const { deprecatedAt, sunsetAt, secretGeneration, ...same } = old ?? {}
+    expect(secretGeneration).toBe(0)
     expect(deprecatedAt?.getTime()).toBeGreaterThanOrEqual(before)
     expect(Number(sunsetAt) - Number(deprecatedAt)).toBe(60_000)
     const current = await keys.lookUp(newer)
@@ -94,11 +96,13 @@ describe('LookUpKeys', () => {
       masked: current?.masked,
       deprecatedAt: undefined,
       sunsetAt: undefined,
+      secretGeneration: 1,
+      oldSecretEndsAt: sunsetAt,
     })
 
     await user.endGracePeriod({ id })
     expect(await keys.lookUp(secret)).toBeUndefined()
-    expect(await keys.lookUp(newer)).toEqual(current)
+    expect(await keys.lookUp(newer)).toEqual({ ...current, oldSecretEndsAt: undefined })
   })
 
   it.each([0, 31, 33, 100_000])('refuses a digest of %i bytes', async (length) => {

@@ -68,8 +68,19 @@ describe('RotateKey', () => {
       lastUsedAt: undefined,
     })
     const [byOld, byNew] = [await keys.lookUp(secret), await keys.lookUp(rotated.key)]
-    expect(byOld).toEqual({ ...byNew, deprecatedAt: old?.rotatedAt, sunsetAt: old?.endsAt })
-    expect(byNew).toMatchObject({ id, masked: rotated.apiKey?.key, deprecatedAt: undefined })
+    expect(byOld).toEqual({
+      ...byNew,
+      deprecatedAt: old?.rotatedAt,
+      sunsetAt: old?.endsAt,
+      secretGeneration: 0,
+    })
+    expect(byNew).toMatchObject({
+      id,
+      masked: rotated.apiKey?.key,
+      deprecatedAt: undefined,
+      secretGeneration: 1,
+      oldSecretEndsAt: old?.endsAt,
+    })
 
     time = Number(old?.endsAt) - 1
     expect(await keys.lookUp(secret)).toEqual(byOld)
@@ -87,6 +98,24 @@ describe('RotateKey', () => {
     expect(third.apiKey?.oldSecret?.key).toBe(second.apiKey?.key)
     const found = await Promise.all([first, second.key, third.key].map(keys.lookUp))
     expect(found.map((record) => record?.id)).toEqual([undefined, id, id])
+  })
+
+  it('counts the secrets that it had, also of rotations at once, and no other changes', async () => {
+    const user = keys.user()
+    const { id, secret } = await made(user)
+    expect(await keys.lookUp(secret)).toMatchObject({ secretGeneration: 0 })
+    const rotations = await Promise.all(Array.from({ length: 5 }, () => user.rotateKey({ id })))
+    const found = await Promise.all(rotations.map(({ key }) => keys.lookUp(key)))
+    expect(found.flatMap((record) => record?.secretGeneration ?? [])).toEqual([5])
+    const { key: old } = await user.rotateKey({ id })
+    const { key } = await user.rotateKey({ id, gracePeriod: 60 })
+    await user.updateKey({ id, name: 'after' })
+    await user.deleteKey({ id })
+    await user.restoreKey({ id })
+    expect(await keys.lookUp(old)).toMatchObject({ secretGeneration: 6 })
+    expect(await keys.lookUp(key)).toMatchObject({ secretGeneration: 7 })
+    await user.endGracePeriod({ id })
+    expect(await keys.lookUp(key)).toMatchObject({ secretGeneration: 7, oldSecretEndsAt: undefined })
   })
 
   it('finds the old secret under an old pepper', async () => {

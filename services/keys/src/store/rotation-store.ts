@@ -16,7 +16,7 @@ export async function rotateSecret(
   await tx`
     update api_keys
     set ${graceEndsAt ? old : nothingOld(tx)}, prefix = ${prefix}, start = ${start}, masked = ${masked}, hash = ${hash},
-      pepper_id = ${pepperId}, updated_at = ${now}
+      pepper_id = ${pepperId}, rotations = rotations + 1, updated_at = ${now}
     where id = ${id}`
 }
 

@@ -23,7 +23,7 @@ export async function replaceSecret(
   await tx`
     update api_keys
     set prefix = ${prefix}, start = ${start}, masked = ${masked}, hash = ${hash}, pepper_id = ${pepperId},
-      permissions = ${permissions as string[]}, updated_at = ${updatedAt}
+      permissions = ${permissions as string[]}, rotations = rotations + 1, updated_at = ${updatedAt}
     where id = ${id}`
 }
 

@@ -1,5 +1,6 @@
 import {
   KeyRevoked,
+  KeyRotated,
   KeyUpdated,
   SessionRevoked,
   TunnelDeleted,
@@ -56,6 +57,7 @@ describe('hearCredentialEnds', () => {
         ),
       () =>
         keys('key.updated', KeyUpdated.toJSON({ keyId, userId, changed: ['permissions'] }) as object, time),
+      () => keys('key.rotated', KeyRotated.toJSON({ keyId, userId, graceEndsAt: undefined }) as object, time),
       () => keys('key.revoked', KeyRevoked.toJSON({ keyId, userId, reason: 'leaked' }) as object, time),
       () => tunnel('tunnel.updated', TunnelUpdated.toJSON({ ...named, changed: ['name'] }) as object, time),
       () =>
@@ -75,6 +77,7 @@ describe('hearCredentialEnds', () => {
         [
           { kind: 'recheck', userId },
           { kind: 'ended', credential: { type: 'session', id: sessionId }, reason: 'session_ended' },
+          { kind: 'recheck', keyId },
           { kind: 'recheck', keyId },
           { kind: 'ended', credential: { type: 'api_key', id: keyId }, reason: 'key_revoked' },
           { kind: 'tunnel_renamed', tunnelId, subdomain: 'docs' },

@@ -88,6 +88,7 @@ const readers: Readonly<Record<string, (data: unknown) => CredentialEnd | undefi
   'user.updated': (data) => ({ kind: 'recheck', userId: user.parse(data).user_id }),
   'session.revoked': (data) => ended('session', session.parse(data).session_id, 'session_ended'),
   'key.updated': (data) => ({ kind: 'recheck', keyId: key.parse(data).key_id }),
+  'key.rotated': (data) => ({ kind: 'recheck', keyId: key.parse(data).key_id }),
   'key.revoked': (data) => ended('api_key', key.parse(data).key_id, 'key_revoked'),
   'tunnel.deleted': (data) => ({ kind: 'tunnel_deleted', tunnelId: tunnel.parse(data).tunnel_id }),
   'tunnel.updated': (data) => {

@@ -13,6 +13,9 @@ alter table api_keys
   add column old_last_request timestamptz;
 create index api_keys_grace on api_keys (old_ends_at) where old_ends_at is not null;
 
+-- How many secrets the key had before the one it has: tells what came with which of them.
+alter table api_keys add column rotations integer not null default 0;
+
 -- Where a key may be used from, and for which tunnels; empty: everywhere, and all.
 alter table api_keys
   add column allowed_ips text[] not null default '{}',
