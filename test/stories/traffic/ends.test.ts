@@ -1,6 +1,7 @@
 import { FRAME } from '@instatunnel/kit/frames'
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
-import type { TestAgent } from '@instatunnel/test/agent'
+import { type TestAgent, within } from '@instatunnel/test/agent'
+import { startCommand } from '@instatunnel/test/command'
 import { makeTunnel, type Tunnel } from '@instatunnel/test/open-tunnel'
 import { connectRaw, frame } from '@instatunnel/test/raw-agent'
 import type { Answer } from '@instatunnel/test/rest-client'
@@ -80,6 +81,13 @@ describe('a key', () => {
     await isOffline()
   })
 
+  it('that is for other subdomains only', async () => {
+    const { path, agent } = await withKey()
+    const elsewhere = { allowed_subdomains: ['no-such-tunnel'] }
+    await ends(agent, () => call('PATCH', path, elsewhere), 'subdomain_not_allowed')
+    await isOffline()
+  })
+
   it('that is changed otherwise keeps what it connected', async () => {
     const { path, agent } = await withKey()
     bodyOf(await call('PATCH', path, { name: 'Another name', permissions: ['tunnels:write'] }))
@@ -97,6 +105,97 @@ describe('a key', () => {
     const late = Date.now() - Date.parse(expires_at)
     expect(late).toBeGreaterThanOrEqual(0)
     expect(late).toBeLessThan(1000)
+  })
+})
+
+describe("a key's secret", () => {
+  const rotate = async (path: string, gracePeriod = 0) =>
+    bodyOf(await call('POST', `${path}/rotate`, { grace_period: gracePeriod }))
+  const withKey = async () => {
+    const { id, key } = await accounts.key(token, { permissions: ['tunnels:write'] })
+    return { path: `/v1/auth/keys/${id}`, key, agent: await tunnel.connect({ credential: key }) }
+  }
+  /** Is asked about as well, once something is heard of its key: by now, as another key's agent has been cut. */
+  const livesOn = async (agent: TestAgent) => {
+    const { path, agent: other } = await withKey()
+    await ends(other, () => call('PATCH', path, { enabled: false }), 'key_disabled')
+    expect(agent.events.map(({ kind }) => kind)).not.toContain('retrying')
+    expect(await Promise.race([agent.ended, 'it lives'])).toBe('it lives')
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+  }
+
+  it('that is replaced ends what it connected; the new one connects, and stays', async () => {
+    const { path, key, agent } = await withKey()
+    const { body } = await ends(agent, () => call('POST', `${path}/rotate`, {}), 'key_rotated')
+    await isOffline()
+    await expect(tunnel.connect({ credential: key })).rejects.toThrow(/"kind":"refused"/)
+    const current = await tunnel.connect({ credential: body.key })
+    bodyOf(await call('PATCH', path, { name: 'Heard of again' }))
+    await livesOn(current)
+    await ends(current, () => call('POST', `${path}/rotate`, {}), 'key_rotated')
+  })
+
+  it('that is replaced while it connects holds nothing a second later', async () => {
+    for (let round = 0; round < 5; round++) {
+      const { id, key } = await accounts.key(token, { permissions: ['tunnels:write'] })
+      const connects = Array.from({ length: 4 }, () => tunnel.connect({ credential: key }))
+      const rotated = rotate(`/v1/auth/keys/${id}`).then(() => performance.now())
+      for (const connect of await Promise.allSettled(connects)) {
+        if (connect.status === 'rejected') {
+          expect(String(connect.reason)).toMatch(/refused|key_rotated/)
+          continue
+        }
+        expect(await connect.value.ended).toMatchObject({ kind: 'sent_away', reason: 'key_rotated' })
+        expect(performance.now() - (await rotated)).toBeLessThan(1000)
+      }
+    }
+  })
+
+  it('that is replaced ends the command, which says so and fails', async () => {
+    const { id, key } = await accounts.key(token, { permissions: ['tunnels:write', 'tunnels:read'] })
+    const { subdomain, site } = tunnel
+    const command = await startCommand(stack, { subdomain, port: site.port, key })
+    const since = performance.now()
+    const cut = new Promise<number>((resolve) => {
+      command.onLine((line) => {
+        if (line.includes('The key that this agent connected with has another secret now'))
+          resolve(performance.now() - since)
+      })
+    })
+    await rotate(`/v1/auth/keys/${id}`)
+    expect(await command.exited).toEqual({ code: 1, signal: null })
+    expect(await within(cut, () => command.lines().join('\n'))).toBeLessThan(1500)
+  })
+
+  it('keeps what it connected for its grace period, to the second; the new one stays after it', async () => {
+    const { path, key, agent } = await withKey()
+    const { api_key: rotated, key: newer } = await rotate(path, 3)
+    const current = await tunnel.connect({ credential: newer })
+    const late = await tunnel.connect({ credential: key })
+    for (const old of [agent, late]) {
+      expect(await old.ended).toMatchObject({ kind: 'sent_away', reason: 'key_rotated' })
+      const lateBy = Date.now() - Date.parse(rotated.old_secret.ends_at)
+      expect(lateBy).toBeGreaterThanOrEqual(0)
+      expect(lateBy).toBeLessThan(1000)
+    }
+    await livesOn(current)
+  })
+
+  it('whose grace period is ended ends at once', async () => {
+    const { path, agent } = await withKey()
+    const { key: newer } = await rotate(path, 3600)
+    const current = await tunnel.connect({ credential: newer })
+    await livesOn(agent)
+    await ends(agent, () => call('DELETE', `${path}/rotate`), 'key_rotated')
+    await livesOn(current)
+  })
+
+  it('before the old one ends with it: no more than two work', async () => {
+    const { path, agent } = await withKey()
+    const { key: second } = await rotate(path, 3600)
+    const kept = await tunnel.connect({ credential: second })
+    await ends(agent, () => call('POST', `${path}/rotate`, { grace_period: 3600 }), 'key_rotated')
+    await livesOn(kept)
   })
 })
 
