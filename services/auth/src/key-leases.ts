@@ -4,6 +4,7 @@ import type { ServiceClient } from '@instatunnel/kit/client'
 import { reasonIn } from '@instatunnel/kit/status'
 import type {
   KeyDirectoryServiceService,
+  KeyRecord,
   LeaseUsesResponse,
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { lose, park, renew } from './domain/lease-held.ts'
@@ -23,6 +24,9 @@ import { KeyGone } from './key-gone.ts'
 /** The one rpc of keys that leases are settled by. */
 export type LeaseClient = Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'leaseUses'>
 
+/** A key, as far as its uses go. */
+export type UsedKey = Pick<KeyRecord, 'id' | 'rateLimitTimeWindow'>
+
 /** The leases of this replica, and their conversations with keys. */
 export interface KeyLeases {
   find(keyId: string): LeaseTalk | undefined
@@ -30,7 +34,7 @@ export interface KeyLeases {
   /** How many requests are under way. */
   underWay(): number
   /** Has a call wait; whatever waits of a key at once is asked for together. */
-  wait(keyId: string, waiter: Waiter): void
+  wait(key: UsedKey, waiter: Waiter): void
   /** Asks for more before any call waits. */
   askMore(talk: LeaseTalk): void
   /** Settles a lease and gives back what is left. Makes one of nothing where there is none: so keys tells what is left. */
@@ -147,8 +151,9 @@ export function createKeyLeases(options: {
     find: (keyId) => talks.get(keyId),
     all: () => talks.values(),
     underWay: () => underWay,
-    wait(keyId, waiter) {
-      const talk = open(keyId)
+    wait({ id, rateLimitTimeWindow }, waiter) {
+      const talk = open(id)
+      talk.windowMs = rateLimitTimeWindow ?? Number.POSITIVE_INFINITY
       talk.waiting.push(waiter)
       start(talk)
     },

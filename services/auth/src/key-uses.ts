@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { KeyUses, Taken, UsesLeft } from './domain/key-use.ts'
 import { isDueBack, isLow, useOne } from './domain/lease-held.ts'
 import type { Waiter } from './domain/lease-talk.ts'
-import { createKeyLeases, type LeaseClient } from './key-leases.ts'
+import { createKeyLeases, type LeaseClient, type UsedKey } from './key-leases.ts'
 
 /** The uses of keys that this replica has leased. */
 export interface LeasedUses extends KeyUses {
@@ -50,10 +50,10 @@ export function createKeyUses(options: {
   let closed = false
   let sweptAt = 0
 
-  const waitFor = (keyId: string, uses: boolean) =>
+  const waitFor = (key: UsedKey, uses: boolean) =>
     new Promise<Taken>((resolve, reject) => {
       if (closed) return reject(new Refusal('UNAVAILABLE', 'This replica is closing; try again shortly'))
-      leases.wait(keyId, { uses, settle: (outcome) => resolve(takenBy(outcome, now())), fail: reject })
+      leases.wait(key, { uses, settle: (outcome) => resolve(takenBy(outcome, now())), fail: reject })
     })
   const evict = (keyId: string) => {
     refusals.delete(keyId)
@@ -78,7 +78,8 @@ export function createKeyUses(options: {
   const stopSweeping = every(SWEEP_MS, sweep)
 
   return {
-    take({ record: { id } }, at) {
+    take({ record }, at) {
+      const { id } = record
       const time = at.getTime()
       const lease = leases.find(id)
       if (lease && useOne(lease, time)) {
@@ -87,15 +88,16 @@ export function createKeyUses(options: {
       }
       const refusal = refusals.get(id)
       if (refusal && time < refusal.until) return takenOf(refusal, time)
-      return waitFor(id, true)
+      return waitFor(record, true)
     },
-    async look({ record: { id } }) {
+    async look({ record }) {
+      const { id } = record
       const { answer } = await leases.giveBack(id)
       if (!answer) return {}
       // Where only others hold some, they are asked for it, as they would be for a call.
       if (answer.code !== '' || (answer.remaining !== 0 && answer.windowRemaining !== 0))
         return leftBy(answer)
-      const taken = await waitFor(id, false)
+      const taken = await waitFor(record, false)
       if (taken.code !== 'VALID') return { ...leftBy(answer), retryAfterSeconds: taken.retryAfterSeconds }
       const lease = leases.find(id)
       return leftBy(lease?.answer ?? answer, lease?.left)

@@ -1,4 +1,4 @@
-import { addUse, type LeaseMoments, noLeaseMoments, usesIn } from './lease-moments.ts'
+import { type LeaseMoments, noLeaseMoments, usesIn, withUse } from './lease-moments.ts'
 
 /** What this replica holds of one key's uses; times in Unix milliseconds, by its own clock. */
 export interface HeldLease {
@@ -14,6 +14,8 @@ export interface HeldLease {
   lastUsedAt: number
   /** What keys does not know of. */
   used: LeaseMoments
+  /** The length of the key's own window. */
+  windowMs: number
   /** When keys last answered, and how much was left beside all leases. */
   answeredAt: number
   room: number
@@ -48,7 +50,7 @@ const WANTED_MAX = 100_000
 /** A lease of nothing yet. */
 export const noLease = (): HeldLease => ({
   ...{ left: 0, until: 0, renewAt: 0, backAt: 0, parked: 0, lastUsedAt: 0 },
-  ...{ used: noLeaseMoments(), answeredAt: 0, room: 0 },
+  ...{ used: noLeaseMoments(), windowMs: Infinity, answeredAt: 0, room: 0 },
 })
 
 /** Uses one, where there is one. */
@@ -56,7 +58,7 @@ export function useOne(lease: HeldLease, time: number): boolean {
   if (!hasOne(lease, time)) return false
   lease.left--
   lease.lastUsedAt = time
-  addUse(lease.used, time)
+  lease.used = withUse(lease.used, time, lease.windowMs)
   return true
 }
 

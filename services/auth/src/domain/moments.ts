@@ -1,3 +1,5 @@
+import { cellsOf, mergedByCell } from '@instatunnel/kit/moments'
+
 // So many moments of one window are kept as they are; past that, those of one cell of it become one.
 const MAX_MOMENTS = 1000
 const CELLS = 500
@@ -83,21 +85,7 @@ export function momentAfter({ times, first, calls }: Moments, before: number): n
 }
 
 function merge(moments: Moments, cellMs: number): void {
-  const times: number[] = []
-  const calls: number[] = []
-  let cell = Number.NaN
-  for (let index = moments.first; index < moments.times.length; index++) {
-    const time = moments.times[index] as number
-    const count = moments.calls?.[index] ?? 1
-    const last = times.length - 1
-    if (Math.floor(time / cellMs) === cell) {
-      times[last] = time
-      calls[last] = (calls[last] as number) + count
-    } else {
-      cell = Math.floor(time / cellMs)
-      times.push(time)
-      calls.push(count)
-    }
-  }
-  Object.assign(moments, { times, calls, first: 0 })
+  const { times, first, calls } = moments
+  const { counts, ...merged } = mergedByCell(times.slice(first), calls?.slice(first), cellsOf(cellMs))
+  Object.assign(moments, { ...merged, calls: counts, first: 0 })
 }

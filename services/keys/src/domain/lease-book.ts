@@ -58,7 +58,7 @@ export const forfeitedWhole = (book: Book): Book => forfeited(book, holdersOf(bo
 
 /** The meter with these uses in its window. */
 export const counted = (meter: Meter, used: readonly Moment[]): Meter =>
-  meter.window && used.length > 0 ? { ...meter, used: withUses(meter.used, used) } : meter
+  meter.window && used.length > 0 ? { ...meter, used: withUses(meter.used, used, meter.window) } : meter
 
 /** True where nothing remains and nobody holds any, and that was not so before. */
 export const isExhaustedBy = (before: Book, after: Book): boolean =>

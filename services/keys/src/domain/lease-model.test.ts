@@ -172,6 +172,47 @@ describe('leases, on any schedule of holders, kills, repeats, refills and late s
   })
 })
 
+describe('a key with a window of its own, in steady use at nine tenths of it', () => {
+  const MINUTE = 60_000
+
+  it.each([
+    ...[1, 2, 5, 9, 90].map((perSecond) => ({ perSecond, lengthMs: MINUTE })),
+    ...[20, 200].map((perSecond) => ({ perSecond, lengthMs: 1000 })),
+    { perSecond: 0.5, lengthMs: 60 * MINUTE },
+  ])('is never refused over ten windows: $perSecond a second in $lengthMs ms', ({ perSecond, lengthMs }) => {
+    const max = Math.ceil((perSecond * lengthMs) / 900)
+    let book: Book = { meter: { ...meter, window: { lengthMs, max } }, leases: [] }
+    let used: number[] = []
+    let left = 0
+    let until = 0
+    for (
+      let i = 0, turn = 1, now = START;
+      now < START + 10 * lengthMs;
+      now = START + Math.round((++i * 1000) / perSecond)
+    ) {
+      if (left === 0 || now >= until) {
+        const settled = { used: used.map((at) => ({ agoMs: now - at, count: 1 })), returned: left, kept: 0 }
+        if (now >= until) Object.assign(settled, { used: [], returned: 0 })
+        const outcome = leaseUses(book, { holder: 'a', turn: turn++, wanted: 1, ...settled }, [], now)
+        if (outcome.holders || outcome.answer.code !== '') throw new Error(`refused at ${now - START}`)
+        book = outcome.book
+        until = outcome.until
+        left = outcome.answer.granted
+        used = []
+      }
+      left--
+      used.push(now)
+      // As a holder does that has little to do: all goes back before it would be lost.
+      if (now >= until - 1500 || left === 0 || perSecond < 1) {
+        const settled = { used: used.map((at) => ({ agoMs: now - at, count: 1 })), returned: left, kept: 0 }
+        book = leaseUses(book, { holder: 'a', turn: turn++, wanted: 0, ...settled }, [], now).book
+        left = 0
+        used = []
+      }
+    }
+  })
+})
+
 const meter: Meter = { remaining: null, refill: null, lastRefillAt: null, window: null, used: [] }
 
 function randomFrom(seed: number) {

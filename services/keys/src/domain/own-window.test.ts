@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { countOf, freeAt, inWindow, MOMENTS_MAX, withUses } from './own-window.ts'
+import { countOf, freeAt, inWindow, withUses } from './own-window.ts'
 
 const window = { lengthMs: 1000, max: 3 }
 const at = (...times: number[]) => times.map((time) => ({ at: time, count: 1 }))
@@ -14,34 +14,32 @@ describe('inWindow', () => {
 
 describe('withUses', () => {
   it('keeps moments in order, and forgets none of at most 64', () => {
-    expect(withUses(at(5, 9), [{ at: 7, count: 2 }])).toEqual([...at(5), { at: 7, count: 2 }, ...at(9)])
-    const exact = at(...Array.from({ length: MOMENTS_MAX }, (_, i) => i * i))
-    expect(withUses([], exact)).toEqual(exact)
+    expect(withUses(at(5, 9), [{ at: 7, count: 2 }], window)).toEqual([
+      ...at(5),
+      { at: 7, count: 2 },
+      ...at(9),
+    ])
+    const exact = at(...Array.from({ length: 64 }, (_, i) => i * i))
+    expect(withUses([], exact, window)).toEqual(exact)
   })
 
-  it('merges those nearest to each other into the later one', () => {
-    const exact = at(...Array.from({ length: MOMENTS_MAX }, (_, i) => i * 10))
-    const merged = withUses(exact, at(404))
-    expect(merged).toHaveLength(MOMENTS_MAX)
-    expect(merged).toContainEqual({ at: 404, count: 2 })
-    expect(merged).not.toContainEqual({ at: 400, count: 1 })
-  })
-
-  it('never has a use leave earlier than it should, whatever merges', () => {
+  it('never has a use leave earlier than it should, nor later by a 96th of the window, whatever merges', () => {
     const random = randomFrom(1)
     for (let round = 0; round < 100; round++) {
       const used: number[] = []
-      let moments = withUses([], [])
+      let moments = withUses([], [], window)
       for (let i = 0; i < 300; i++) {
-        const time = random(10_000)
+        const time = random(1000)
         used.push(time)
-        moments = withUses(moments, at(time))
+        moments = withUses(moments, at(time), window)
       }
-      expect(moments.length).toBeLessThanOrEqual(MOMENTS_MAX)
+      expect(moments.length).toBeLessThanOrEqual(97)
       expect(countOf(moments)).toBe(used.length)
-      for (let now = 0; now < 10_000; now += 500) {
+      for (let now = 0; now < 2100; now += 7) {
         const still = countOf(inWindow(moments, window, now))
-        expect(still).toBeGreaterThanOrEqual(used.filter((time) => time + window.lengthMs > now).length)
+        const inSpan = (lengthMs: number) => used.filter((time) => time + lengthMs > now).length
+        expect(still).toBeGreaterThanOrEqual(inSpan(window.lengthMs))
+        expect(still).toBeLessThanOrEqual(inSpan(window.lengthMs * (1 + 1 / 96)))
       }
     }
   })

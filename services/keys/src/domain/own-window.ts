@@ -1,3 +1,5 @@
+import { cellsOf, mergedByCell } from '@instatunnel/kit/moments'
+
 /** Uses of one moment, in Unix milliseconds. */
 export interface Moment {
   readonly at: number
@@ -10,8 +12,9 @@ export interface OwnWindow {
   readonly max: number
 }
 
-/** Past so many moments, neighbours merge. */
-export const MOMENTS_MAX = 64
+// So many are kept as they are. With what holders merge before they settle, a use leaves late by a 64th at most.
+const EXACT_MOMENTS = 64
+const CELLS = 96
 
 /** How many uses there are. */
 export const countOf = (moments: readonly Moment[]): number =>
@@ -26,25 +29,23 @@ export const inWindow = (
   moments.some(({ at }) => at + lengthMs <= now) ? moments.filter(({ at }) => at + lengthMs > now) : moments
 
 /**
- * The moments with more uses, oldest first, at most 64 of them: of what is too many, those next to each other in time
- * become the later one, so that no use ever leaves the window early.
+ * The moments with more uses, oldest first. Past 64, those of one cell of the window become the latest of them: no use
+ * ever leaves early, and late by less than a ninety-sixth of the window.
  */
-export function withUses(moments: readonly Moment[], used: readonly Moment[]): Moment[] {
+export function withUses(
+  moments: readonly Moment[],
+  used: readonly Moment[],
+  { lengthMs }: OwnWindow,
+): readonly Moment[] {
   const all = [...moments, ...used].filter(({ count }) => count > 0).sort((a, b) => a.at - b.at)
-  while (all.length > MOMENTS_MAX) mergeNearest(all)
-  return all
+  if (all.length <= EXACT_MOMENTS) return all
+  const { times, counts } = mergedByCell(
+    all.map(({ at }) => at),
+    all.map(({ count }) => count),
+    cellsOf(lengthMs / CELLS),
+  )
+  return times.map((at, i) => ({ at, count: counts[i] as number }))
 }
-
-function mergeNearest(moments: Moment[]): void {
-  let nearest = 0
-  for (let i = 1; i + 1 < moments.length; i++)
-    if (gapAfter(moments, i) < gapAfter(moments, nearest)) nearest = i
-  const [earlier, later] = [moments[nearest] as Moment, moments[nearest + 1] as Moment]
-  moments.splice(nearest, 2, { at: later.at, count: earlier.count + later.count })
-}
-
-const gapAfter = (moments: readonly Moment[], i: number) =>
-  (moments[i + 1] as Moment).at - (moments[i] as Moment).at
 
 /** When the window admits one more, where nothing is used meanwhile. */
 export function freeAt(moments: readonly Moment[], { lengthMs, max }: OwnWindow, now: number): number {

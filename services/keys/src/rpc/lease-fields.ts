@@ -1,8 +1,9 @@
 import { isId } from '@instatunnel/kit/id'
 import { z } from 'zod'
-import { MOMENTS_MAX } from '../domain/own-window.ts'
 
 const MOST = 1_000_000
+// A holder merges its uses to fewer.
+const MOMENTS_MAX = 256
 
 const count = (least: number) => {
   const message = `must be a whole number from ${least} to ${MOST}`

@@ -183,7 +183,7 @@ describe('LeaseUses', () => {
     {
       change: { used: Array(65).fill({ agoMs: 0, count: 1 }) },
       field: 'used',
-      message: 'must be at most 64',
+      message: 'must be at most 256',
     },
   ])('refuses $field: $message', async ({ change, field, message }) => {
     const id = await keyWith({ remaining: 1 })
