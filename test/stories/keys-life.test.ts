@@ -212,21 +212,22 @@ describe('a key that is held to something and may manage keys', () => {
   const expectBounded = (answer: Answer) =>
     expect(answer).toMatchObject({ status: 403, body: { error: 'forbidden' } })
 
-  it.each([{ allowed_ips: ['127.0.0.1'] }, { allowed_subdomains: ['docs-*'] }, { remaining: 100 }])(
-    'makes, changes and takes over no key that is held to less: %j',
-    async (fields) => {
-      const { key: token } = await bounded(fields)
-      const free = await accounts.key(admin.token)
-      const wider = { name: 'A', allowed_ips: ['127.0.0.0/8'], allowed_subdomains: ['*'] }
-      expectBounded(await post('/v1/auth/keys', token, wider))
-      expectBounded(await stack.call('PATCH', keyPath(free.id), { token, body: { name: 'B' } }))
-      expectBounded(await post(keyPath(free.id, '/rotate'), token))
-      expectBounded(await stack.call('DELETE', keyPath(free.id, '/rotate'), { token }))
-      expectBounded(await stack.call('DELETE', keyPath(free.id), { token }))
-      bodyOf(await stack.call('DELETE', keyPath(free.id), { token: admin.token }))
-      expectBounded(await post(keyPath(free.id, '/restore'), token))
-    },
-  )
+  it.each([
+    { allowed_ips: ['127.0.0.1'] },
+    { allowed_subdomains: ['docs-*'] },
+    { remaining: 100 },
+    { expires_in: 60 },
+  ])('makes, changes and takes over no key that is held to less: %j', async (fields) => {
+    const { key: token } = await bounded(fields)
+    const free = await accounts.key(admin.token)
+    const wider = { name: 'A', expires_in: 90, allowed_ips: ['127.0.0.0/8'], allowed_subdomains: ['*'] }
+    expectBounded(await post('/v1/auth/keys', token, wider))
+    expectBounded(await stack.call('PATCH', keyPath(free.id), { token, body: { name: 'B' } }))
+    expectBounded(await post(keyPath(free.id, '/rotate'), token))
+    // To revoke gives nobody more.
+    bodyOf(await stack.call('DELETE', keyPath(free.id), { token }))
+    expectBounded(await post(keyPath(free.id, '/restore'), token))
+  })
 
   it('makes keys that are held to the same, and changes those', async () => {
     const { key: token } = await bounded({ allowed_ips: ['127.0.0.0/8'], allowed_subdomains: ['docs-*'] })

@@ -38,15 +38,17 @@ export const createKey =
     const owner = await ownerOf(caller, wanted, { auth, signal: call.signal })
     const { userId } = owner
     const permissions = asked.length > 0 ? asked : allOfOwner({ userId }, caller)
-    const restrictions = boundsWithin({ allowedIps, allowedSubdomains }, caller.credential)
+    const bounds = boundsWithin(
+      { allowedIps, allowedSubdomains, expiresAt: expiryOf(expiresIn, createdAt) },
+      caller.credential,
+    )
     refuseUnheld(caller, permissions)
-    refuseUnbound(caller, restrictions)
+    refuseUnbound(caller, bounds)
     if (owner !== caller) refuseUnheldByOwner(owner.role, permissions)
 
-    const expiresAt = expiryOf(expiresIn, createdAt)
     const id = newId(KEY_ID, createdAt, random)
     const { secret, kept } = issueSecret(prefix, { random, peppers })
-    const chosen = { name, permissions, enabled: true, metadata, expiresAt, ...restrictions, ...metering }
+    const chosen = { name, permissions, enabled: true, metadata, ...bounds, ...metering }
     const key = await sql.begin(async (tx) => {
       refusePastLimit(await countKeys(tx, userId))
       const made = await insertKey(tx, { id, userId, sessionId: null, createdAt, ...chosen }, kept)

@@ -9,7 +9,7 @@ import { markRevoked } from '../store/revocation-store.ts'
 import { cutConnections } from './cut-connections.ts'
 import type { Deps } from './deps.ts'
 import { reasonFields } from './key-fields.ts'
-import { refuseUnbound, refuseUnheld } from './refuse-unheld.ts'
+import { refuseUnheld } from './refuse-unheld.ts'
 
 /**
  * Revokes a key: the caller's own, or anyone's with admin:write; then every replica of auth forgets it and its live
@@ -24,7 +24,6 @@ export const deleteKey =
     await sql.begin(async (tx) => {
       const key = availableTo(caller, 'admin:write', await lockKey(tx, id))
       refuseUnheld(caller, inForce(key, caller))
-      refuseUnbound(caller, key)
       const time = now()
       await markRevoked(tx, id, reason, time)
       await tellRevoked(tx, key, reason, time)

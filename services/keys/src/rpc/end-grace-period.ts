@@ -7,7 +7,7 @@ import { tellUpdated } from '../store/outbox.ts'
 import { dropOldSecret } from '../store/rotation-store.ts'
 import type { Deps } from './deps.ts'
 import { messageOf } from './key-message.ts'
-import { refuseUnbound, refuseUnheld } from './refuse-unheld.ts'
+import { refuseUnheld } from './refuse-unheld.ts'
 
 /** Ends the grace period of an old secret: of the caller's own key, or of anyone's with admin:write. */
 export const endGracePeriod =
@@ -18,7 +18,6 @@ export const endGracePeriod =
     const { before, after } = await sql.begin(async (tx) => {
       const before = availableTo(caller, 'admin:write', await lockKey(tx, id))
       refuseUnheld(caller, before.permissions)
-      refuseUnbound(caller, before)
       const time = now()
       if (!oldSecretInForce(before, time)) return { before, after: before }
       await dropOldSecret(tx, { id, now: time })
