@@ -79,4 +79,8 @@ describe('parseList', () => {
     expect(parseList('tunnels:read,tunnels:write')).toEqual(['tunnels:read', 'tunnels:write'])
     expect(parseList('logs:read,', ['tunnels:read'])).toEqual(['tunnels:read', 'logs:read'])
   })
+
+  it.each(['', ',', ' , '])('takes no list that names nothing: %j', (text) => {
+    expect(() => parseList(text, ['tunnels:read'])).toThrow('It must name at least one.')
+  })
 })

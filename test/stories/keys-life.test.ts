@@ -141,6 +141,15 @@ describe('POST /v1/auth/keys/{id}/rotate', () => {
     expect([(await tunnels(key)).status, (await tunnels(old)).status]).toEqual([200, 401])
   })
 
+  it('leaves nobody with the old secret more than the grace period', async () => {
+    const { id, key: old } = await accounts.key(user.token)
+    bodyOf(await post(keyPath(id, '/rotate'), user.token, { grace_period: 60 }))
+    expect((await post(keyPath(id, '/rotate'), old)).status).toBe(403)
+    expect((await stack.call('PATCH', keyPath(id), { token: old, body: { name: 'Mine' } })).status).toBe(403)
+    const made = bodyOf(await post('/v1/auth/keys', old, { name: 'A' })).api_key
+    expect(secondsUntil(made.expires_at)).toBeLessThanOrEqual(60)
+  })
+
   it('ends the grace period to the second', async () => {
     const { id, key: old } = await accounts.key(user.token, { permissions: ['tunnels:read'] })
     const rotated = Date.now()

@@ -60,7 +60,7 @@ describe('keys update', () => {
 
   it.each([
     [[], 'Name what is to change'],
-    [['--clear', ''], 'Name what is to change'],
+    [['--clear', ''], 'It must name at least one'],
     [['--clear', 'name'], 'Allowed are permission, expires-in, metadata, allow-ip, allow-subdomain,'],
     [['--clear', 'toString'], 'Allowed are permission'],
     [['--clear', 'refill', '--refill-amount', '1'], "'refill' cannot be cleared and set at once"],

@@ -100,5 +100,8 @@ describe('what people are told of a key', () => {
     expect(explainRemaining({ remaining: 0, retryAfterSeconds: 60 }).message).toBe(
       'No use remains; try again in 60 s',
     )
+    // What ends then is the window, which is used up as well.
+    const both = { remaining: 0, windowRemaining: 0, retryAfterSeconds: 60 }
+    expect(explainRemaining(both).message).toBe('No use remains')
   })
 })

@@ -102,7 +102,9 @@ export function explainRemaining(left: UsesLeft): Check {
   const { remaining } = left
   if (remaining === undefined)
     return { name: 'remaining', passed: true, message: "The key's uses are not counted down" }
-  if (remaining <= 0) return { name: 'remaining', passed: false, message: `No use remains${again(left)}` }
+  // A window of its own that is used up is what holds it back until then, and no refill.
+  const when = left.windowRemaining !== undefined && left.windowRemaining <= 0 ? '' : again(left)
+  if (remaining <= 0) return { name: 'remaining', passed: false, message: `No use remains${when}` }
   const remain = remaining === 1 ? 'use remains' : 'uses remain'
   return { name: 'remaining', passed: true, message: `${remaining} ${remain}` }
 }

@@ -16,6 +16,15 @@ describe('knownKeyOf', () => {
     expect(aKey(fields, { expiresAt }).holder).toMatchObject({ endsAt: first, endsAs })
   })
 
+  it('is a credential that ends with an old secret, which makes nothing that outlives it', () => {
+    const end = (fields: object) => aKey(fields).holder.credential.expiresAt
+    const [second, hour] = [later(1000), later(3_600_000)]
+    expect(end({ sunsetAt: second })).toBe(second.getTime() / 1000)
+    expect(end({ sunsetAt: second, expiresAt: hour })).toBe(second.getTime() / 1000)
+    expect(end({ sunsetAt: hour, expiresAt: second })).toBe(second.getTime() / 1000)
+    expect(end({})).toBeUndefined()
+  })
+
   it('has no end where nothing ends by itself', () => {
     const { holder } = aKey()
     expect('endsAt' in holder || 'endsAs' in holder).toBe(false)
@@ -35,6 +44,7 @@ describe('keyBySecret', () => {
     const old = keyBySecret(key, 2, later(59_999))
     expect(old?.holder).toEqual({
       ...key.holder,
+      credential: { ...key.holder.credential, expiresAt: Math.floor(oldSecretEndsAt.getTime() / 1000) },
       secretGeneration: 2,
       endsAt: oldSecretEndsAt,
       endsAs: 'key_rotated',

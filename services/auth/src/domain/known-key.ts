@@ -24,12 +24,14 @@ export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
   const { id, masked, sessionId, expiresAt, permissions, allowedIps, allowedSubdomains, isMetered } = record
   const { secretGeneration } = record
   const scopes = scopesWithin(permissions, owner.role)
+  // An old secret is to make nothing that outlives it.
+  const end = earlier(expiresAt, record.sunsetAt)
   const credential = {
     type: 'api_key' as const,
     id,
     masked,
     ...(sessionId === undefined ? {} : { sessionId }),
-    ...(expiresAt === undefined ? {} : { expiresAt: Math.floor(expiresAt.getTime() / 1000) }),
+    ...(end === undefined ? {} : { expiresAt: Math.floor(end.getTime() / 1000) }),
     ...(allowedSubdomains.length === 0 ? {} : { subdomains: allowedSubdomains }),
     ...(allowedIps.length === 0 ? {} : { networks: allowedIps }),
     ...(isMetered && { counted: true as const }),
@@ -65,3 +67,6 @@ function endOf({ expiresAt, sunsetAt }: KeyRecord, owner: KeyOwner): Pick<UserHo
   endsWith(sunsetAt, 'key_rotated')
   return end ?? {}
 }
+
+const earlier = (one: Date | undefined, other: Date | undefined): Date | undefined =>
+  one && other ? (one < other ? one : other) : (one ?? other)
