@@ -111,7 +111,7 @@ export function createConnectGate(
     const { subject, limit } = connectWindow(target.tunnelId, limits)
     const rate = await windows.take(subject, limit, at)
     if (!rate.admitted) return { refusal: rateLimited(rate) }
-    const taken = key && (await spend(key, at, () => windows.giveBack(subject, at)))
+    const taken = key && (await spend(key, at, { undo: () => windows.giveBack(subject, at), signal }))
     if (taken && taken.code !== 'VALID') return unspent(key, taken)
     return {
       connect: signConnectToken(holder.user.userId, claims, signingKeys.signing('identity'), at),

@@ -36,7 +36,12 @@ export interface Gate extends ConnectGate, Explainer {
   /** Decides about a bearer that reached a service directly: gives an identity token, or throws the refusal. */
   authenticate(bearer: string, method: string, signal?: AbortSignal): Promise<string>
   /** Decides whether a key may be used now with these scopes and from this address, and counts the use where it may. */
-  verifyKey(digest: Buffer, asked: readonly string[], address: string | undefined): Eventual<VerifiedKey>
+  verifyKey(
+    digest: Buffer,
+    asked: readonly string[],
+    address: string | undefined,
+    signal?: AbortSignal,
+  ): Eventual<VerifiedKey>
 }
 
 /** What was found of a key. */
@@ -72,11 +77,15 @@ export function createGate(options: GateOptions): Gate {
   }
 
   /** The last of a decision: the key's own uses, and who is calling. */
-  const admitHolder = (holder: UserHolder, { key }: Admitted, at: Date, counted?: Counted) => {
+  const admitHolder = (
+    holder: UserHolder,
+    { key }: Admitted,
+    { at, counted, signal }: { at: Date; counted?: Counted; signal: AbortSignal | undefined },
+  ) => {
     const admitted = (): Decision =>
       answeredTo(key, { identity: identityTokenOf(holder, at), ...(counted && { rate: counted.rate }) })
     if (key === undefined) return admitted()
-    return after(keyGate.spend(key, at, counted?.giveBack), (taken) =>
+    return after(keyGate.spend(key, at, { undo: counted?.giveBack, signal }), (taken) =>
       taken.code === 'VALID' ? admitted() : unspent(key, taken),
     )
   }
@@ -87,11 +96,12 @@ export function createGate(options: GateOptions): Gate {
       const { holder, key } = who
       if (holder.kind === 'tunnel') return { refusal: connectsOnly() }
       const at = now()
-      if (key?.record.rateLimitEnabled === false) return admitHolder(holder, who, at)
+      if (key?.record.rateLimitEnabled === false) return admitHolder(holder, who, { at, signal })
       const { subject, limit } = userWindow(holder.user, rule.limit, limits)
       return after(windows.take(subject, limit, at), (rate) => {
         if (!rate.admitted) return answeredTo(key, { refusal: rateLimited(rate) })
-        return admitHolder(holder, who, at, { rate, giveBack: () => windows.giveBack(subject, at) })
+        const counted = { rate, giveBack: () => windows.giveBack(subject, at) }
+        return admitHolder(holder, who, { at, counted, signal })
       })
     })
 
@@ -112,12 +122,12 @@ export function createGate(options: GateOptions): Gate {
       if (refusal) throw refusal
       return identity
     },
-    verifyKey: (digest, asked, address) =>
+    verifyKey: (digest, asked, address, signal) =>
       againWhereGone(() =>
         after(
           keyGate.judge(keyIdOf(digest), asked, address),
           (judged): Eventual<VerifiedKey> =>
-            judged.code === 'VALID' ? keyGate.spend(judged.key, now()) : { code: judged.code },
+            judged.code === 'VALID' ? keyGate.spend(judged.key, now(), { signal }) : { code: judged.code },
         ),
       ),
   }

@@ -1,3 +1,4 @@
+import { Refusal } from '@instatunnel/kit/refusal'
 import type { Credentials } from './credentials.ts'
 import type { KeyUses, Taken } from './domain/key-use.ts'
 import { judgeKey, type KeyVerdict } from './domain/key-verdict.ts'
@@ -22,9 +23,13 @@ export interface KeyGate {
   ): Eventual<Judged>
   /**
    * Takes one use of a key and counts it. Where it gets none, and where that cannot be told, `undo` gives back what was
-   * taken of other windows before.
+   * taken of other windows before. For a caller who has gone nothing is spent.
    */
-  spend(key: KnownKey, now: Date, undo?: () => void): Eventual<Taken>
+  spend(
+    key: KnownKey,
+    now: Date,
+    options?: { undo?: (() => void) | undefined; signal?: AbortSignal | undefined },
+  ): Eventual<Taken>
 }
 
 const NOT_FOUND: Judged = { code: 'NOT_FOUND' }
@@ -46,8 +51,12 @@ export function createKeyGate(
         const code = key ? judgeKey(key, asked, address, now()) : 'NOT_FOUND'
         return key && code !== 'NOT_FOUND' ? { code, key } : NOT_FOUND
       }),
-    spend(key, at, undo) {
-      const taken = key.record.isMetered ? uses.take(key, at) : VALID
+    spend(key, at, { undo, signal } = {}) {
+      if (signal?.aborted) {
+        undo?.()
+        throw new Refusal('UNAVAILABLE', 'The caller has gone')
+      }
+      const taken = key.record.isMetered ? uses.take(key, at, signal) : VALID
       if (!(taken instanceof Promise)) return spent(key, at, taken, undo)
       return taken.then(
         (late) => spent(key, at, late, undo),

@@ -9,6 +9,7 @@ import type {
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { lose, park, renew } from './domain/lease-held.ts'
 import {
+  dropGone,
   isDue,
   isOver,
   isTooLate,
@@ -21,8 +22,8 @@ import {
 } from './domain/lease-talk.ts'
 import { KeyGone } from './key-gone.ts'
 
-/** The one rpc of keys that leases are settled by. */
-export type LeaseClient = Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'leaseUses'>
+/** The rpcs of keys that leases are settled by: of one key, of many. */
+export type LeaseClient = Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'leaseUses' | 'settleUses'>
 
 /** A key, as far as its uses go. */
 export type UsedKey = Pick<KeyRecord, 'id' | 'rateLimitTimeWindow'>
@@ -31,16 +32,16 @@ export type UsedKey = Pick<KeyRecord, 'id' | 'rateLimitTimeWindow'>
 export interface KeyLeases {
   find(keyId: string): LeaseTalk | undefined
   all(): Iterable<LeaseTalk>
-  /** How many requests are under way. */
-  underWay(): number
   /** Has a call wait; whatever waits of a key at once is asked for together. */
   wait(key: UsedKey, waiter: Waiter): void
   /** Asks for more before any call waits. */
   askMore(talk: LeaseTalk): void
   /** Settles a lease and gives back what is left. Makes one of nothing where there is none: so keys tells what is left. */
   giveBack(keyId: string): Promise<LeaseTalk>
-  /** As giveBack, of what must not be used any more; nor must be what is being granted just now. */
-  evict(talk: LeaseTalk): void
+  /** Gives back what is left of all these, of which nothing is under way, by one request; false where keys is away. */
+  settle(talks: readonly LeaseTalk[]): Promise<boolean>
+  /** Uses nothing of this any more, nor what is being granted just now; it is to be given back. */
+  withdraw(talk: LeaseTalk): void
   /** Forgets what is not worth keeping; true where that is all of it. */
   tidy(talk: LeaseTalk, time: number): boolean
 }
@@ -59,7 +60,6 @@ export function createKeyLeases(options: {
   const now = () => options.now().getTime()
   const talks = new Map<string, LeaseTalk>()
   let turn = 0
-  let underWay = 0
 
   const open = (keyId: string): LeaseTalk => {
     const known = talks.get(keyId)
@@ -71,7 +71,6 @@ export function createKeyLeases(options: {
   const start = (talk: LeaseTalk) => {
     if (talk.isAsking) return
     talk.isAsking = true
-    underWay++
     void converse(talk)
   }
 
@@ -80,7 +79,7 @@ export function createKeyLeases(options: {
     // What comes in one turn of the event loop is asked for together.
     await setImmediate()
     let losses = 0
-    while (isDue(talk)) {
+    for (dropGone(talk); isDue(talk); dropGone(talk)) {
       try {
         await exchange(talk)
         losses = 0
@@ -93,8 +92,10 @@ export function createKeyLeases(options: {
         }
       }
     }
+    ended(talk)
+  }
+  const ended = (talk: LeaseTalk) => {
     talk.isAsking = false
-    underWay--
     if (isOver(talk)) talks.delete(talk.keyId)
   }
   const exchange = async (talk: LeaseTalk) => {
@@ -112,6 +113,33 @@ export function createKeyLeases(options: {
     if (answer.code === '' || request.wanted === 0) return
     refused(keyId, answer)
     for (const waiter of talk.waiting.splice(0)) waiter.settle(answer)
+  }
+
+  const settle = async (some: readonly LeaseTalk[]): Promise<boolean> => {
+    const time = now()
+    const settlements = some.map((talk) => {
+      talk.isAsking = true
+      talk.request ??= nextRequest(talk, ++turn, time, true)
+      return messageOf(talk.request, { keyId: talk.keyId, holder, time })
+    })
+    let failed: unknown
+    try {
+      const answer = await askTwice(() => keys.settleUses({ holder, settlements }))
+      const losses = new Set(answer.lost)
+      for (const [i, talk] of some.entries()) {
+        if (losses.has(i)) lose(talk)
+        talk.request = undefined
+      }
+    } catch (error) {
+      failed = error
+    }
+    for (const talk of some) {
+      if (failed !== undefined) fail(talk, failed)
+      ended(talk)
+      // Who came meanwhile, also to hear what is left of the key, which this did not tell.
+      if (isDue(talk)) start(talk)
+    }
+    return failed === undefined
   }
 
   const wentBack = (talk: LeaseTalk) => {
@@ -150,7 +178,6 @@ export function createKeyLeases(options: {
   return {
     find: (keyId) => talks.get(keyId),
     all: () => talks.values(),
-    underWay: () => underWay,
     wait({ id, rateLimitTimeWindow }, waiter) {
       const talk = open(id)
       talk.windowMs = rateLimitTimeWindow ?? Number.POSITIVE_INFINITY
@@ -163,10 +190,10 @@ export function createKeyLeases(options: {
       start(talk)
     },
     giveBack: (keyId) => giveBack(open(keyId)),
-    evict(talk) {
+    settle,
+    withdraw(talk) {
       if (talk.request) talk.request.isStale = true
       park(talk)
-      giveBack(talk)
     },
     tidy(talk, time) {
       if (talk.isAsking) return false
@@ -180,7 +207,7 @@ export function createKeyLeases(options: {
 const codeOf = (error: unknown) => (error as { code?: unknown } | undefined)?.code
 
 /** Asks once more where the answer was lost on its way: another replica of keys may be there. */
-async function askTwice(ask: () => Promise<LeaseUsesResponse>): Promise<LeaseUsesResponse> {
+async function askTwice<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (error) {

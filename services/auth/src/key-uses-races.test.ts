@@ -24,7 +24,11 @@ afterAll(() => Promise.all([first.close(), second.close()]))
 /** Both replicas of keys, asked in turn. */
 function inTurn(): LeaseClient {
   let calls = 0
-  return { leaseUses: (request) => (calls++ % 2 === 0 ? first : second).directory.leaseUses(request) }
+  const next = () => (calls++ % 2 === 0 ? first : second).directory
+  return {
+    leaseUses: (request) => next().leaseUses(request),
+    settleUses: (request) => next().settleUses(request),
+  }
 }
 const holder = (keys = inTurn()) => startHolder({ nats, keys, now })
 type Holder = ReturnType<typeof holder>
@@ -161,13 +165,15 @@ describe('what goes wrong', () => {
     const random = randomFrom(7)
     const lossy = (): LeaseClient => {
       const keys = inTurn()
+      const lost = async <T>(ask: () => Promise<T>) => {
+        if (random(10) < 2) throw away()
+        const answer = await ask()
+        if (random(10) < 3) throw away()
+        return answer
+      }
       return {
-        async leaseUses(request) {
-          if (random(10) < 2) throw away()
-          const answer = await keys.leaseUses(request)
-          if (random(10) < 3) throw away()
-          return answer
-        },
+        leaseUses: (request) => lost(() => keys.leaseUses(request)),
+        settleUses: (request) => lost(() => keys.settleUses(request)),
       }
     }
     const holders = [holder(lossy()), holder(lossy())] as const

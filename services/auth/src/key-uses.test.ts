@@ -1,9 +1,13 @@
+import { setImmediate } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import { Refusal } from '@instatunnel/kit/refusal'
 import { statusOf } from '@instatunnel/kit/status'
 import { describe, expect, it } from 'vitest'
-import { away, holderByHand, keyOf } from '../test/key-uses.ts'
+import { away, holderByHand, keyOf, START } from '../test/key-uses.ts'
+import { createKeyGate } from './key-gate.ts'
 import { againWhereGone, KeyGone } from './key-gone.ts'
+import type { LeaseClient } from './key-leases.ts'
+import { createKeyUses } from './key-uses.ts'
 
 const VALID = { code: 'VALID' }
 const key = keyOf('key_1')
@@ -182,10 +186,10 @@ describe('what is not used', () => {
     pass(1500)
     uses.take(key, at())
     pass(1999)
-    sweep()
+    await sweep()
     expect(unread).toEqual([])
     pass(1)
-    sweep()
+    const swept = sweep()
     const { request, grant } = await asked()
     expect(request).toMatchObject({
       wanted: 0,
@@ -197,9 +201,9 @@ describe('what is not used', () => {
       kept: 0,
     })
     grant(0)
-    await uses.recall('key_1')
+    await swept
     pass(10_000)
-    sweep()
+    await sweep()
     expect(unread).toEqual([])
   })
 
@@ -208,7 +212,7 @@ describe('what is not used', () => {
     pass(8400)
     uses.take(key, at())
     pass(100)
-    sweep()
+    void sweep()
     const { request } = await asked()
     expect(request).toMatchObject({ wanted: 0, returned: 18 })
   })
@@ -219,7 +223,7 @@ describe('what is not used', () => {
     for (const _ of [1, 2]) (await asked()).fail(away())
     await expect(taken).rejects.toThrow()
     pass(500)
-    sweep()
+    void sweep()
     const first = await asked()
     expect(first.request).toMatchObject({ turn: 1, wanted: 1 })
     first.grant(5)
@@ -233,8 +237,204 @@ describe('what is not used', () => {
     for (const _ of [1, 2]) (await asked()).fail(away())
     await expect(taken).rejects.toThrow()
     pass(10_000)
-    sweep()
-    sweep()
+    await sweep()
+    await sweep()
+    expect(unread).toEqual([])
+  })
+})
+
+describe('what many keys do not use', () => {
+  /** A keys that answers at once, and knows what is held of each key. */
+  function generousKeys() {
+    const held = new Map<string, number>()
+    const state = { held, requests: 0, underWay: 0, most: 0, isAway: false, settledAlone: 0 }
+    const answered = async <T>(answer: () => T): Promise<T> => {
+      state.requests++
+      state.most = Math.max(state.most, ++state.underWay)
+      await setImmediate()
+      state.underWay--
+      if (state.isAway) throw away()
+      return answer()
+    }
+    const keys: LeaseClient = {
+      leaseUses: ({ keyId, wanted }) =>
+        answered(() => {
+          if (wanted === 0) state.settledAlone++
+          held.set(keyId, wanted + 12)
+          return {
+            granted: wanted + 12,
+            validForMs: 10_000,
+            code: '',
+            retryAfterMs: undefined,
+            remaining: 80,
+            windowRemaining: undefined,
+          }
+        }),
+      settleUses: ({ settlements }) =>
+        answered(() => {
+          for (const { keyId, used, returned } of settlements)
+            held.set(
+              keyId,
+              (held.get(keyId) ?? 0) - returned - used.reduce((sum, { count }) => sum + count, 0),
+            )
+          return { lost: [] }
+        }),
+    }
+    return { keys, state }
+  }
+
+  /** So many keys, each used once, by a clock that stands still. */
+  async function usedOnce(count: number) {
+    const { keys, state } = generousKeys()
+    let time = START
+    let sweep = async () => {}
+    const uses = createKeyUses({
+      keys,
+      replica: 'auth_1',
+      now: () => new Date(time),
+      forget: () => {},
+      every: (_, work) => {
+        sweep = work
+        return () => {}
+      },
+    })
+    await Promise.all(Array.from({ length: count }, (_, i) => uses.take(keyOf(`key_${i}`), new Date(time))))
+    Object.assign(state, { requests: 0, most: 0 })
+    const isHeld = () => [...state.held.values()].filter((left) => left !== 0).length
+    return {
+      uses,
+      state,
+      isHeld,
+      pass(ms: number) {
+        time += ms
+      },
+      sweep: () => sweep(),
+    }
+  }
+
+  it('goes back of a hundred thousand at the first sweep, in hundreds of requests, four at once', async () => {
+    const { state, pass, sweep, isHeld } = await usedOnce(100_000)
+    expect(isHeld()).toBe(100_000)
+    pass(2000)
+    await sweep()
+    expect(isHeld()).toBe(0)
+    expect(state).toMatchObject({ requests: 400, most: 4, settledAlone: 0 })
+  })
+
+  it('goes back as soon as keys is there again', async () => {
+    const { state, pass, sweep, isHeld } = await usedOnce(2000)
+    pass(2000)
+    state.isAway = true
+    await sweep()
+    // Four that each asked twice: the others need not be tried.
+    expect(state.requests).toBe(8)
+    state.isAway = false
+    await sweep()
+    expect(isHeld()).toBe(0)
+  })
+
+  it('goes back when the replica closes, and when nobody knows which keys changed', async () => {
+    const closing = await usedOnce(2000)
+    await closing.uses.close()
+    expect(closing.isHeld()).toBe(0)
+    const changed = await usedOnce(2000)
+    changed.uses.evictAll()
+    await changed.sweep()
+    expect(changed.isHeld()).toBe(0)
+    expect(changed.state.requests).toBe(8)
+  })
+
+  it('is lost of those keys alone that keys says so of', async () => {
+    const { uses, at, asked, pass, sweep } = holderByHand()
+    for (const id of ['key_1', 'key_2']) {
+      const taken = uses.take(keyOf(id), at())
+      ;(await asked()).grant(5)
+      await taken
+    }
+    pass(2000)
+    const swept = sweep()
+    const [first, second] = [await asked(), await asked()]
+    const waits = uses.take(keyOf('key_2'), at())
+    first.grant(0)
+    second.fail(Object.assign(new Error('lost'), { code: status.ABORTED }))
+    await swept
+    const { request, grant } = await asked()
+    expect(request).toMatchObject({ keyId: 'key_2', wanted: 1, used: [], returned: 0, kept: 0 })
+    grant(1)
+    expect(await waits).toEqual(VALID)
+  })
+})
+
+describe('a replica that does not hear what changes', () => {
+  it('uses nothing that keys granted more than five seconds ago, but asks anew', async () => {
+    const { uses, at, asked, pass, heard } = await holderOf(20)
+    heard.now = false
+    pass(4999)
+    expect(uses.take(key, at())).toEqual(VALID)
+    pass(1)
+    const waits = uses.take(key, at())
+    expect(waits).toBeInstanceOf(Promise)
+    const { request, grant } = await asked()
+    expect(request).toMatchObject({ wanted: 1, kept: 18 })
+    grant(1)
+    expect(await waits).toEqual(VALID)
+    expect(uses.take(key, at())).toEqual(VALID)
+    pass(5000)
+    expect(uses.take(key, at())).toBeInstanceOf(Promise)
+    ;(await asked()).refuse('USAGE_EXCEEDED')
+  })
+
+  it('uses all that it holds while it hears', async () => {
+    const { uses, at, pass } = await holderOf(20)
+    pass(5000)
+    expect(uses.take(key, at())).toEqual(VALID)
+  })
+})
+
+describe('a caller who has gone', () => {
+  it('spends nothing when the answer comes', async () => {
+    const { uses, at, asked, unread } = holderByHand()
+    const gone = new AbortController()
+    const waits = [uses.take(key, at(), gone.signal), uses.take(key, at())]
+    const { grant } = await asked()
+    gone.abort()
+    grant(2)
+    await expect(waits[0]).rejects.toMatchObject({ reason: 'UNAVAILABLE' })
+    expect(await waits[1]).toEqual(VALID)
+    expect(uses.take(key, at())).toEqual(VALID)
+    expect(unread).toEqual([])
+  })
+
+  it('has nothing counted, and gets what was counted elsewhere back', async () => {
+    const { uses, at, asked } = holderByHand()
+    const counted: unknown[] = []
+    const findKey = () => undefined
+    const { spend } = createKeyGate(
+      { findKey },
+      { uses, usage: { used: (record) => counted.push(record) }, now: at },
+    )
+    const gone = new AbortController()
+    let undone = 0
+    const undo = () => undone++
+    const late = spend(key, at(), { undo, signal: gone.signal })
+    const { grant } = await asked()
+    gone.abort()
+    grant(9)
+    await expect(late).rejects.toMatchObject({ reason: 'UNAVAILABLE' })
+    expect(() => spend(key, at(), { undo, signal: gone.signal })).toThrow('The caller has gone')
+    expect({ undone, counted }).toEqual({ undone: 2, counted: [] })
+    expect(spend(key, at(), { undo, signal: new AbortController().signal })).toEqual(VALID)
+    expect({ undone, counted }).toEqual({ undone: 2, counted: [key.record] })
+  })
+
+  it('is asked for no more', async () => {
+    const { uses, at, asked, unread } = holderByHand()
+    const gone = new AbortController()
+    const waits = uses.take(key, at(), gone.signal)
+    const { fail } = await asked()
+    gone.abort()
+    fail(Object.assign(new Error('lost'), { code: status.ABORTED }))
+    await expect(waits).rejects.toMatchObject({ reason: 'UNAVAILABLE' })
     expect(unread).toEqual([])
   })
 })
@@ -320,9 +520,9 @@ describe('evict', () => {
 
   it('has all of it go back, of all keys, where the clock was set back', async () => {
     const { asked, pass, sweep } = await holderOf(20)
-    sweep()
+    await sweep()
     pass(-3_600_000)
-    sweep()
+    void sweep()
     expect((await asked()).request).toMatchObject({ wanted: 0, returned: 19 })
   })
 })

@@ -5,6 +5,7 @@ import type { KeyUses, Taken, UsesLeft } from './domain/key-use.ts'
 import { isDueBack, isLow, useOne } from './domain/lease-held.ts'
 import type { Waiter } from './domain/lease-talk.ts'
 import { createKeyLeases, type LeaseClient, type UsedKey } from './key-leases.ts'
+import { createKeyReturns } from './key-returns.ts'
 
 /** The uses of keys that this replica has leased. */
 export interface LeasedUses extends KeyUses {
@@ -19,7 +20,7 @@ export interface LeasedUses extends KeyUses {
 }
 
 /** Repeats some work; the answer stops it. */
-export type Every = (ms: number, work: () => void) => () => void
+export type Every = (ms: number, work: () => Promise<void>) => () => void
 
 const SWEEP_MS = 500
 const CLOSE_MS = 2000
@@ -27,7 +28,8 @@ const CLOSE_MS = 2000
 const REFUSALS_MAX = 10_000
 const REMEMBERED_MS = 5000
 const UNTIL_WHO_KNOWS_MS = 1000
-const SWEPT_AT_ONCE = 500
+// While nobody tells what changes, a lease is believed for so long after keys spoke of it.
+const BELIEVED_MS = 5000
 
 const VALID: Taken = { code: 'VALID' }
 
@@ -38,57 +40,66 @@ export function createKeyUses(options: {
   now: () => Date
   /** Forgets what is known of a key: it is not what it was. A call for it rejects with KeyGone then. */
   forget: (keyId: string) => void
+  /** True while whatever changes is heard of. */
+  isHeard?: () => boolean
   every?: Every
 }): LeasedUses {
-  const { every = everyInterval } = options
+  const { every = everyInterval, isHeard = () => true } = options
   const now = () => options.now().getTime()
   const refusals = new LRUCache<string, Refused>({ max: REFUSALS_MAX })
   const leases = createKeyLeases({
     ...options,
     refused: (keyId, answer) => void refusals.set(keyId, refusedBy(answer, now())),
   })
+  const returns = createKeyReturns(leases)
   let closed = false
   let sweptAt = 0
+  let isSweeping = false
 
-  const waitFor = (key: UsedKey, uses: boolean) =>
+  const waitFor = (key: UsedKey, { uses, signal }: { uses: boolean; signal?: AbortSignal | undefined }) =>
     new Promise<Taken>((resolve, reject) => {
       if (closed) return reject(new Refusal('UNAVAILABLE', 'This replica is closing; try again shortly'))
-      leases.wait(key, { uses, settle: (outcome) => resolve(takenBy(outcome, now())), fail: reject })
+      leases.wait(key, { uses, signal, settle: (outcome) => resolve(takenBy(outcome, now())), fail: reject })
     })
   const evict = (keyId: string) => {
     refusals.delete(keyId)
     const lease = leases.find(keyId)
-    if (lease) leases.evict(lease)
+    if (!lease) return
+    leases.withdraw(lease)
+    leases.giveBack(keyId)
   }
   const evictAll = () => {
     refusals.clear()
-    for (const lease of leases.all()) leases.evict(lease)
+    for (const lease of leases.all()) leases.withdraw(lease)
+    void returns.run((lease) => lease.parked > 0 || lease.request !== undefined)
   }
-  const sweep = () => {
+  const sweep = async () => {
     const time = now()
     // A clock that was set back would have leases last longer than keys knows them to.
     if (time < sweptAt) evictAll()
     sweptAt = time
-    for (const lease of leases.all()) {
-      if (leases.underWay() >= SWEPT_AT_ONCE) return
-      const isThere = !leases.tidy(lease, time)
-      if (isThere && !lease.isAsking && isDueBack(lease, time)) leases.giveBack(lease.keyId)
-    }
+    if (isSweeping) return
+    isSweeping = true
+    await returns.run((lease) => {
+      const isThere = !leases.tidy(lease, now())
+      return isThere && !lease.isAsking && (lease.parked > 0 || isDueBack(lease, now()))
+    })
+    isSweeping = false
   }
   const stopSweeping = every(SWEEP_MS, sweep)
 
   return {
-    take({ record }, at) {
+    take({ record }, at, signal) {
       const { id } = record
       const time = at.getTime()
       const lease = leases.find(id)
-      if (lease && useOne(lease, time)) {
+      if (lease && (time - lease.answeredAt < BELIEVED_MS || isHeard()) && useOne(lease, time)) {
         if (isLow(lease)) leases.askMore(lease)
         return VALID
       }
       const refusal = refusals.get(id)
       if (refusal && time < refusal.until) return takenOf(refusal, time)
-      return waitFor(record, true)
+      return waitFor(record, { uses: true, signal })
     },
     async look({ record }) {
       const { id } = record
@@ -97,7 +108,7 @@ export function createKeyUses(options: {
       // Where only others hold some, they are asked for it, as they would be for a call.
       if (answer.code !== '' || (answer.remaining !== 0 && answer.windowRemaining !== 0))
         return leftBy(answer)
-      const taken = await waitFor(record, false)
+      const taken = await waitFor(record, { uses: false })
       if (taken.code !== 'VALID') return { ...leftBy(answer), retryAfterSeconds: taken.retryAfterSeconds }
       const lease = leases.find(id)
       return leftBy(lease?.answer ?? answer, lease?.left)
@@ -110,7 +121,7 @@ export function createKeyUses(options: {
     async close() {
       closed = true
       stopSweeping()
-      const settled = Promise.allSettled([...leases.all()].map(({ keyId }) => leases.giveBack(keyId)))
+      const settled = returns.run(() => true)
       await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref())])
     },
   }

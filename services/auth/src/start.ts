@@ -68,7 +68,13 @@ export async function start(
       (open) => open.close(),
     )
     const memory = createMemory({ sql, keys, now, isHeard: () => changes.isHeard() })
-    const uses = createKeyUses({ keys, replica, now, forget: memory.keys.evict })
+    const uses = createKeyUses({
+      keys,
+      replica,
+      now,
+      forget: memory.keys.evict,
+      isHeard: () => changes.isHeard(),
+    })
     const known = forgettingUses(memory, uses)
     const replicas = closing.adopt(
       followReplicas({ nats, log, service: 'auth', begun: known.forgetAll }),

@@ -25,6 +25,7 @@ export function startHolder(options: {
   let isDead = false
   const alive: LeaseClient = {
     leaseUses: (request) => (isDead ? Promise.reject(away()) : keys.leaseUses(request)),
+    settleUses: (request) => (isDead ? Promise.reject(away()) : keys.settleUses(request)),
   }
   const uses = createKeyUses({ keys: alive, replica, now, forget: () => {} })
   const here = { nats: connection, log, replica }

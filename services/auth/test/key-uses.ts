@@ -2,6 +2,8 @@ import { status } from '@grpc/grpc-js'
 import type {
   LeaseUsesRequest,
   LeaseUsesResponse,
+  SettleUsesRequest,
+  SettleUsesResponse,
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { onTestFinished } from 'vitest'
 import type { KnownKey } from '../src/domain/known-key.ts'
@@ -26,7 +28,7 @@ export interface Asked {
 /** A holder whose keys is answered by hand, with a clock that stands still. */
 export function holderByHand() {
   let time = START
-  let sweep = () => {}
+  let sweep = async () => {}
   const unread: Asked[] = []
   const forgotten: string[] = []
   let wake = () => {}
@@ -50,15 +52,29 @@ export function holderByHand() {
       })
       wake()
     })
+  /** Each settlement as if it was asked for by itself. */
+  const settleUses = async ({ holder, settlements }: SettleUsesRequest): Promise<SettleUsesResponse> => {
+    const each = settlements.map((one) => leaseUses({ ...one, holder, wanted: 0, kept: 0 }))
+    const settled = await Promise.allSettled(each)
+    const lost: number[] = []
+    for (const [index, outcome] of settled.entries()) {
+      if (outcome.status === 'fulfilled') continue
+      if (outcome.reason.code !== status.ABORTED) throw outcome.reason
+      lost.push(index)
+    }
+    return { lost }
+  }
+  const heard = { now: true }
   const uses = createKeyUses({
-    keys: { leaseUses },
+    keys: { leaseUses, settleUses },
+    isHeard: () => heard.now,
     replica: 'auth_1',
     now: () => new Date(time),
     forget: (keyId) => forgotten.push(keyId),
     every: (_, work) => {
       sweep = work
       return () => {
-        sweep = () => {}
+        sweep = async () => {}
       }
     },
   })
@@ -66,12 +82,14 @@ export function holderByHand() {
   return {
     uses,
     forgotten,
+    /** Whether this replica hears what changes. */
+    heard,
     /** What the clock says. */
     at: (ms = 0) => new Date(time + ms),
     pass(ms: number) {
       time += ms
     },
-    /** The work that is repeated each half second. */
+    /** The work that is repeated each half second; done when what is due has gone back. */
     sweep: () => sweep(),
     /** Requests that nobody has looked at. */
     unread,

@@ -2,6 +2,8 @@ import { status } from '@grpc/grpc-js'
 import type {
   LeaseUsesRequest,
   LeaseUsesResponse,
+  SettleUsesRequest,
+  SettleUsesResponse,
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 
 /** How a key counts its uses. */
@@ -24,6 +26,8 @@ export interface Meters {
   forget(keyId: string): void
   leftOf(keyId: string): LeftOf
   lease(request: LeaseUsesRequest): LeaseUsesResponse | { code: number; details: string }
+  /** And of SettleUses. */
+  settle(request: SettleUsesRequest): SettleUsesResponse
 }
 
 const LEASE_MS = 10_000
@@ -31,7 +35,7 @@ const LEASE_MS = 10_000
 /** Creates the meters, none yet; `now` in Unix milliseconds. */
 export function createMeters(now: () => number): Meters {
   const meters = new Map<string, Meter>()
-  return {
+  const all: Meters = {
     meter: (keyId, metering) => void meters.set(keyId, meterOf(metering, now())),
     forget: (keyId) => void meters.delete(keyId),
     leftOf(keyId) {
@@ -74,7 +78,14 @@ export function createMeters(now: () => number): Meters {
       }
       return lease.answer
     },
+    settle({ holder, settlements }) {
+      const lost = settlements.flatMap((one, index) =>
+        'details' in all.lease({ ...one, holder, wanted: 0, kept: 0 }) ? [index] : [],
+      )
+      return { lost }
+    },
   }
+  return all
 }
 
 interface Meter {

@@ -49,7 +49,7 @@ export interface Neighbours {
   /** Knows a key again that it forgot. */
   restoreKey(secret: string, key: KnownKey): void
   /** How keys that count their uses do so. */
-  readonly meters: Omit<Meters, 'lease'>
+  readonly meters: Omit<Meters, 'lease' | 'settle'>
   /** Makes a user's tunnel: the oldest one, unless said otherwise. */
   addTunnel(of: Partial<TunnelRecord> & { userId: string }): KnownTunnel
   /** Deletes a tunnel. */
@@ -117,6 +117,7 @@ export async function startNeighbours(now: () => Date): Promise<Neighbours> {
       return { found: found.filter(({ key }) => key !== undefined) }
     }),
     leaseUses: rpc('keys', meters.lease),
+    settleUses: rpc('keys', meters.settle),
     getKeyRecord: rpc<GetKeyRecordRequest, KeyRecord>('keys', ({ id }) => {
       lookUps++
       return [...keys.values()].find((key) => key.id === id) ?? notFound

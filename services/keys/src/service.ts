@@ -15,6 +15,7 @@ import { lookUpKeys } from './rpc/look-up-keys.ts'
 import { restoreKey } from './rpc/restore-key.ts'
 import { revokeKey } from './rpc/revoke-key.ts'
 import { rotateKey } from './rpc/rotate-key.ts'
+import { settleUses } from './rpc/settle-uses.ts'
 import { updateKey } from './rpc/update-key.ts'
 import { verifyKey } from './rpc/verify-key.ts'
 
@@ -39,6 +40,7 @@ export const keyDirectoryService = (deps: Deps) =>
     lookUpKeys: lookUpKeys(deps),
     getKeyRecord: getKeyRecord(deps),
     leaseUses: leaseUses(deps),
+    settleUses: settleUses(deps),
     createSessionKey: createSessionKey(deps),
     revokeKey: revokeKey(deps),
   }) satisfies Handlers<KeyDirectoryServiceServer>

@@ -17,8 +17,11 @@ export interface UsesLeft {
 
 /** The uses of the keys that count them. */
 export interface KeyUses {
-  /** Takes one, at once where one is at hand; what it refuses it does not count. Rejects where that cannot be told. */
-  take(key: KnownKey, now: Date): Taken | Promise<Taken>
+  /**
+   * Takes one, at once where one is at hand; what it refuses it does not count. Rejects where that cannot be told, and
+   * where nobody waits any more when it can.
+   */
+  take(key: KnownKey, now: Date, signal?: AbortSignal): Taken | Promise<Taken>
   /** Tells what is left, and takes nothing. */
   look(key: KnownKey, now: Date): UsesLeft | Promise<UsesLeft>
 }

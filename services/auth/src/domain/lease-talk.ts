@@ -1,3 +1,4 @@
+import { Refusal } from '@instatunnel/kit/refusal'
 import type {
   LeaseUsesRequest,
   LeaseUsesResponse,
@@ -18,6 +19,8 @@ import {
 export interface Waiter {
   /** False where it only looks. */
   readonly uses: boolean
+  /** Aborted where nobody waits any more. */
+  readonly signal: AbortSignal | undefined
   settle(outcome: 'VALID' | LeaseUsesResponse): void
   fail(error: unknown): void
 }
@@ -69,9 +72,13 @@ export const isOver = (talk: LeaseTalk): boolean =>
 /** True for a request that is not worth repeating: whatever it was granted has ended. */
 export const isTooLate = (request: LeaseRequest, time: number): boolean => time - request.since >= REPEATED_MS
 
-/** What to ask next: that all goes back, before anything else. */
-export function nextRequest(talk: LeaseTalk, turn: number, time: number): LeaseRequest {
-  const isBack = talk.back !== undefined || talk.parked > 0
+/** What to ask next: that all goes back, before anything else; or that alone. */
+export function nextRequest(
+  talk: LeaseTalk,
+  turn: number,
+  time: number,
+  isBack = talk.back !== undefined || talk.parked > 0,
+): LeaseRequest {
   if (isBack) park(talk)
   else talk.wantsMore = false
   const wanted = isBack ? 0 : wantedOf(talk, talk.waiting.length, time)
@@ -87,8 +94,19 @@ export function messageOf(
   return { keyId, holder, turn, wanted, used: ago, returned, kept }
 }
 
+/** Has nobody wait who has gone: a use would be spent for nothing. */
+export function dropGone(talk: LeaseTalk): void {
+  if (!talk.waiting.some(isGone)) return
+  const gone = talk.waiting.filter(isGone)
+  talk.waiting.splice(0, Number.POSITIVE_INFINITY, ...talk.waiting.filter((waiter) => !isGone(waiter)))
+  for (const waiter of gone) waiter.fail(new Refusal('UNAVAILABLE', 'The caller has gone'))
+}
+
+const isGone = ({ signal }: Waiter) => signal?.aborted === true
+
 /** Gives those who wait what there is, in order. */
 export function serve(talk: LeaseTalk, time: number): void {
+  dropGone(talk)
   while (talk.waiting.length > 0 && hasOne(talk, time)) {
     const waiter = talk.waiting.shift() as Waiter
     if (waiter.uses) useOne(talk, time)

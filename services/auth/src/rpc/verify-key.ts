@@ -17,8 +17,8 @@ const request = z.object({
 /** Decides whether a key may be used now, and counts the use where it may. */
 export const verifyKey =
   ({ gate }: Deps): Unary<VerifyKeyRequest, VerifyKeyResponse> =>
-  async (input) => {
+  async (input, { signal }) => {
     const { digest, permissions, address } = validate(request, input)
-    const { code, retryAfterSeconds } = await gate.verifyKey(digest, permissions, address)
+    const { code, retryAfterSeconds } = await gate.verifyKey(digest, permissions, address, signal)
     return { code, retryAfter: retryAfterSeconds }
   }

@@ -181,7 +181,7 @@ describe('LeaseUses', () => {
       message: 'must tell when each was',
     },
     {
-      change: { used: Array(65).fill({ agoMs: 0, count: 1 }) },
+      change: { used: Array(257).fill({ agoMs: 0, count: 1 }) },
       field: 'used',
       message: 'must be at most 256',
     },

@@ -11,7 +11,7 @@ import { leaseUses as decide, type LeaseAsk } from '../domain/lease.ts'
 import { isExhaustedBy } from '../domain/lease-book.ts'
 import type { LeaseOutcome } from '../domain/lease-grant.ts'
 import { NOBODY_RECALLED, type Recalled } from '../domain/lease-recall.ts'
-import { lockBook, saveBook } from '../store/lease-store.ts'
+import { lockBook, saveBooks } from '../store/lease-store.ts'
 import { tellExhausted } from '../store/outbox.ts'
 import type { Deps } from './deps.ts'
 import { leaseFields } from './lease-fields.ts'
@@ -54,7 +54,7 @@ async function leaseOnce(tx: TransactionSql, { keyId, ask, gone, now }: Attempt)
   // Only now: whoever waits for the lock must not count by a time that is over.
   const time = now()
   const outcome = decide(kept.book, ask, gone, time.getTime())
-  await saveBook(tx, keyId, kept.book, outcome.book, time)
+  await saveBooks(tx, [{ keyId, before: kept.book, after: outcome.book }], time)
   if (isExhaustedBy(kept.book, outcome.book))
     await tellExhausted(tx, { id: keyId, userId: kept.userId }, time)
   return outcome

@@ -13,39 +13,66 @@ export interface KeptBook {
 }
 
 /**
- * The book of a key that counts uses, revoked or not. Whoever else wants to lease some, or to change the key, waits
- * until the transaction ends.
+ * The books of those of these keys that count uses, revoked or not. Whoever else wants to lease some, or to change such
+ * a key, waits until the transaction ends; many are locked in one order, so that none of two wait for each other.
  */
-export async function lockBook(tx: ISql, keyId: string): Promise<KeptBook | undefined> {
-  // Sent together and done in order: what the second and the third read is as it was once the first had its lock.
-  const [, [row], leases] = await Promise.all([
-    tx`select from key_meters where key_id = ${keyId} for no key update`,
+export async function lockBooks(tx: ISql, keyIds: readonly string[]): Promise<ReadonlyMap<string, KeptBook>> {
+  const ids = [...keyIds]
+  // Sent together and done in order: what the second and the third read is as it was once the first had its locks.
+  const [, rows, leases] = await Promise.all([
+    tx`select from key_meters where key_id = any(${ids}) order by key_id for no key update`,
     tx<MeterRow[]>`
-      select user_id, revoked_at is not null as is_revoked, rate_limit_enabled, remaining, refill_amount, refill_interval, refill_from, last_refill_at,
-        time_window, max_uses, used_at, used_count
+      select key_id, user_id, revoked_at is not null as is_revoked, rate_limit_enabled, remaining, refill_amount,
+        refill_interval, refill_from, last_refill_at, time_window, max_uses, used_at, used_count
       from key_meters join api_keys on id = key_id
-      where key_id = ${keyId}`,
-    tx<LeaseRow[]>`select holder, turn, answer, held, until from key_leases where key_id = ${keyId}`,
+      where key_id = any(${ids})`,
+    tx<
+      LeaseRow[]
+    >`select key_id, holder, turn, answer, held, until from key_leases where key_id = any(${ids})`,
   ])
-  if (!row) return undefined
-  const meter = meterOf(row)
-  if (meter.remaining === null && !meter.window) return undefined
-  const { userId, isRevoked } = row
-  return { userId, isRevoked, book: { meter, leases: leases.map(leaseOf) } }
+  const leasesOf = Map.groupBy(leases, ({ keyId }) => keyId)
+  const books = new Map<string, KeptBook>()
+  for (const row of rows) {
+    const meter = meterOf(row)
+    if (meter.remaining === null && !meter.window) continue
+    const { keyId, userId, isRevoked } = row
+    const book = { meter, leases: (leasesOf.get(keyId) ?? []).map(leaseOf) }
+    books.set(keyId, { userId, isRevoked, book })
+  }
+  return books
 }
 
-/** Writes what differs between two states of a locked book, and forgets holders that are long silent. */
-export async function saveBook(tx: ISql, keyId: string, before: Book, after: Book, now: Date): Promise<void> {
-  const known = new Set(before.leases)
+/** As lockBooks, of one. */
+export const lockBook = async (tx: ISql, keyId: string): Promise<KeptBook | undefined> =>
+  (await lockBooks(tx, [keyId])).get(keyId)
+
+/** Two states of a key's book. */
+export interface BookChange {
+  readonly keyId: string
+  readonly before: Book
+  readonly after: Book
+}
+
+/** Writes what differs between two states of locked books, and forgets holders that are long silent. */
+export async function saveBooks(tx: ISql, changes: readonly BookChange[], now: Date): Promise<void> {
   const isForgotten = ({ held, until }: Lease) => held === 0 && until < now.getTime() - REMEMBERED_MS
-  const changed = after.leases.filter((lease) => !known.has(lease))
-  const forgotten = after.leases.filter((lease) => known.has(lease) && isForgotten(lease))
+  const meters = changes.flatMap(({ keyId, before, after: { meter } }) =>
+    meter === before.meter ? [] : [meterRowOf(keyId, meter)],
+  )
+  const changed: LeaseRow[] = []
+  const forgotten: LeaseRow[] = []
+  for (const { keyId, before, after } of changes) {
+    const known = new Set(before.leases)
+    for (const lease of after.leases) {
+      const row = { ...lease, keyId, until: new Date(lease.until) }
+      if (!known.has(lease)) changed.push(row)
+      else if (isForgotten(lease)) forgotten.push(row)
+    }
+  }
   await Promise.all([
-    ...(after.meter === before.meter ? [] : [saveMeter(tx, keyId, after.meter)]),
-    ...changed.map((lease) => saveLease(tx, keyId, lease)),
-    ...forgotten.map(
-      ({ holder }) => tx`delete from key_leases where key_id = ${keyId} and holder = ${holder}`,
-    ),
+    meters.length > 0 && saveMeters(tx, meters),
+    changed.length > 0 && saveLeases(tx, changed),
+    forgotten.length > 0 && deleteLeases(tx, forgotten),
   ])
 }
 
@@ -56,11 +83,14 @@ export async function saveBook(tx: ISql, keyId: string, before: Book, after: Boo
  */
 export async function forfeitLeases(tx: ISql, keyId: string, now: Date): Promise<void> {
   const kept = await lockBook(tx, keyId)
-  if (kept) await saveBook(tx, keyId, kept.book, forfeitedWhole(broughtUpTo(now.getTime(), kept.book)), now)
-  else await tx`update key_leases set held = 0 where key_id = ${keyId}`
+  if (kept) {
+    const { book: before } = kept
+    await saveBooks(tx, [{ keyId, before, after: forfeitedWhole(broughtUpTo(now.getTime(), before)) }], now)
+  } else await tx`update key_leases set held = 0 where key_id = ${keyId}`
 }
 
 interface MeterRow {
+  keyId: string
   userId: string
   isRevoked: boolean
   rateLimitEnabled: boolean
@@ -75,7 +105,7 @@ interface MeterRow {
   usedCount: number[]
 }
 
-type LeaseRow = Omit<Lease, 'until' | 'answer'> & { until: Date; answer: LeaseAnswer | null }
+type LeaseRow = Omit<Lease, 'until' | 'answer'> & { keyId: string; until: Date; answer: LeaseAnswer | null }
 
 function meterOf({ refillAmount, refillInterval, refillFrom, timeWindow, maxUses, ...row }: MeterRow): Meter {
   const hasRefill = refillAmount !== null && refillInterval !== null && refillFrom !== null
@@ -91,25 +121,41 @@ function meterOf({ refillAmount, refillInterval, refillFrom, timeWindow, maxUses
   }
 }
 
-const leaseOf = (row: LeaseRow): Lease => ({ ...row, until: row.until.getTime() })
+const leaseOf = ({ keyId: _, until, ...lease }: LeaseRow): Lease => ({ ...lease, until: until.getTime() })
 
-async function saveMeter(tx: ISql, keyId: string, { remaining, lastRefillAt, used }: Meter): Promise<void> {
+const meterRowOf = (key_id: string, { remaining, lastRefillAt, used }: Meter) => ({
+  ...{ key_id, remaining },
+  last_refill_at: lastRefillAt === null ? null : new Date(lastRefillAt),
+  used_at: used.map(({ at }) => at),
+  used_count: used.map(({ count }) => count),
+})
+
+// One statement for however many: the rows travel as JSON, for lists of lists are no arrays of Postgres.
+async function saveMeters(tx: ISql, meters: readonly ReturnType<typeof meterRowOf>[]): Promise<void> {
   await tx`
     update key_meters
-    set remaining = ${remaining}, last_refill_at = ${lastRefillAt === null ? null : new Date(lastRefillAt)},
-      used_at = ${used.map(({ at }) => at)}::float8[], used_count = ${used.map(({ count }) => count)}::float8[]
-    where key_id = ${keyId}`
+    set remaining = meter.remaining, last_refill_at = meter.last_refill_at, used_at = meter.used_at,
+      used_count = meter.used_count
+    from jsonb_to_recordset(${tx.json(meters as never)}) as meter (
+      key_id text, remaining float8, last_refill_at timestamptz, used_at float8[], used_count float8[])
+    where key_meters.key_id = meter.key_id`
 }
 
-async function saveLease(
-  tx: ISql,
-  keyId: string,
-  { holder, turn, answer, held, until }: Lease,
-): Promise<void> {
+async function saveLeases(tx: ISql, leases: readonly LeaseRow[]): Promise<void> {
+  const rows = leases.map(({ keyId, ...lease }) => ({ key_id: keyId, ...lease }))
   await tx`
     insert into key_leases (key_id, holder, turn, answer, held, until)
-    values (
-      ${keyId}, ${holder}, ${turn}, ${answer === null ? null : tx.json(answer as never)}, ${held}, ${new Date(until)})
+    select key_id, holder, turn, answer, held, until
+    from jsonb_to_recordset(${tx.json(rows as never)}) as lease (
+      key_id text, holder text, turn float8, answer jsonb, held integer, until timestamptz)
     on conflict (key_id, holder) do update
     set turn = excluded.turn, answer = excluded.answer, held = excluded.held, until = excluded.until`
+}
+
+async function deleteLeases(tx: ISql, leases: readonly LeaseRow[]): Promise<void> {
+  const [keyIds, holders] = [leases.map(({ keyId }) => keyId), leases.map(({ holder }) => holder)]
+  await tx`
+    delete from key_leases
+    using unnest(${keyIds}::text[], ${holders}::text[]) as gone (key_id, holder)
+    where key_leases.key_id = gone.key_id and key_leases.holder = gone.holder`
 }
