@@ -24,7 +24,7 @@ export const besideBetterAuth: Part = async (bench) => {
     checkEntrant(names.check, { port: platform.checkPort, pids: platform.pids(), bearer: platform.apiKey }),
     verifyEntrant(VERIFY, platform),
   ]
-  for (const name of [names.betterAuth, names.fastest] as const) {
+  for (const name of [names.betterAuth, names.secondary, names.fastest] as const) {
     const started = await start(name, bench)
     if (!started) continue
     closing.defer(async () => void (await started.stop()))
