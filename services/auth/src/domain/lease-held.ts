@@ -109,7 +109,7 @@ export function renew(lease: HeldLease, answer: Granted, askedAt: number): void 
   const { granted, validForMs, remaining = Infinity, windowRemaining = Infinity } = answer
   lease.left += granted
   lease.until = askedAt + validForMs
-  lease.backAt = lease.until - Math.min(BACK_BEFORE_END_MS, validForMs / 4)
+  lease.backAt = lease.until - Math.min(BACK_BEFORE_END_MS, validForMs / 3)
   lease.renewAt = Math.floor(lease.left / RENEW_SHARE)
   lease.lastUsedAt = Math.max(lease.lastUsedAt, askedAt)
   lease.answeredAt = askedAt

@@ -1,5 +1,5 @@
 import { type Meter, refilled } from './lease-meter.ts'
-import { inWindow, type Moment, withUses } from './own-window.ts'
+import { countOf, inWindow, type Moment, withUses } from './own-window.ts'
 
 /** What one holder may use without asking; times in Unix milliseconds. */
 export interface Lease {
@@ -39,7 +39,38 @@ export function broughtUpTo(now: number, book: Book): Book {
   const ended = book.leases.filter(({ held, until }) => held > 0 && until <= now)
   const { meter, leases } = forfeited(book, holdersOf(ended))
   const used = meter.window ? inWindow(meter.used, meter.window, now) : meter.used
-  return { meter: refilled(used === meter.used ? meter : { ...meter, used }, now), leases }
+  const current = used === meter.used ? meter : { ...meter, used }
+  const after = refilled(current, now)
+  if (after === current) return fitted({ meter: current, leases })
+  // Where the refill was moved forward, leases may outlast it.
+  return withRemaining({ meter: after, leases }, after.remaining)
+}
+
+/**
+ * The book with so many uses left, those that are leased among them. Where more are leased, nothing is granted until
+ * enough of them is settled, or all are: then so many remain.
+ */
+export function withRemaining({ meter, leases }: Book, total: number | null): Book {
+  const remaining = total === null ? null : total - heldBy(leases)
+  const nextRemaining = remaining !== null && remaining < 0 ? total : null
+  return { meter: { ...meter, remaining, nextRemaining }, leases }
+}
+
+/** The same, once what is leased is no more than there is. */
+export function fitted(book: Book): Book {
+  const { meter, leases } = book
+  const { remaining, nextRemaining } = meter
+  if (nextRemaining === null || remaining === null) return book
+  if (heldBy(leases) === 0) return withRemaining(book, nextRemaining)
+  return remaining < 0 ? book : { meter: { ...meter, nextRemaining: null }, leases }
+}
+
+/** The leases of which some must not be used: more is held than remains, or than the window admits. */
+export function excessIn({ meter, leases }: Book): readonly Lease[] {
+  const held = leases.filter((lease) => lease.held > 0)
+  const { window, used, remaining } = meter
+  const isTooMuch = (remaining ?? 0) < 0 || (window && window.max < countOf(used) + heldBy(held))
+  return isTooMuch ? held : []
 }
 
 /** Takes the leases of these away. What they held counts as used in the window, as late as it could have been. */
@@ -53,9 +84,6 @@ export function forfeited({ meter, leases }: Book, holders: readonly string[]): 
   }
 }
 
-/** As forfeited, of all. */
-export const forfeitedWhole = (book: Book): Book => forfeited(book, holdersOf(book.leases))
-
 /** The meter with these uses in its window. */
 export const counted = (meter: Meter, used: readonly Moment[]): Meter =>
   meter.window && used.length > 0 ? { ...meter, used: withUses(meter.used, used, meter.window) } : meter
@@ -66,4 +94,4 @@ export const isExhaustedBy = (before: Book, after: Book): boolean =>
 
 const holdersOf = (leases: readonly Lease[]) => leases.map(({ holder }) => holder)
 
-const totalOf = ({ meter, leases }: Book) => (meter.remaining ?? 0) + heldBy(leases)
+const totalOf = ({ meter, leases }: Book) => meter.nextRemaining ?? (meter.remaining ?? 0) + heldBy(leases)

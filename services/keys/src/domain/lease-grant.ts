@@ -8,8 +8,8 @@ export const LEASE_MS = 10_000
 // Beyond what waits, a holder gets an eighth of what is left: others find something, and what is lost with it is little.
 const SHARE = 8
 const SPARE_MAX = 500
-// What lasts no longer would hardly be used.
-const SPARE_LASTS_MS = 250
+// What lasts no longer may not be given back in time: unused, it would still count in the key's own window.
+const SPARE_LASTS_MS = 2500
 
 /** What becomes of a request: an answer and how long it holds, or who must be asked before there is one. */
 export type LeaseOutcome = { readonly book: Book } & (
@@ -22,13 +22,15 @@ export function grant(book: Book, holder: string, wanted: number, now: number): 
   const own = book.leases.find((lease) => lease.holder === holder) as Lease
   const others = book.leases.filter((lease) => lease !== own && lease.held > 0)
   const left = leftOf(book)
-  const mayComeBack = others.length > 0 && isEnough(left, heldBy(others))
+  const mayComeBack = others.length > 0 && isEnough(onceBack(book, left, heldBy(others)))
   // Who has some left is not waiting; and as it asks nobody, none of those who wait ever waits for one that waits itself.
   if (wanted > 0 && own.held === 0 && !isEnough(left) && mayComeBack) {
     return { book, holders: others.map((other) => other.holder) }
   }
 
-  const end = Math.min(now + LEASE_MS, nextRefillAt(book.meter) ?? Infinity)
+  // What is held beyond what there is should be over soon.
+  const longest = (left.remaining ?? 0) < 0 || (left.window ?? 0) < 0 ? own.until : now + LEASE_MS
+  const end = Math.min(longest, nextRefillAt(book.meter) ?? Infinity)
   const granted = shareOf(left, wanted, end - now)
   const held = own.held + granted
   const hasSome = held > 0 || isEnough(left) || (wanted === 0 && mayComeBack)
@@ -58,9 +60,15 @@ const leftOf = ({ meter, leases }: Book): Left => ({
   window: meter.window && meter.window.max - countOf(meter.used) - heldBy(leases),
 })
 
-/** True where one more is admitted, if so many came back. */
-const isEnough = ({ remaining, window }: Left, back = 0) =>
-  (remaining === null || remaining + back > 0) && (window === null || window + back > 0)
+/** What is left once so much came back that others hold. */
+const onceBack = ({ meter }: Book, { remaining, window }: Left, back: number): Left => ({
+  remaining: meter.nextRemaining ?? (remaining === null ? null : remaining + back),
+  window: window === null ? null : window + back,
+})
+
+/** True where one more is admitted. */
+const isEnough = ({ remaining, window }: Left) =>
+  (remaining === null || remaining > 0) && (window === null || window > 0)
 
 function shareOf({ remaining, window }: Left, wanted: number, lastsMs: number): number {
   const most = Math.max(Math.min(remaining ?? Infinity, window ?? Infinity), 0)

@@ -3,6 +3,7 @@ import { type Meter, nextRefillAt, refilled } from './lease-meter.ts'
 
 const meter: Meter = {
   remaining: 3,
+  nextRemaining: null,
   refill: { amount: 100, intervalMs: 1000, from: 500 },
   lastRefillAt: null,
   window: null,
@@ -10,6 +11,12 @@ const meter: Meter = {
 }
 
 describe('refilled', () => {
+  it('makes up for what was set before', () => {
+    expect(refilled({ ...meter, remaining: -7, nextRemaining: 2 }, 1500)).toMatchObject({
+      ...{ remaining: 100, nextRemaining: null },
+    })
+  })
+
   it('sets what remains when the interval is over, not before', () => {
     expect(refilled(meter, 1499)).toBe(meter)
     expect(refilled(meter, 1500)).toEqual({ ...meter, remaining: 100, lastRefillAt: 1500 })

@@ -2,8 +2,10 @@ import type { Moment, OwnWindow } from './own-window.ts'
 
 /** What counts a key's uses; times in Unix milliseconds. */
 export interface Meter {
-  /** Uses beside all leases; null where they are not counted down. */
+  /** Uses beside all leases; null where they are not counted down. Below 0 while more is leased than was set to remain. */
   readonly remaining: number | null
+  /** What remains once nobody holds any of what was leased before; null where all that is leased is part of what remains. */
+  readonly nextRemaining: number | null
   readonly refill: Refill | null
   /** When it was last refilled; null where it never was. */
   readonly lastRefillAt: number | null
@@ -27,7 +29,7 @@ export function refilled(meter: Meter, now: number): Meter {
   if (next === undefined || next > now || !meter.refill) return meter
   const { amount, intervalMs } = meter.refill
   const lastRefillAt = next + Math.floor((now - next) / intervalMs) * intervalMs
-  return { ...meter, remaining: amount, lastRefillAt }
+  return { ...meter, remaining: amount, nextRemaining: null, lastRefillAt }
 }
 
 /** When the next refill is due; undefined where there is none. */

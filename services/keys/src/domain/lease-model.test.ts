@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type LeaseAsk, leaseUses } from './lease.ts'
-import { type Book, heldBy, type LeaseAnswer } from './lease-book.ts'
+import { type Book, broughtUpTo, excessIn, heldBy, type LeaseAnswer, withRemaining } from './lease-book.ts'
 import type { Meter } from './lease-meter.ts'
 
 const START = 1_000_000
@@ -19,9 +19,9 @@ interface Holder {
 
 /**
  * A world of holders, requests that come late, twice or never, and a clock; all decided by the seed. Where it is calm,
- * no holder is killed and none is slow.
+ * no holder is killed and none is slow; where it is set, somebody sets what remains now and then.
  */
-function worldOf(seed: number, meter: Meter, isCalm = false) {
+function worldOf(seed: number, meter: Meter, { isCalm = false, isSet = false } = {}) {
   const random = randomFrom(seed)
   const pick = <T>(items: readonly T[]): T => items[random(items.length)] as T
   let now = START
@@ -79,6 +79,8 @@ function worldOf(seed: number, meter: Meter, isCalm = false) {
     for (let round = 0; outcome?.holders; round++) {
       expect(round, 'asks no one twice in vain').toBeLessThan(3)
       const gone = outcome.holders.filter((id) => !isAlive(id))
+      // Nobody can tell until what they hold is over.
+      if (gone.length > 0 && book.meter.nextRemaining !== null) return
       for (const other of holders.filter(({ id }) => outcome?.holders?.includes(id))) settle(other)
       outcome = lease(ask, gone)
     }
@@ -101,6 +103,7 @@ function worldOf(seed: number, meter: Meter, isCalm = false) {
   const isAlive = (id: string) => holders.some((holder) => holder.id === id && holder.isAlive)
 
   const refused = (holder: Holder, { code }: LeaseAnswer) => {
+    if (book.meter.nextRemaining === 0) return
     const others = holders.filter((other) => other !== holder && other.isAlive && now < other.until)
     const unused = others.reduce((sum, { left }) => sum + left, 0)
     expect(unused, `unused while another is refused: ${code}`).toBe(0)
@@ -110,8 +113,24 @@ function worldOf(seed: number, meter: Meter, isCalm = false) {
     holders = [...holders.filter((other) => other !== holder), newHolder()]
   }
 
+  /** What UpdateKey does, and when it answers: from then on, so many may be admitted. */
+  const set = (total: number) => {
+    book = withRemaining(broughtUpTo(now, book), total)
+    while (excessIn(book).length > 0) {
+      for (const holder of holders.filter(() => random(2) === 0)) {
+        use(holder)
+        deliver(holder, true)
+      }
+      now += random(500)
+      book = broughtUpTo(now, book)
+    }
+    sets.push({ total, from: admitted.length })
+  }
+  const sets: { total: number; from: number }[] = []
+
   const step = () => {
     const holder = pick(holders)
+    if (isSet && random(40) === 0) return set(random(30))
     const what = random(isCalm ? 96 : 100)
     if (what < 40) use(holder)
     else if (what < 60) send(holder, what < 45)
@@ -124,7 +143,7 @@ function worldOf(seed: number, meter: Meter, isCalm = false) {
     run() {
       for (let i = 0; i < STEPS; i++) step()
       for (const holder of holders) settle(holder)
-      return { admitted, book }
+      return { admitted, book, sets }
     },
   }
 }
@@ -139,10 +158,20 @@ describe('leases, on any schedule of holders, kills, repeats, refills and late s
     }
   })
 
+  it('never admit more than what was set to remain, once that is answered', () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const { admitted, sets } = worldOf(seed, { ...meter, remaining: 20 }, { isSet: true }).run()
+      for (const [i, { total, from }] of sets.entries()) {
+        const until = sets[i + 1]?.from ?? admitted.length
+        expect(until - from, `seed ${seed}`).toBeLessThanOrEqual(total)
+      }
+    }
+  })
+
   it('lose nothing where nobody is killed or slow', () => {
     for (let seed = 1; seed <= 100; seed++) {
       const remaining = 100 + seed
-      const { admitted, book } = worldOf(seed, { ...meter, remaining }, true).run()
+      const { admitted, book } = worldOf(seed, { ...meter, remaining }, { isCalm: true }).run()
       expect(admitted.length + (book.meter.remaining ?? 0), `seed ${seed}`).toBe(remaining)
     }
   })
@@ -213,7 +242,9 @@ describe('a key with a window of its own, in steady use at nine tenths of it', (
   })
 })
 
-const meter: Meter = { remaining: null, refill: null, lastRefillAt: null, window: null, used: [] }
+const meter: Meter = {
+  ...{ remaining: null, nextRemaining: null, refill: null, lastRefillAt: null, window: null, used: [] },
+}
 
 function randomFrom(seed: number) {
   let state = seed * 7919

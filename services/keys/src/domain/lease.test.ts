@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { type LeaseAsk, leaseUses } from './lease.ts'
-import { type Book, forfeitedWhole, heldBy, isExhaustedBy } from './lease-book.ts'
+import { type Book, excessIn, heldBy, isExhaustedBy, withRemaining } from './lease-book.ts'
 import { LEASE_MS, type LeaseOutcome } from './lease-grant.ts'
 import type { Meter } from './lease-meter.ts'
 
 const NOW = 1_000_000
 
-const counting: Meter = { remaining: 100, refill: null, lastRefillAt: null, window: null, used: [] }
+const counting: Meter = {
+  ...{ remaining: 100, nextRemaining: null, refill: null, lastRefillAt: null, window: null, used: [] },
+}
 const windowed: Meter = { ...counting, remaining: null, window: { lengthMs: 1000, max: 10 } }
 const bookOf = (meter: Meter): Book => ({ meter, leases: [] })
 
@@ -170,6 +172,13 @@ describe('leaseUses', () => {
     expect(thrownBy(() => leased(after.book, asking('a', 2, { returned: 90 }), NOW + 5000))).toEqual(lost)
   })
 
+  it('leases no more than waits where a refill is near: what is lost by it would count in the window', () => {
+    const refill = { amount: 50, intervalMs: 60_000, from: NOW - 57_500 }
+    const near = bookOf({ ...windowed, remaining: 90, refill })
+    expect(leased(near, asking('a', 1)).answer.granted).toBe(2)
+    expect(leased(near, asking('a', 1), NOW + 1).answer.granted).toBe(1)
+  })
+
   it('believes no clock by which a use was before its lease, or is still to come', () => {
     const first = leased(bookOf(windowed), asking('a', 1, { wanted: 10 }))
     const used = [
@@ -194,17 +203,72 @@ describe('leaseUses', () => {
   })
 })
 
-describe('forfeitedWhole', () => {
-  it('takes all leases away and counts them as used as late as they could have been', () => {
-    const first = leased(bookOf(windowed), asking('a', 1, { wanted: 4 }))
-    const second = leased(first.book, asking('b', 1, { wanted: 2 }), NOW + 5)
-    const book = forfeitedWhole(second.book)
-    expect(heldBy(book.leases)).toBe(0)
-    expect(book.meter.used).toEqual([
-      { at: NOW + LEASE_MS, count: 4 },
-      { at: NOW + 5 + LEASE_MS, count: 2 },
-    ])
-    expect(thrownBy(() => leased(book, asking('a', 2, { returned: 4 })))).toEqual(lost)
-    expect(thrownBy(() => leased(book, asking('a', 1, { wanted: 4 })))).toEqual(lost)
+describe('withRemaining', () => {
+  const first = leased(bookOf(counting), asking('a', 1, { wanted: 4 }))
+  const both = leased(first.book, asking('b', 1, { wanted: 2 }), NOW + 5)
+  const used = (count: number) => ({ used: [{ agoMs: 0, count }] })
+
+  it('takes what is leased off what is set, and gives back what is not used of it', () => {
+    const set = withRemaining(first.book, 50)
+    expect(set.meter).toMatchObject({ remaining: 34, nextRemaining: null })
+    expect(excessIn(set)).toEqual([])
+    const back = leased(set, asking('a', 2, { wanted: 0, ...used(3), returned: 13 }))
+    expect(back.answer).toMatchObject({ remaining: 47 })
+    const lost = leased(set, asking('b', 1, { wanted: 0 }), NOW + LEASE_MS)
+    expect(lost.answer).toMatchObject({ remaining: 34 })
+  })
+
+  it('grants nothing where more is leased than is set, nor makes a lease longer, until all is settled', () => {
+    const set = withRemaining(both.book, 5)
+    expect(excessIn(set)).toHaveLength(2)
+    expect(leaseUses(set, asking('c', 1), [], NOW + 9)).toMatchObject({ holders: ['a', 'b'] })
+    const kept = leased(set, asking('a', 2, { wanted: 3, ...used(1), kept: 15 }), NOW + 9)
+    expect(kept.answer).toMatchObject({ granted: 0, code: '' })
+    expect(kept.until).toBe(NOW + LEASE_MS)
+    const half = leased(kept.book, asking('a', 3, { wanted: 0, ...used(15) }), NOW + 10)
+    expect(excessIn(half.book)).toMatchObject([{ holder: 'b' }])
+    const held = heldBy(half.book.leases)
+    const whole = leased(half.book, asking('b', 2, { wanted: 0, ...used(held) }), NOW + 11)
+    expect(whole.answer).toMatchObject({ remaining: 5 })
+    expect(excessIn(whole.book)).toEqual([])
+  })
+
+  it('goes on as soon as what is leased is part of what is set', () => {
+    const set = withRemaining(both.book, 20)
+    expect(set.meter).toMatchObject({ remaining: expect.any(Number), nextRemaining: 20 })
+    const back = leased(set, asking('a', 2, { wanted: 0, ...used(6), returned: 10 }), NOW + 9)
+    expect(excessIn(back.book)).toEqual([])
+    expect(back.book.meter.nextRemaining).toBeNull()
+    expect((back.answer.remaining ?? 0) + heldBy(back.book.leases)).toBe(20 - 6)
+  })
+
+  it('waits for what one holds that is not heard of: it may still be used', () => {
+    const set = withRemaining(first.book, 5)
+    expect(leaseUses(set, asking('b', 1), ['a'], NOW + 9)).toMatchObject({ holders: ['a'] })
+    const over = leased(set, asking('b', 1), NOW + LEASE_MS, ['a'])
+    expect(over.answer).toMatchObject({ granted: 1, remaining: 4 })
+  })
+
+  it('says at once that nothing is left where nothing is set', () => {
+    const set = withRemaining(first.book, 0)
+    expect(leased(set, asking('b', 1)).answer).toMatchObject({ code: 'USAGE_EXCEEDED' })
+    expect(excessIn(set)).toHaveLength(1)
+  })
+
+  it('is what a refill does that comes before a lease ends', () => {
+    const refill = { amount: 10, intervalMs: 1000, from: NOW }
+    const moved = { ...first.book, meter: { ...first.book.meter, refill } }
+    const after = leased(moved, asking('b', 1, { wanted: 0 }), NOW + 1000)
+    expect(after.book.meter).toMatchObject({ remaining: -6, nextRemaining: 10, lastRefillAt: NOW + 1000 })
+  })
+})
+
+describe('excessIn', () => {
+  it('is what is leased of a window that was made smaller', () => {
+    const { book } = leased(bookOf(windowed), asking('a', 1, { wanted: 4 }))
+    const narrowed = (max: number) => ({ ...book, meter: { ...book.meter, window: { lengthMs: 1000, max } } })
+    expect(excessIn(narrowed(4))).toEqual([])
+    expect(excessIn(narrowed(3))).toMatchObject([{ holder: 'a', held: 4 }])
+    expect(leased(narrowed(3), asking('a', 2, { kept: 4 }), NOW + 5).until).toBe(NOW + LEASE_MS)
   })
 })

@@ -1,5 +1,5 @@
 import { Refusal } from '@instatunnel/kit/refusal'
-import { type Book, broughtUpTo, counted, forfeited, type Lease } from './lease-book.ts'
+import { type Book, broughtUpTo, counted, fitted, forfeited, type Lease } from './lease-book.ts'
 import { grant, LEASE_MS, type LeaseOutcome } from './lease-grant.ts'
 import { countOf, inWindow } from './own-window.ts'
 
@@ -28,7 +28,9 @@ export function leaseUses(before: Book, ask: LeaseAsk, gone: readonly string[], 
     return { book, answer: own.answer, until: own.until }
   }
   const settledBook = isRepeated ? book : settled(book, own, ask, now)
-  return grant(forfeited(settledBook, gone), ask.holder, ask.wanted, now)
+  // One that is not heard of may go on to use what it holds, until that ends: it must not come on top of what was set.
+  const isSettled = book.meter.nextRemaining === null
+  return grant(fitted(isSettled ? forfeited(settledBook, gone) : settledBook), ask.holder, ask.wanted, now)
 }
 
 function settled({ meter, leases }: Book, own: Lease | undefined, ask: LeaseAsk, now: number): Book {

@@ -5,6 +5,7 @@ const start = new Date('2026-01-01T00:00:00Z')
 const after = (ms: number) => new Date(start.getTime() + ms)
 const metered = (given: Partial<Metered>): Metered => ({
   ...newMetering({}, start),
+  nextRemaining: null,
   lastRefillAt: null,
   leases: [],
   ...given,

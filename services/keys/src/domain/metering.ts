@@ -21,6 +21,8 @@ export interface Metering {
 export interface Metered extends Metering {
   /** When the refill was chosen; null where there is none. */
   readonly refillFrom: Date | null
+  /** What remains once what was leased before is settled; null where all that is leased remains, too. */
+  readonly nextRemaining: number | null
   /** Null where it was never refilled. */
   readonly lastRefillAt: Date | null
   /** What replicas of auth hold: how many uses, and until when, in Unix milliseconds. */
@@ -32,24 +34,26 @@ export interface Metered extends Metering {
  * The leases themselves change that later, when they are looked at.
  */
 export function meteredAsOf<M extends Metered>(metered: M, now: Date): M {
-  const { remaining, refillAmount, refillInterval, refillFrom, lastRefillAt, leases } = metered
+  const { remaining, nextRemaining, refillAmount, refillInterval, refillFrom, lastRefillAt, leases } = metered
   if (remaining === null) return metered
   const refill =
     refillAmount === null || refillInterval === null || refillFrom === null
       ? null
       : { amount: refillAmount, intervalMs: refillInterval, from: refillFrom.getTime() }
-  const meter = { remaining, refill, lastRefillAt: lastRefillAt?.getTime() ?? null, window: null, used: [] }
+  const last = lastRefillAt?.getTime() ?? null
+  const meter = { remaining, nextRemaining, refill, lastRefillAt: last, window: null, used: [] }
   const after = refilled(meter, now.getTime())
   if (after !== meter) {
     return {
       ...metered,
       remaining: after.remaining,
+      nextRemaining: null,
       lastRefillAt: new Date(after.lastRefillAt ?? 0),
       leases: [],
     }
   }
   const held = leases.reduce((sum, lease) => sum + (lease.until > now.getTime() ? lease.held : 0), 0)
-  return { ...metered, remaining: remaining + held, leases: [] }
+  return { ...metered, remaining: nextRemaining ?? remaining + held, nextRemaining: null, leases: [] }
 }
 
 /** True where uses are to be leased: they are counted down, or held against a window of the key's own. */

@@ -70,7 +70,7 @@ function messageOf(
     validForMs: Math.max(until - now, 0),
     code,
     retryAfterMs: retryAt === null ? undefined : Math.max(retryAt - now, 0),
-    remaining: remaining ?? undefined,
+    remaining: remaining === null ? undefined : Math.max(remaining, 0),
     windowRemaining: windowRemaining ?? undefined,
   }
 }

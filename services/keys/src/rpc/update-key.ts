@@ -6,23 +6,29 @@ import { availableTo, type Key, keyIdFrom } from '../domain/key.ts'
 import { meteredAsOf, refillFrom, wholeMetering } from '../domain/metering.ts'
 import { refuseSessionKey } from '../domain/session-key.ts'
 import { findKey, lockKey, saveKey } from '../store/key-store.ts'
-import { forfeitLeases } from '../store/lease-store.ts'
+import { findHolders, setRemaining, settleRefills } from '../store/lease-store.ts'
 import { saveMeter } from '../store/meter-store.ts'
 import { tellUpdated } from '../store/outbox.ts'
 import { type Choices, choicesIn } from './choices.ts'
 import type { Deps } from './deps.ts'
 import { messageOf } from './key-message.ts'
+import { untilLeasesFit } from './leases-fit.ts'
 import { refuseServerOnly } from './refuse-server-only.ts'
 import { refuseUnbound, refuseUnheld } from './refuse-unheld.ts'
 
 /** Changes a key: the caller's own, or anyone's with admin:write. An update that changes nothing is not told. */
 export const updateKey =
-  ({ sql, now, evict }: Deps): Unary<UpdateKeyRequest, ApiKey> =>
+  ({ sql, now, evict, recall }: Deps): Unary<UpdateKeyRequest, ApiKey> =>
   async (request, call) => {
     const caller = identityOf(call)
     const choices = choicesIn(request)
     if (choices.holdsServerOnly) refuseServerOnly(caller)
     const id = keyIdFrom(request.id)
+    if (choices.sets.has('remaining') && choices.holdsServerOnly) {
+      // What was used before is not to count against the new number: whoever can tell of it does so first.
+      const holders = await findHolders(sql, id, now())
+      if (holders.length > 0) await recall(id, holders)
+    }
 
     const { before, after } = await sql.begin(async (tx) => {
       const found = availableTo(caller, 'admin:write', await lockKey(tx, id))
@@ -39,6 +45,8 @@ export const updateKey =
     // Refusals, too: whoever was refused for it being disabled is not to wait.
     if (after !== before)
       await evict({ keys: [id], ...(after.enabled && !before.enabled && { refusals: true }) })
+    if (isServerOnly(changedFields(before, after)) || choices.sets.has('remaining'))
+      await untilLeasesFit({ sql, now, recall }, id, call.signal)
     return messageOf(after, now())
   }
 
@@ -49,9 +57,10 @@ async function change(tx: ISql, before: Key, wanted: Key, choices: Choices): Pro
   const setsRemaining = changed.includes('remaining') || countsDownAnew(wanted, choices)
   const countsAnew = setsRemaining || isMeterChanged(changed)
   if (countsAnew) {
-    await forfeitLeases(tx, id, updatedAt)
+    await settleRefills(tx, id, updatedAt)
     const meter = { ...wanted, refillFrom: refillFrom(before, wanted, updatedAt) }
     await saveMeter(tx, id, meter, { setsRemaining })
+    if (setsRemaining) await setRemaining(tx, id, wanted.remaining, updatedAt)
   }
   if (changed.length > 0) {
     await saveKey(tx, wanted)

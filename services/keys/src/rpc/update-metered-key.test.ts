@@ -189,24 +189,28 @@ describe('what is leased of a key', () => {
   })
 
   it.each([{ remaining: 50 }, { remaining: 100 }])(
-    'is taken back where what remains is set: %j is exactly what is admitted from then on',
+    'is part of what is set to remain, until it is settled: %j',
     async ({ remaining }) => {
       const { id } = await made(admin, { remaining: 100 })
       const { granted } = await lease(id, 10)
       expect((await admin.updateKey({ id, remaining })).remaining).toBe(remaining)
-      const used = [{ agoMs: 0, count: granted }]
-      const settling = keys.directory.leaseUses({ keyId: id, holder: a, turn: 2, wanted: 1, used })
-      expect(await refused(settling)).toMatchObject({ code: 'ABORTED' })
-      expect((await admin.getKey({ id })).remaining).toBe(remaining)
+      expect((await meterOf(id))?.remaining).toBe(remaining - granted)
+      const used = [{ agoMs: 0, count: 4 }]
+      const settling = { ...{ keyId: id, holder: a, turn: 2, wanted: 0 }, used, returned: granted - 4 }
+      await keys.directory.leaseUses(settling)
+      expect((await admin.getKey({ id })).remaining).toBe(remaining - 4)
     },
   )
 
-  it('counts as used where only the refill or the window changes', async () => {
+  it('stays leased where only the refill or the window changes', async () => {
     const { id } = await made(admin, { remaining: 100, ...refill, ...window })
     const { granted } = await lease(id, 1)
-    expect(await admin.updateKey({ id, refillAmount: 7 })).toMatchObject({ remaining: 100 - granted })
+    expect(await admin.updateKey({ id, refillAmount: 7 })).toMatchObject({ remaining: 100 })
+    expect(await admin.updateKey({ id, rateLimitMax: 20 })).toMatchObject({ remaining: 100 })
     const again = await keys.directory.leaseUses({ keyId: id, holder: b, turn: 1, wanted: 0 })
-    expect(again).toMatchObject({ remaining: 100 - granted, windowRemaining: 10 - granted })
+    expect(again).toMatchObject({ remaining: 100 - granted, windowRemaining: 20 - granted })
+    await keys.directory.leaseUses({ keyId: id, holder: a, turn: 2, wanted: 0, returned: granted })
+    expect((await meterOf(id))?.remaining).toBe(100)
   })
 
   it('stays leased where something else changes', async () => {

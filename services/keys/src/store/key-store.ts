@@ -11,7 +11,7 @@ const columns = (sql: ISql) => sql`
   id, user_id, session_id, name, prefix, start, masked, permissions, enabled, metadata,
   created_at, updated_at, expires_at, revoked_at, revoked_reason, request_count, last_request,
   allowed_ips, allowed_subdomains, old_masked, rotated_at, old_ends_at, old_last_request, rotations, rate_limit_enabled,
-  remaining, refill_amount, refill_interval, refill_from, last_refill_at,
+  remaining, next_remaining, refill_amount, refill_interval, refill_from, last_refill_at,
   time_window as rate_limit_time_window, max_uses as rate_limit_max,
   coalesce((
     select json_agg(json_build_object('held', held, 'until', extract(epoch from until) * 1000))

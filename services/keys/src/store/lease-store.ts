@@ -1,5 +1,12 @@
 import type { ISql } from '@instatunnel/kit/postgres'
-import { type Book, broughtUpTo, forfeitedWhole, type Lease, type LeaseAnswer } from '../domain/lease-book.ts'
+import {
+  type Book,
+  broughtUpTo,
+  excessIn,
+  type Lease,
+  type LeaseAnswer,
+  withRemaining,
+} from '../domain/lease-book.ts'
 import type { Meter } from '../domain/lease-meter.ts'
 
 // A request that is late may still arrive: so long its holder's turn is remembered, though it holds nothing.
@@ -22,7 +29,7 @@ export async function lockBooks(tx: ISql, keyIds: readonly string[]): Promise<Re
   const [, rows, leases] = await Promise.all([
     tx`select from key_meters where key_id = any(${ids}) order by key_id for no key update`,
     tx<MeterRow[]>`
-      select key_id, user_id, revoked_at is not null as is_revoked, rate_limit_enabled, remaining, refill_amount,
+      select key_id, user_id, revoked_at is not null as is_revoked, rate_limit_enabled, remaining, next_remaining, refill_amount,
         refill_interval, refill_from, last_refill_at, time_window, max_uses, used_at, used_count
       from key_meters join api_keys on id = key_id
       where key_id = any(${ids})`,
@@ -76,17 +83,35 @@ export async function saveBooks(tx: ISql, changes: readonly BookChange[], now: D
   ])
 }
 
-/**
- * Takes all leases of a key away, and does the refills that are due, before its count is changed. Uses that were held
- * are gone from what remains, and count in its own window as late as they could have been used; who held them is refused
- * when it settles them.
- */
-export async function forfeitLeases(tx: ISql, keyId: string, now: Date): Promise<void> {
-  const kept = await lockBook(tx, keyId)
-  if (kept) {
-    const { book: before } = kept
-    await saveBooks(tx, [{ keyId, before, after: forfeitedWhole(broughtUpTo(now.getTime(), before)) }], now)
-  } else await tx`update key_leases set held = 0 where key_id = ${keyId}`
+/** Does the refills that are due, before it is changed how uses are counted. */
+export async function settleRefills(tx: ISql, keyId: string, now: Date): Promise<void> {
+  await changeBook(tx, keyId, now, (book) => book)
+}
+
+/** Sets what remains of a key, what is leased of it included: whatever becomes of that, no more are admitted. */
+export async function setRemaining(tx: ISql, keyId: string, total: number | null, now: Date): Promise<void> {
+  await changeBook(tx, keyId, now, (book) => withRemaining(book, total))
+}
+
+/** The leases by which more could be used than there is; their book is locked and as of now. */
+export async function lockExcess(tx: ISql, keyId: string, now: Date): Promise<readonly Lease[]> {
+  const book = await changeBook(tx, keyId, now, (book) => book)
+  return book ? excessIn(book) : []
+}
+
+async function changeBook(tx: ISql, keyId: string, now: Date, change: (book: Book) => Book) {
+  const before = (await lockBook(tx, keyId))?.book
+  if (!before) return undefined
+  const after = change(broughtUpTo(now.getTime(), before))
+  await saveBooks(tx, [{ keyId, before, after }], now)
+  return after
+}
+
+/** Who holds uses of a key. */
+export async function findHolders(sql: ISql, keyId: string, now: Date): Promise<string[]> {
+  const rows = await sql<{ holder: string }[]>`
+    select holder from key_leases where key_id = ${keyId} and held > 0 and until > ${now}`
+  return rows.map(({ holder }) => holder)
 }
 
 interface MeterRow {
@@ -95,6 +120,7 @@ interface MeterRow {
   isRevoked: boolean
   rateLimitEnabled: boolean
   remaining: number | null
+  nextRemaining: number | null
   refillAmount: number | null
   refillInterval: number | null
   refillFrom: Date | null
@@ -112,6 +138,7 @@ function meterOf({ refillAmount, refillInterval, refillFrom, timeWindow, maxUses
   const hasWindow = row.rateLimitEnabled && timeWindow !== null && maxUses !== null
   return {
     remaining: row.remaining,
+    nextRemaining: row.nextRemaining,
     refill: hasRefill
       ? { amount: refillAmount, intervalMs: refillInterval, from: refillFrom.getTime() }
       : null,
@@ -123,8 +150,8 @@ function meterOf({ refillAmount, refillInterval, refillFrom, timeWindow, maxUses
 
 const leaseOf = ({ keyId: _, until, ...lease }: LeaseRow): Lease => ({ ...lease, until: until.getTime() })
 
-const meterRowOf = (key_id: string, { remaining, lastRefillAt, used }: Meter) => ({
-  ...{ key_id, remaining },
+const meterRowOf = (key_id: string, { remaining, nextRemaining, lastRefillAt, used }: Meter) => ({
+  ...{ key_id, remaining, next_remaining: nextRemaining },
   last_refill_at: lastRefillAt === null ? null : new Date(lastRefillAt),
   used_at: used.map(({ at }) => at),
   used_count: used.map(({ count }) => count),
@@ -134,10 +161,10 @@ const meterRowOf = (key_id: string, { remaining, lastRefillAt, used }: Meter) =>
 async function saveMeters(tx: ISql, meters: readonly ReturnType<typeof meterRowOf>[]): Promise<void> {
   await tx`
     update key_meters
-    set remaining = meter.remaining, last_refill_at = meter.last_refill_at, used_at = meter.used_at,
-      used_count = meter.used_count
+    set remaining = meter.remaining, next_remaining = meter.next_remaining, last_refill_at = meter.last_refill_at,
+      used_at = meter.used_at, used_count = meter.used_count
     from jsonb_to_recordset(${tx.json(meters as never)}) as meter (
-      key_id text, remaining float8, last_refill_at timestamptz, used_at float8[], used_count float8[])
+      key_id text, remaining float8, next_remaining float8, last_refill_at timestamptz, used_at float8[], used_count float8[])
     where key_meters.key_id = meter.key_id`
 }
 

@@ -17,8 +17,8 @@ export async function insertMeter(tx: ISql, keyId: string, meter: Meter): Promis
 }
 
 /**
- * Writes how the uses of a locked key are counted from now on; its leases are to be forfeited first. What was used in
- * its own window counts in another, too. Where `remaining` is not to be set, what is left of it stays.
+ * Writes how the uses of a locked key are counted from now on; refills that are due are to be done first. What was
+ * used in its own window counts in another, too. Where `remaining` is not to be set, what is left of it stays.
  */
 export async function saveMeter(
   tx: ISql,
@@ -35,7 +35,7 @@ export async function saveMeter(
     update key_meters
     set refill_amount = ${refillAmount}, refill_interval = ${refillInterval}, refill_from = ${refillFrom},
       time_window = ${rateLimitTimeWindow}, max_uses = ${rateLimitMax}
-      ${setsRemaining ? tx`, remaining = ${remaining}` : tx``}
+      ${setsRemaining ? tx`, remaining = ${remaining}, next_remaining = null` : tx``}
     where key_id = ${keyId}`
   if (count === 0) await insertMeter(tx, keyId, meter)
 }

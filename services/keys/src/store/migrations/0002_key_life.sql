@@ -25,8 +25,10 @@ alter table api_keys
 -- What counts the uses of a key down, or has a window of its own; other keys have no row.
 create table key_meters (
   key_id text collate "C" primary key references api_keys on delete cascade,
-  -- Uses beside all leases; null where they are not counted down.
+  -- Uses beside all leases; null where they are not counted down. Below 0 while more is leased than was set to remain.
   remaining double precision,
+  -- What remains then, once nobody holds any of what was leased before.
+  next_remaining double precision,
   refill_amount double precision,
   -- Milliseconds.
   refill_interval double precision,
