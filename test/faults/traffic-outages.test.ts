@@ -5,7 +5,7 @@ import { type Load, underLoad } from '@instatunnel/test/load'
 import { makeTunnel, type OpenTunnel, openTunnel, type Tunnel } from '@instatunnel/test/open-tunnel'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { type Told, visitorOf } from '@instatunnel/test/visitor'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 
 /** What the relay asks, and what it tells, is away: tunnels that are connected go on as if nothing were. */
 
@@ -21,7 +21,9 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   await stack.gateway.healthy()
-  open = await openTunnel(stack, accounts)
+  // Services find one another again within a second.
+  const owner = await vi.waitFor(() => accounts.register(), 5000)
+  open = await openTunnel(stack, accounts, owner)
   unconnected = await makeTunnel(stack, accounts, open.owner)
   load = underLoad(4, () => open.visitor.get('/bytes?size=1000', { agent: connections }))
   await load.answered(50)

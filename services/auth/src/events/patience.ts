@@ -1,12 +1,12 @@
 const TICK_MS = 4
-// 20 ms where answers come at once, as they do; up to 100 ms where they have been slow: to take a machine that is busy for
+// 20 ms where answers come at once, as they do; up to 400 ms where they have been slow: to take a machine that is busy for
 // one that is away would be to count twice.
 const MIN_TICKS = 5
-const MAX_TICKS = 25
+const MAX_TICKS = 100
 // How much of the slowest answer is forgotten with each that comes after it.
 const FORGOTTEN = 0.05
 
-/** Waits for answers, for 20 to 100 ms each. */
+/** Waits for answers, for 20 to 400 ms each. */
 export interface Patience<T> {
   wait(awaited: T): void
   /** It came. */

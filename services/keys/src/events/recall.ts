@@ -3,8 +3,8 @@ import { askReplicas, type Replicas } from '@instatunnel/kit/replicas'
 import type { Recall } from '../domain/lease-recall.ts'
 
 const SUBJECT = 'instatunnel.auth.recall'
-// A holder settles by one call of ours; who needs longer is not there.
-const WAIT_MS = 300
+// A holder settles by one call of ours; a busy one is waited for as long as whoever is checked can be.
+const WAIT_MS = 1000
 
 /** Creates the recall: replicas of auth that live are asked, those that do not are gone, and nobody is while NATS is away. */
 export function createRecall(options: { nats: Nats; replicas: Replicas }): Recall {
