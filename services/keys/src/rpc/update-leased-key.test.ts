@@ -60,7 +60,9 @@ describe('UpdateKey of what remains, while some of it is leased', () => {
       isAnswered = true
       return key
     })
-    await expect.poll(() => meterOf(id)).toMatchObject({ remaining: -11, nextRemaining: 5 })
+    await expect
+      .poll(() => meterOf(id), { timeout: 5000 })
+      .toMatchObject({ remaining: -11, nextRemaining: 5 })
     expect(await remainingOf(id), 'what is set is shown').toBe(5)
     const other = await leaseUses(asking(newHolder(), id, { wanted: 3 })).catch(({ code }) => code)
     expect(other, 'nobody can tell').toBe(14)
@@ -76,7 +78,7 @@ describe('UpdateKey of what remains, while some of it is leased', () => {
     const killed = newHolder()
     await leaseUses(asking(killed, id, { wanted: 100 }))
     const updating = admin.updateKey({ id, remaining: 7 })
-    await expect.poll(() => meterOf(id)).toMatchObject({ nextRemaining: 7 })
+    await expect.poll(() => meterOf(id), { timeout: 5000 }).toMatchObject({ nextRemaining: 7 })
     ahead += 10_000
     const after = await leaseUses(asking(newHolder(), id, { wanted: 50 }))
     expect(after).toMatchObject({ granted: 7, remaining: 0 })
