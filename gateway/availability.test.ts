@@ -68,6 +68,7 @@ describe('GET /healthz', () => {
     const gateway = await gatewayWith()
     await gateway.envoy.updateServices({ ...gateway.services, check: nobody })
     await until(503, () => health(gateway))
+    await until(503, () => list(gateway))
     expectAnswer(await list(gateway), answers.unavailable)
   })
 

@@ -4,16 +4,20 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { freshDatabase } from '@instatunnel/test/database'
 import { newKeyPair } from '@instatunnel/test/identity'
-import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { natsOf } from '../test/nats-of.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 const keys = newKeyPair()
 
 async function settings(): Promise<Record<string, string>> {
+  const databaseUrl = await freshDatabase()
+  // Its own: what other replicas do there, this one would tell of in its log.
+  const { release, ...ownNats } = await natsOf(databaseUrl)
+  onTestFinished(release)
   return {
-    DATABASE_URL: await freshDatabase(),
-    NATS_URL: inject('natsUrl'),
-    NATS_SEED: inject('natsSeeds').auth,
+    DATABASE_URL: databaseUrl,
+    ...ownNats,
     LISTEN: '127.0.0.1:0',
     CHECK_LISTEN: '127.0.0.1:0',
     AUTH_SECRET: randomBytes(32).toString('base64'),
