@@ -13,11 +13,12 @@ export async function runUntilSignal(start: () => Promise<Running>, log: Logger)
     process.exitCode = 1
   })
   if (!running) return process.exit()
-  log.info({ port: running.port }, 'serving')
-  const signal = await new Promise<string>((resolve) => {
+  const signalled = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT']) process.once(name, resolve)
   })
-  log.info({ signal }, 'closing')
+  // Only now: whoever reads this may send a signal at once.
+  log.info({ port: running.port }, 'serving')
+  log.info({ signal: await signalled }, 'closing')
   await running.close()
   log.info('closed')
   process.exit()

@@ -11,6 +11,7 @@ const relay = await startRelayStub(server.url)
 const tunnels = await startTunnels(server.settings)
 const { cutConnections } = tunnels.directory
 const asked = relay.onCut(() => ({ relayId: relay.id, cut: 2 }))
+await relay.flush() // NATS has heard that the relay listens
 afterAll(async () => {
   await tunnels.close()
   await relay.close()
