@@ -124,7 +124,7 @@ describe('the sweeper', () => {
       return start(readConfig(environment), log, overrides)
     })
     await keys.sql`alter table api_keys rename column old_ends_at to broken`
-    await expect.poll(() => lines.join(), soon).toContain('sweeping again later')
+    await expect.poll(() => lines.join(), soon).toContain('is tried again later')
     await keys.sql`alter table api_keys rename column broken to old_ends_at`
     await swept()
   })

@@ -1,5 +1,6 @@
 import type { Logger } from '@instatunnel/kit/log'
 import type { Sql } from '@instatunnel/kit/postgres'
+import { type Repeated, repeat } from '@instatunnel/kit/repeat'
 import { visibleSince } from './domain/revocation.ts'
 import { purgeRevoked } from './store/revocation-store.ts'
 import { dropEndedSecrets } from './store/rotation-store.ts'
@@ -14,30 +15,8 @@ interface SweepDeps {
  * Purges, again and again, keys that were revoked too long ago to be seen, and old secrets whose grace has ended. Of
  * replicas that would sweep at once one does.
  */
-export function startSweeper(options: SweepDeps & { log: Logger; everyMs: number }): {
-  close(): Promise<void>
-} {
-  const { log, everyMs } = options
-  const closing = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  let sweeping: Promise<void> = Promise.resolve()
-  const rest = () => {
-    if (closing.signal.aborted) return
-    timer = setTimeout(() => {
-      sweeping = sweep(options, closing.signal)
-        .catch((error) => log.warn({ cause: String(error) }, 'sweeping again later'))
-        .then(rest)
-    }, everyMs)
-  }
-  rest()
-  return {
-    close() {
-      closing.abort()
-      clearTimeout(timer)
-      return sweeping
-    },
-  }
-}
+export const startSweeper = (options: SweepDeps & { log: Logger; everyMs: number }): Repeated =>
+  repeat((signal) => sweep(options, signal), options)
 
 async function sweep({ sql, now }: SweepDeps, signal: AbortSignal): Promise<void> {
   let isMore = true

@@ -1,5 +1,6 @@
 import type { Logger } from '@instatunnel/kit/log'
 import type { Sql } from '@instatunnel/kit/postgres'
+import { type Repeated, repeat } from '@instatunnel/kit/repeat'
 import { idleUntil, type Presence } from './domain/presence.ts'
 import { DAYS_KEPT_MS, MINUTES_KEPT_MS } from './domain/traffic.ts'
 import { listUnused, lockUnused } from './store/ephemeral-store.ts'
@@ -21,30 +22,8 @@ interface SweepDeps {
  * Deletes, again and again, ephemeral tunnels that have waited too long for an agent, and traffic that is too old to
  * be shown. Replicas that sweep at once leave one another what they have begun.
  */
-export function startSweeper(options: SweepDeps & { log: Logger; everyMs: number }): {
-  close(): Promise<void>
-} {
-  const { log, everyMs } = options
-  const closing = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  let sweeping: Promise<void> = Promise.resolve()
-  const rest = () => {
-    if (closing.signal.aborted) return
-    timer = setTimeout(() => {
-      sweeping = sweep(options, closing.signal)
-        .catch((error) => log.warn({ cause: String(error) }, 'sweeping again later'))
-        .then(rest)
-    }, everyMs)
-  }
-  rest()
-  return {
-    close() {
-      closing.abort()
-      clearTimeout(timer)
-      return sweeping
-    },
-  }
-}
+export const startSweeper = (options: SweepDeps & { log: Logger; everyMs: number }): Repeated =>
+  repeat((signal) => sweep(options, signal), options)
 
 async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<void> {
   await deleteForgotten(deps)
