@@ -95,6 +95,7 @@ describe('an agent', () => {
         expiresAt: expiresAt.getTime() / 1000,
         expiryReason: 'key_expired',
       },
+      address: '203.0.113.7',
     })
     expect(decodeJwt(connectTokenIn(checked))).toMatchObject({
       aud: 'instatunnel-relay',

@@ -12,7 +12,7 @@ import {
   type Decision,
   nothingHere,
 } from './admission.ts'
-import type { Credentials, CredentialsOptions } from './credentials.ts'
+import type { Credentials, CredentialsOptions, HeldBy } from './credentials.ts'
 import { type ConnectCode, judgeConnect, type TunnelFacts } from './domain/connect-verdict.ts'
 import { connectWindow, type GeneralLimits } from './domain/general-limit.ts'
 import type { Holder } from './domain/holder.ts'
@@ -25,13 +25,11 @@ import { answeredTo, unspent } from './key-refusals.ts'
 import { createTunnelFinder } from './tunnel-facts.ts'
 
 /** A connection between an agent and a relay, as it was admitted. */
-export interface Connection {
+export interface Connection extends HeldBy {
   readonly tunnelId: string
   readonly credential: Pick<ConnectCredential, 'type' | 'id'>
   /** Of a tunnel's token. */
   readonly tokenGeneration: number
-  /** Of a key. */
-  readonly secretGeneration: number
   readonly mode: ConnectMode
 }
 
@@ -47,7 +45,7 @@ export type Standing =
 export interface ConnectGate {
   /** Decides about an agent's request, by the path with its query. Throws only where it cannot decide. */
   decideConnect(path: string, attempt: Attempt, signal?: AbortSignal): Promise<Decision>
-  /** Decides once more about a connection; spends nothing, and asks for no address. */
+  /** Decides once more about a connection, by where it was admitted from; spends nothing. */
   checkConnection(connection: Connection, signal?: AbortSignal): Promise<Standing>
 }
 
@@ -79,12 +77,14 @@ export function createConnectGate(
   const findTunnel = createTunnelFinder(options)
 
   const findHolder = async (
-    { credential: { type, id }, tokenGeneration, secretGeneration }: Connection,
+    connection: Connection,
     { userId }: TunnelFacts,
     signal?: AbortSignal,
   ): Promise<Holder | GoawayReason> => {
+    const { tokenGeneration, credential } = connection
+    const { type, id } = credential
     if (type === 'session') return credentials.holderOfSession(id)
-    if (type === 'api_key') return credentials.holderOfKey(id, secretGeneration, signal)
+    if (type === 'api_key') return credentials.holderOfKey(id, connection, signal)
     return (await credentials.holderOfToken({ tunnelId: id, userId, tokenGeneration })) ?? 'tunnel_deleted'
   }
 
@@ -113,10 +113,8 @@ export function createConnectGate(
     if (!rate.admitted) return { refusal: rateLimited(rate) }
     const taken = key && (await spend(key, at, { undo: () => windows.giveBack(subject, at), signal }))
     if (taken && taken.code !== 'VALID') return unspent(key, taken)
-    return {
-      connect: signConnectToken(holder.user.userId, claims, signingKeys.signing('identity'), at),
-      rate,
-    }
+    const told = { ...claims, address: attempt.address }
+    return { connect: signConnectToken(holder.user.userId, told, signingKeys.signing('identity'), at), rate }
   }
 
   return {

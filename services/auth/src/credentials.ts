@@ -13,7 +13,7 @@ import type {
   TunnelDirectoryServiceService,
 } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { Holder, TunnelHolder, UserHolder } from './domain/holder.ts'
-import { endOf } from './domain/key-verdict.ts'
+import { endOf, isAdmittedFrom } from './domain/key-verdict.ts'
 import { type KeyOwner, type KnownKey, keyBySecret, knownKeyOf } from './domain/known-key.ts'
 import type { Presented } from './domain/presented.ts'
 import { judgeSession } from './domain/session.ts'
@@ -32,8 +32,8 @@ export interface Credentials {
   holderOf(presented: Presented, way: LookUpWay, signal?: AbortSignal): Eventual<Holder | undefined>
   /** Who holds the session of this id, looked up afresh; otherwise why nobody does any more. */
   holderOfSession(id: string): Promise<HolderOrEnd>
-  /** Who holds the key of this id by the secret of this generation, looked up afresh; otherwise why nobody does. */
-  holderOfKey(id: string, secretGeneration: number, signal?: AbortSignal): Promise<HolderOrEnd>
+  /** Who holds the key of this id by such a secret and from there, looked up afresh; otherwise why nobody does. */
+  holderOfKey(id: string, by: HeldBy, signal?: AbortSignal): Promise<HolderOrEnd>
   /** Who holds a tunnel's token of this generation; undefined where the tunnel's user is no more. */
   holderOfToken(token: TokenRecord): Promise<TunnelHolder | undefined>
   /** A key by what keys are known by, at once where it is; undefined where it, its owner or its session is no more. */
@@ -43,6 +43,12 @@ export interface Credentials {
 }
 
 type HolderOrEnd = UserHolder | GoawayReason
+
+/** By which of its secrets a key is held, and from where; the address is undefined where none is known. */
+export interface HeldBy {
+  readonly secretGeneration: number
+  readonly address?: string | undefined
+}
 
 /** What credentials are looked up with. */
 export interface CredentialsOptions {
@@ -119,14 +125,15 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       const session = await findLiveSession(id)
       return typeof session === 'string' ? session : sessionHolder(id, session)
     },
-    async holderOfKey(id, secretGeneration, signal) {
+    async holderOfKey(id, { secretGeneration, address }, signal) {
       const current = await findKeyById(id, signal)
       if (typeof current === 'string') return current
       const at = now()
       const key = keyBySecret(current, secretGeneration, at)
       if (!key) return 'key_rotated'
       const end = endOf(key, at)
-      return end === undefined ? key.holder : KEY_ENDS[end]
+      if (end !== undefined) return KEY_ENDS[end]
+      return isAdmittedFrom(key, address) ? key.holder : 'address_not_allowed'
     },
     findKey,
     findKeyById,

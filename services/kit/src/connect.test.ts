@@ -20,6 +20,7 @@ const claims: ConnectClaims = {
   plan: 'pro',
   mode: 'mcp',
   credential: { type: 'api_key', id: 'key_1', sessionId: 'ses_1', expiresAt: 1_800_000_000 },
+  address: '203.0.113.7',
 }
 
 describe('createConnectVerifier', () => {

@@ -47,6 +47,8 @@ export interface ConnectClaims {
   readonly plan: Plan
   readonly mode: ConnectMode
   readonly credential: ConnectCredential
+  /** Where the agent connects from, as the gateway saw it; undefined where that is not known. */
+  readonly address?: string | undefined
 }
 
 /** Which tunnel an agent may connect, as auth vouches for. */
@@ -66,12 +68,13 @@ export const createConnectVerifier = (trust: TokenTrust): VerifyConnect =>
     kind: CONNECT_TOKEN,
     invalid: 'Invalid connect token',
     trust,
-    read: ({ sub = '', iat = 0, tunnel, plan, mode, credential }) => ({
+    read: ({ sub = '', iat = 0, tunnel, plan, mode, credential, address }) => ({
       userId: sub,
       issuedAt: iat,
       tunnel,
       plan,
       mode,
       credential,
+      address,
     }),
   })

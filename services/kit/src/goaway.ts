@@ -26,6 +26,7 @@ export const goaways = {
   session_expired: { message: 'The session has expired; log in again', after: 'end' },
   scope_lost: { message: 'The credential no longer has the scope tunnels:write', after: 'end' },
   subdomain_not_allowed: { message: "The API key is not for this tunnel's subdomain any more", after: 'end' },
+  address_not_allowed: { message: 'The API key may not be used from this address any more', after: 'end' },
   token_regenerated: {
     message: "The tunnel's token was regenerated; connect with the new one",
     after: 'end',

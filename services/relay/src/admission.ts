@@ -76,7 +76,7 @@ export const createAdmission =
   }
 
 const admittedOf = (
-  { tunnel, credential, userId, mode, issuedAt }: ConnectGrant,
+  { tunnel, credential, address, userId, mode, issuedAt }: ConnectGrant,
   connection: Pick<Admitted, 'connectionId' | 'agent' | 'generation'>,
 ): Admitted => ({
   ...connection,
@@ -86,6 +86,7 @@ const admittedOf = (
   tokenGeneration: tunnel.tokenGeneration,
   mode,
   credential,
+  address,
   issuedAt,
 })
 

@@ -17,6 +17,8 @@ export interface Admitted {
   readonly generation: number
   readonly mode: string
   readonly credential: ConnectCredential
+  /** Where the agent connected from, as the gateway saw it; undefined where that is not known. */
+  readonly address?: string | undefined
   /** When auth decided, in Unix seconds. */
   readonly issuedAt: number
 }

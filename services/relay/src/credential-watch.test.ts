@@ -132,6 +132,17 @@ describe('an event', () => {
     expect(asked.map(({ secretGeneration }) => secretGeneration)).toEqual([1, 2])
   })
 
+  it("of a key's other networks cuts those from elsewhere, and tells auth where each is from", async () => {
+    const { heard, connect, connections, asked } = open(({ address }) =>
+      address === '192.0.2.1' ? '' : 'address_not_allowed',
+    )
+    const [inside, outside] = ['192.0.2.1', '198.51.100.1'].map((address) => connect({ address }))
+    await heard({ kind: 'recheck', keyId: 'key_1' })
+    expect(connections.all()).toEqual([inside?.connection])
+    expect(await outside?.sentAway).toBe('address_not_allowed')
+    expect(asked.map(({ address }) => address)).toEqual(['192.0.2.1', '198.51.100.1'])
+  })
+
   it('of another name sends those away that have the old one, and lets what is in flight finish', async () => {
     const { heard, agents, goneNow, connect, connections } = openAll()
     const renamed = connect({ subdomain: 'manual' })

@@ -70,11 +70,11 @@ export function watchCredentials(options: {
     }
   }
   const check = async (connection: Connection): Promise<void> => {
-    const { tunnelId, credential, tokenGeneration, mode } = connection
+    const { tunnelId, credential, tokenGeneration, mode, address } = connection
     const { type: credentialType, id: credentialId, secretGeneration = 0 } = credential
-    const asked = { tunnelId, credentialType, credentialId, tokenGeneration, secretGeneration, mode }
+    const held = { credentialType, credentialId, tokenGeneration, secretGeneration }
     try {
-      const { reason, ...expiry } = await options.auth.checkConnection(asked)
+      const { reason, ...expiry } = await options.auth.checkConnection({ tunnelId, ...held, mode, address })
       expiries.set(connection, expiry)
       checkAt.set(connection, now() + CHECK_EVERY_MS)
       if (reason !== '') cut((each) => each === connection, isGoawayReason(reason) ? reason : 'scope_lost')

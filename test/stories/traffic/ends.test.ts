@@ -88,6 +88,17 @@ describe('a key', () => {
     await isOffline()
   })
 
+  it('that is for other addresses only', async () => {
+    const { path, key, agent } = await withKey()
+    bodyOf(await call('PATCH', path, { allowed_ips: ['127.0.0.0/8', '::1'] }))
+    const another = await tunnel.connect({ credential: key })
+    const elsewhere = { allowed_ips: ['203.0.113.0/24'] }
+    await ends(agent, () => call('PATCH', path, elsewhere), 'address_not_allowed')
+    expect(await another.ended).toMatchObject({ reason: 'address_not_allowed' })
+    await isOffline()
+    await expect(tunnel.connect({ credential: key })).rejects.toThrow(/"kind":"refused"/)
+  })
+
   it('that is changed otherwise keeps what it connected', async () => {
     const { path, agent } = await withKey()
     bodyOf(await call('PATCH', path, { name: 'Another name', permissions: ['tunnels:write'] }))

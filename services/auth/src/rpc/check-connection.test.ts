@@ -60,10 +60,39 @@ describe('CheckConnection', () => {
     expect(await reasonsFor(all)).toEqual(['', '', '', ''])
   })
 
-  it("does not ask where a live connection's key is used from", async () => {
+  it('ends what a key admitted from an address that is not among its own any more', async () => {
+    const { key, all } = await connected()
+    const from = (address: string | undefined) =>
+      reasonsFor(all.map((connection) => ({ ...connection, address })))
+    expect(await from('192.0.2.1')).toEqual(['', '', '', ''])
+    key.allowedIps = ['192.0.2.0/24', '2001:db8::/32']
+    for (const address of ['192.0.2.255', '::ffff:192.0.2.1', '2001:db8::1'])
+      expect(await from(address)).toEqual(['', '', '', ''])
+    // What is not known to be allowed is not, as for a call.
+    for (const address of ['192.0.3.0', '2001:db9::1', 'localhost', '', undefined])
+      expect(await from(address)).toEqual(['address_not_allowed', '', '', ''])
+    key.allowedIps = []
+    expect(await from('192.0.3.0')).toEqual(['', '', '', ''])
+  })
+
+  it("ends so also what a session's key admitted, and an old secret while it works", async () => {
+    const { sessionKey, bySessionKey } = await connected()
+    sessionKey.secretGeneration = 1
+    sessionKey.oldSecretEndsAt = new Date(now().getTime() + MINUTE)
+    sessionKey.allowedIps = ['192.0.2.0/24']
+    const secrets = [0, 1].map((secretGeneration) => ({ ...bySessionKey, secretGeneration }))
+    const from = (address: string) => reasonsFor(secrets.map((connection) => ({ ...connection, address })))
+    expect(await from('192.0.2.1')).toEqual(['', ''])
+    expect(await from('192.0.3.1')).toEqual(['address_not_allowed', 'address_not_allowed'])
+  })
+
+  it('tells of what has ended a key before it tells of the address, and of that before the scope', async () => {
     const { key, byKey } = await connected()
     key.allowedIps = ['192.0.2.0/24']
-    expect(await reasonFor(byKey)).toBe('')
+    key.permissions = ['tunnels:read']
+    expect(await reasonFor(byKey)).toBe('address_not_allowed')
+    key.enabled = false
+    expect(await reasonFor(byKey)).toBe('key_disabled')
   })
 
   it('ends what a key admitted when the key is disabled, has expired, or is revoked', async () => {

@@ -15,6 +15,7 @@ const request = z.object({
   tokenGeneration: z.int(),
   secretGeneration: z.int(),
   mode: z.enum(['', 'mcp'], 'must be mcp, or empty'),
+  address: z.string().optional(),
 })
 
 /** Tells why a connection that was admitted must end; an empty reason, and until when, where it may live on. */
