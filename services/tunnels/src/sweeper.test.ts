@@ -18,7 +18,8 @@ const startReplica = (settings: Readonly<Record<string, string>> = server.settin
   startTunnels(settings, { now: () => new Date(now), sweepEveryMs: 10 })
 const tunnels = await startReplica()
 const user = tunnels.user({ plan: 'business' })
-const { id: permanent } = await made(user)
+const lasting = await made(user)
+const { id: permanent } = lasting
 afterAll(async () => {
   await tunnels.close()
   await relay.close()
@@ -42,8 +43,19 @@ async function swept({ sql }: StartedTunnels = tunnels) {
   }
 }
 
+/** Waits count from when agents can be seen: one that was seen, and left, shows that they can. */
+async function agentsAreSeen() {
+  const status = async () => (await user.getTunnel({ id: permanent })).status
+  const agent = await relay.connect(lasting)
+  await expect.poll(status, soon).toBe('active')
+  await agent.leave()
+  await expect.poll(status, soon).toBe('inactive')
+  await swept()
+}
+
 describe('the sweeper', () => {
   it('deletes an ephemeral tunnel that waited five minutes for an agent, and tells so; no other', async () => {
+    await agentsAreSeen()
     const first = await made(user, { ephemeral: true })
     now += MINUTE_MS
     const second = await made(user, { ephemeral: true })
