@@ -226,6 +226,22 @@ describe('an owner that does not answer', () => {
     expect(performance.now() - began).toBeGreaterThan(250)
   })
 
+  it('has calls counted here when it was waited for: no window runs on by that, and each is given back', async () => {
+    const [other] = (await replicas.start(1)) as [WindowReplica]
+    const mute = await replicas.startMute()
+    const [subject, own] = [subjectOf(mute, [other, mute]), subjectOf(other, [other, mute])]
+    for (const _ of times(2)) other.windows.take(own, 2, now())
+    const at = now()
+    const taken = other.windows.take(subject, 2, at)
+    expect(taken).toBeInstanceOf(Promise)
+    pass(10_000)
+    expect(other.windows.take(own, 2, now())).toMatchObject({ admitted: false, resetSeconds: 50 })
+    expect(await taken).toMatchObject({ admitted: true, remaining: 1, resetSeconds: 60 })
+    expect(other.local.look(own, 2, now())).toMatchObject({ admitted: false, resetSeconds: 50 })
+    other.windows.giveBack(subject, at)
+    expect(other.local.look(subject, 2, now())).toMatchObject({ remaining: 2 })
+  })
+
   it('is asked for ten thousand calls at most: the others are counted at once', async () => {
     const all = await replicas.start(2)
     const [owner, other] = all as [WindowReplica, WindowReplica]

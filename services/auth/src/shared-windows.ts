@@ -57,15 +57,20 @@ export function createSharedWindows(options: {
     if (owner === undefined || owner === replica || !replicas.isThere()) return undefined
     return line.canAsk(owner, ask) ? owner : undefined
   }
+  /** Counts what another did not answer, as of now: windows are told no old times. */
+  const countHere = ({ verb, subject, limit }: WindowAsk) => {
+    const at = now()
+    return { at: at.getTime(), taken: local[verb](subject, limit, at) }
+  }
   const count = (ask: WindowAsk, at: Date) => {
     const { verb, subject, limit } = ask
     const owner = otherOwner(ask)
     if (owner === undefined) return local[verb](subject, limit, at)
-    return line.ask(owner, ask).then((counted) => {
-      if (!counted) return local[verb](subject, limit, at)
-      const { taken } = counted
-      if (verb === 'take' && taken.admitted) elsewhere.note(subject, at, { owner, at: counted.at })
-      return taken
+    return line.ask(owner, ask).then((answer) => {
+      const counted = answer ?? countHere(ask)
+      if (verb === 'take' && counted.taken.admitted)
+        elsewhere.note(subject, at, { owner: answer ? owner : replica, at: counted.at })
+      return counted.taken
     })
   }
 
@@ -74,8 +79,9 @@ export function createSharedWindows(options: {
     look: (subject, limit, at) => count({ verb: 'look', subject, limit }, at),
     giveBack(subject, at) {
       const counted = elsewhere.claim(subject, at)
-      if (counted) line.giveBack(counted.owner, { subject, at: counted.at })
-      else local.giveBack(subject, at)
+      if (!counted) local.giveBack(subject, at)
+      else if (counted.owner === replica) local.giveBack(subject, new Date(counted.at))
+      else line.giveBack(counted.owner, { subject, at: counted.at })
     },
     close: () => line.close(),
   }

@@ -4,10 +4,10 @@ export interface CountedElsewhere {
   readonly at: number
 }
 
-/** What other replicas counted for this one, for as long as it may be given back. */
+/** What other replicas counted for this one, or it did in their place, for as long as it may be given back. */
 export interface TakesElsewhere {
   note(subject: string, now: Date, counted: CountedElsewhere): void
-  /** Who counted the take of that subject at that time, once; undefined where nobody else did. */
+  /** Who counted the take of that subject at that time, once; undefined where it was counted here and then. */
   claim(subject: string, now: Date): CountedElsewhere | undefined
 }
 

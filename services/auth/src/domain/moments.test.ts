@@ -61,13 +61,6 @@ describe('moments', () => {
     removeMoment(moments, START)
     expect(moments.counted).toBe(0)
   })
-
-  it('stay in order where the clock was set back', () => {
-    const moments = added([START + 1000, START])
-    expect([momentAfter(moments, 0), momentAfter(moments, 1)]).toEqual([START + 1000, START + 1000])
-    removeMoment(moments, START)
-    expect(moments.counted).toBe(1)
-  })
 })
 
 describe('a window past a thousand calls', () => {
@@ -93,8 +86,8 @@ describe('a window past a thousand calls', () => {
     for (let i = 0; i < 5000; i++) windows.take('a', 5000, at(i * 5))
     const { admitted, resetSeconds } = windows.take('a', 5000, at(30_000))
     expect({ admitted, resetSeconds }).toEqual({ admitted: false, resetSeconds: 31 })
-    expect(windows.take('a', 5000, at(30_000 + resetSeconds * 1000)).admitted).toBe(true)
     // After the limit was lowered too: the 4,001st of the 5,000 must leave.
     expect(windows.look('a', 1000, at(30_000)).resetSeconds).toBeGreaterThanOrEqual(50)
+    expect(windows.take('a', 5000, at(30_000 + resetSeconds * 1000)).admitted).toBe(true)
   })
 })

@@ -27,17 +27,15 @@ export const noMoments = (): Moments => ({
 })
 
 /**
- * Counts a call. Of more than a thousand moments, neighbours merge to the later one, by a five-hundredth of the window at
+ * Counts a call, the latest. Of more than a thousand moments, neighbours merge to the later one, by a five-hundredth of the window at
  * most: a call may leave late, never early.
  */
 export function addMoment(moments: Moments, time: number, windowMs: number): void {
   if (moments.times.length - moments.first >= MAX_MOMENTS) merge(moments, Math.ceil(windowMs / CELLS))
   const { times } = moments
-  // A clock that was set back makes no call leave before one that was counted earlier.
-  const at = Math.max(time, times.at(-1) ?? time)
   // Written so, as a first push would make room for seventeen.
-  if (times.length === 0) moments.times = [at]
-  else times.push(at)
+  if (times.length === 0) moments.times = [time]
+  else times.push(time)
   moments.calls?.push(1)
   moments.counted++
 }

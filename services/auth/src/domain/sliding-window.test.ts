@@ -176,3 +176,89 @@ describe('createSlidingWindows', () => {
     }
   })
 })
+
+describe('windows under a clock that is set back', () => {
+  const HOUR = 3_600_000
+
+  it('keep nobody out for longer than they last, and admit no more for it', () => {
+    const windows = createSlidingWindows(60_000)
+    for (const ms of [0, 30_000]) windows.take('a', 2, at(ms))
+    expect(windows.take('a', 2, at(-HOUR))).toMatchObject({ admitted: false, resetSeconds: 30 })
+    expect(windows.take('a', 2, at(-HOUR + 29_999)).admitted).toBe(false)
+    expect(windows.take('a', 2, at(-HOUR + 30_000))).toMatchObject({ admitted: true, resetSeconds: 30 })
+    expect(windows.take('a', 2, at(-HOUR + 30_000))).toMatchObject({ admitted: false, resetSeconds: 30 })
+    expect(windows.take('a', 2, at(-HOUR + 60_000)).admitted).toBe(true)
+  })
+
+  it('count so also those whom they did not see since', () => {
+    const windows = createSlidingWindows(60_000)
+    for (const subject of ['a', 'b']) windows.take(subject, 1, at(0))
+    windows.take('a', 1, at(-HOUR))
+    expect(windows.take('b', 1, at(-HOUR + 59_999)).admitted).toBe(false)
+    expect(windows.take('b', 1, at(-HOUR + 60_000)).admitted).toBe(true)
+  })
+
+  it('tell the same to who looks and to who calls, also where a look is the first to see it', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.take('a', 1, at(0))
+    expect(windows.look('a', 1, at(-HOUR))).toMatchObject({ admitted: false, resetSeconds: 60 })
+    expect(windows.look('a', 1, at(-HOUR + 60_000))).toEqual(windows.look('b', 1, at(-HOUR + 60_000)))
+  })
+
+  it('give back what is taken after it', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.take('a', 2, at(0))
+    windows.take('a', 2, at(-HOUR))
+    windows.giveBack('a', at(-HOUR))
+    expect(windows.look('a', 2, at(-HOUR))).toMatchObject({ remaining: 1 })
+    expect(windows.look('a', 2, at(-HOUR + 60_000))).toMatchObject({ remaining: 2 })
+  })
+
+  it('give nothing back of what was taken before it: that leaves by itself', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.take('a', 2, at(0))
+    windows.take('a', 2, at(-HOUR))
+    windows.giveBack('a', at(0))
+    expect(windows.look('a', 2, at(-HOUR))).toMatchObject({ remaining: 0, resetSeconds: 60 })
+    expect(windows.look('a', 2, at(-HOUR + 60_000))).toMatchObject({ remaining: 2 })
+  })
+
+  it('forget as many subjects as ever', () => {
+    const windows = createSlidingWindows(60_000)
+    windows.take('first', 1, at(0))
+    for (let i = 0; i < 250_000; i++) windows.take(`a${i}`, 1, at(-i))
+    expect(windows.look('first', 1, at(-250_000)).admitted).toBe(true)
+    expect(windows.look('a249999', 1, at(-250_000)).admitted).toBe(false)
+  })
+
+  it('hold their limit in any span of real time, and their word, however often it is set back and how far', () => {
+    let state = 7
+    const random = (below: number) => {
+      state = (state * 48_271) % 2_147_483_647
+      return state % below
+    }
+    for (let round = 0; round < 200; round++) {
+      const [windowMs, limit] = [1000 + random(2000), 1 + random(30)]
+      const windows = createSlidingWindows(windowMs)
+      const admitted: number[] = []
+      let real = 0
+      let setBack = 0
+      for (let asked = 0; asked < 500; asked++) {
+        real += random(1 + Math.ceil((windowMs * 2) / limit))
+        if (random(20) === 0) setBack += random(3) === 0 ? random(HOUR) : random(20)
+        const taken = windows.take('a', limit, at(real - setBack))
+        expect(taken.resetSeconds).toBeLessThanOrEqual(Math.ceil(windowMs / 1000))
+        if (taken.admitted) admitted.push(real)
+        else if (random(4) === 0) {
+          real += taken.resetSeconds * 1000
+          expect(windows.take('a', limit, at(real - setBack)).admitted).toBe(true)
+          admitted.push(real)
+        }
+      }
+      for (const from of admitted) {
+        const inSpan = admitted.filter((time) => time >= from && time < from + windowMs)
+        expect(inSpan.length, `window ${windowMs}, limit ${limit}`).toBeLessThanOrEqual(limit)
+      }
+    }
+  })
+})

@@ -1,12 +1,16 @@
 import type { Rate } from '@instatunnel/kit/rate'
 import { addMoment, forgetMoments, type Moments, momentAfter, noMoments, removeMoment } from './moments.ts'
+import { createSteadyTime } from './steady-time.ts'
 
 /** A window's answer to one call. */
 export interface Taken extends Rate {
   readonly admitted: boolean
 }
 
-/** Counts calls per subject in sliding windows. A promise is answered where another replica counts the subject. */
+/**
+ * Counts calls per subject in sliding windows; `now` is what the clock says when it is asked, and never an older time. A
+ * promise is answered where another replica counts the subject.
+ */
 export interface SlidingWindows {
   /** Counts a call of the subject where the window admits it; a refusal counts nothing. */
   take(subject: string, limit: number, now: Date): Taken | Promise<Taken>
@@ -27,13 +31,15 @@ const MAX_SUBJECTS = 100_000
 
 /**
  * Sliding windows in memory: the times of the admitted calls are kept, so that no span of the window's length ever holds
- * more than the limit, wherever it begins. Up to a thousand calls a window they are exact.
+ * more than the limit, wherever it begins. Up to a thousand calls a window they are exact. A clock that is set back moves no
+ * window: what was taken before that leaves by itself when it would have, and is not given back.
  */
 export function createSlidingWindows(windowMs: number): LocalWindows {
   // What was not seen for as long as a window lasts counts nothing any more, and goes as a whole.
   let recent = new Map<string, Moments>()
   let older = recent
   let recentSince = Number.NEGATIVE_INFINITY
+  const steady = createSteadyTime()
 
   const find = (subject: string, time: number): Moments | undefined => {
     if (time - recentSince >= windowMs || recent.size >= MAX_SUBJECTS) {
@@ -66,7 +72,7 @@ export function createSlidingWindows(windowMs: number): LocalWindows {
 
   return {
     take(subject, limit, now) {
-      const time = now.getTime()
+      const time = steady.now(now.getTime())
       let moments = find(subject, time)
       if (!moments) {
         moments = noMoments()
@@ -77,13 +83,14 @@ export function createSlidingWindows(windowMs: number): LocalWindows {
       return told(moments, admitted, limit, time)
     },
     look(subject, limit, now) {
-      const time = now.getTime()
+      const time = steady.now(now.getTime())
       const moments = find(subject, time) ?? noMoments()
       return told(moments, admits(moments, limit, time), limit, time)
     },
     giveBack(subject, now) {
-      const moments = find(subject, now.getTime())
-      if (moments) removeMoment(moments, now.getTime())
+      const time = steady.was(now.getTime())
+      const moments = find(subject, time)
+      if (moments) removeMoment(moments, time)
     },
   }
 }
