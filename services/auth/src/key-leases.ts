@@ -1,29 +1,19 @@
 import { setImmediate } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
-import type { ServiceClient } from '@instatunnel/kit/client'
-import { reasonIn } from '@instatunnel/kit/status'
-import type {
-  KeyDirectoryServiceService,
-  KeyRecord,
-  LeaseUsesResponse,
-} from '@instatunnel/proto/keys/internal/v1/key_directory_service'
-import { lose, park, renew } from './domain/lease-held.ts'
+import type { KeyRecord } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import { fail, gone, lost } from './domain/lease-ends.ts'
+import { lose, park } from './domain/lease-held.ts'
 import {
   dropGone,
   isDue,
   isOver,
   isTooLate,
   type LeaseTalk,
-  messageOf,
   newTalk,
-  nextRequest,
-  serve,
   type Waiter,
 } from './domain/lease-talk.ts'
 import { KeyGone } from './key-gone.ts'
-
-/** The rpcs of keys that leases are settled by: of one key, of many. */
-export type LeaseClient = Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'leaseUses' | 'settleUses'>
+import { createLeaseExchange, type LeaseExchangeOptions } from './lease-exchange.ts'
 
 /** A key, as far as its uses go. */
 export type UsedKey = Pick<KeyRecord, 'id' | 'rateLimitTimeWindow'>
@@ -46,20 +36,17 @@ export interface KeyLeases {
   tidy(talk: LeaseTalk, time: number): boolean
 }
 
-/** Creates the leases, none yet. */
-export function createKeyLeases(options: {
-  keys: LeaseClient
-  replica: string
-  now: () => Date
-  /** Keys said that nothing is left of a key. */
-  refused: (keyId: string, answer: LeaseUsesResponse) => void
+/** What leases stand on. */
+export interface KeyLeasesOptions extends LeaseExchangeOptions {
   /** Forgets what is known of a key: keys does not know it as that. */
-  forget: (keyId: string) => void
-}): KeyLeases {
-  const { keys, replica: holder, refused, forget } = options
-  const now = () => options.now().getTime()
+  readonly forget: (keyId: string) => void
+}
+
+/** Creates the leases, none yet. */
+export function createKeyLeases(options: KeyLeasesOptions): KeyLeases {
+  const { forget } = options
+  const exchange = createLeaseExchange(options)
   const talks = new Map<string, LeaseTalk>()
-  let turn = 0
 
   const open = (keyId: string): LeaseTalk => {
     const known = talks.get(keyId)
@@ -81,12 +68,14 @@ export function createKeyLeases(options: {
     let losses = 0
     for (dropGone(talk); isDue(talk); dropGone(talk)) {
       try {
-        await exchange(talk)
+        await exchange.ask(talk)
         losses = 0
       } catch (error) {
         if (codeOf(error) === status.ABORTED && losses++ === 0) lost(talk)
-        else if (codeOf(error) === status.NOT_FOUND) gone(talk)
-        else {
+        else if (codeOf(error) === status.NOT_FOUND) {
+          forget(talk.keyId)
+          gone(talk, new KeyGone())
+        } else {
           fail(talk, error)
           break
         }
@@ -98,74 +87,6 @@ export function createKeyLeases(options: {
     talk.isAsking = false
     if (isOver(talk)) talks.delete(talk.keyId)
   }
-  const exchange = async (talk: LeaseTalk) => {
-    talk.request ??= nextRequest(talk, ++turn, now())
-    const { request, keyId } = talk
-    const askedAt = now()
-    const message = messageOf(request, { keyId, holder, time: askedAt })
-    const answer = await askTwice(() => keys.leaseUses(message))
-    talk.request = undefined
-    talk.answer = answer
-    renew(talk, answer, askedAt)
-    if (request.isBack) wentBack(talk)
-    if (request.isStale) return park(talk)
-    serve(talk, now())
-    if (answer.code === '' || request.wanted === 0) return
-    refused(keyId, answer)
-    for (const waiter of talk.waiting.splice(0)) waiter.settle(answer)
-  }
-
-  const settle = async (some: readonly LeaseTalk[]): Promise<boolean> => {
-    const time = now()
-    const settlements = some.map((talk) => {
-      talk.isAsking = true
-      talk.request ??= nextRequest(talk, ++turn, time, true)
-      return messageOf(talk.request, { keyId: talk.keyId, holder, time })
-    })
-    let failed: unknown
-    try {
-      const answer = await askTwice(() => keys.settleUses({ holder, settlements }))
-      const losses = new Set(answer.lost)
-      for (const [i, talk] of some.entries()) {
-        if (losses.has(i)) lose(talk)
-        talk.request = undefined
-      }
-    } catch (error) {
-      failed = error
-    }
-    for (const talk of some) {
-      if (failed !== undefined) fail(talk, failed)
-      ended(talk)
-      // Who came meanwhile, also to hear what is left of the key, which this did not tell.
-      if (isDue(talk)) start(talk)
-    }
-    return failed === undefined
-  }
-
-  const wentBack = (talk: LeaseTalk) => {
-    talk.back?.resolve(talk)
-    talk.back = undefined
-  }
-  /** What was held is lost: the next request begins anew. */
-  const lost = (talk: LeaseTalk) => {
-    lose(talk)
-    talk.request = undefined
-  }
-  const gone = (talk: LeaseTalk) => {
-    lost(talk)
-    talk.answer = undefined
-    talk.wantsMore = false
-    forget(talk.keyId)
-    for (const waiter of talk.waiting.splice(0)) waiter.fail(new KeyGone())
-    wentBack(talk)
-  }
-  const fail = (talk: LeaseTalk, error: unknown) => {
-    talk.wantsMore = false
-    for (const waiter of talk.waiting.splice(0)) waiter.fail(error)
-    talk.back?.reject(error)
-    talk.back = undefined
-  }
-
   const giveBack = (talk: LeaseTalk): Promise<LeaseTalk> => {
     if (!talk.back) {
       talk.back = Promise.withResolvers()
@@ -190,7 +111,17 @@ export function createKeyLeases(options: {
       start(talk)
     },
     giveBack: (keyId) => giveBack(open(keyId)),
-    settle,
+    async settle(some) {
+      for (const talk of some) talk.isAsking = true
+      const failed = await exchange.settle(some).catch((error: unknown) => ({ error }))
+      for (const talk of some) {
+        if (failed) fail(talk, failed.error)
+        ended(talk)
+        // Who came meanwhile, also to hear what is left of the key, which this did not tell.
+        if (isDue(talk)) start(talk)
+      }
+      return !failed
+    },
     withdraw(talk) {
       if (talk.request) talk.request.isStale = true
       park(talk)
@@ -205,15 +136,3 @@ export function createKeyLeases(options: {
 }
 
 const codeOf = (error: unknown) => (error as { code?: unknown } | undefined)?.code
-
-/** Asks once more where the answer was lost on its way: another replica of keys may be there. */
-async function askTwice<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask()
-  } catch (error) {
-    const { code, metadata } = error as { code?: unknown; metadata?: Parameters<typeof reasonIn>[0] }
-    const isSaidByKeys = metadata !== undefined && reasonIn(metadata) !== undefined
-    if (code !== status.UNAVAILABLE || isSaidByKeys) throw error
-    return ask()
-  }
-}

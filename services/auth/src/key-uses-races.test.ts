@@ -6,7 +6,7 @@ import { startKeys } from '../../keys/test/start-keys.ts'
 import { admittedOf, startHolder } from '../test/key-holders.ts'
 import { away } from '../test/key-uses.ts'
 import type { Taken } from './domain/key-use.ts'
-import type { LeaseClient } from './key-leases.ts'
+import type { LeaseClient } from './lease-exchange.ts'
 
 /** Replicas of auth and of keys on real Postgres and NATS, each in this process; a clock that only a test moves on. */
 

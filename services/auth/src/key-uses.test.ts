@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { away, holderByHand, keyOf, START } from '../test/key-uses.ts'
 import { createKeyGate } from './key-gate.ts'
 import { againWhereGone, KeyGone } from './key-gone.ts'
-import type { LeaseClient } from './key-leases.ts'
 import { createKeyUses } from './key-uses.ts'
+import type { LeaseClient } from './lease-exchange.ts'
 
 const VALID = { code: 'VALID' }
 const key = keyOf('key_1')

@@ -4,8 +4,9 @@ import { LRUCache } from 'lru-cache'
 import type { KeyUses, Taken, UsesLeft } from './domain/key-use.ts'
 import { isDueBack, isLow, useOne } from './domain/lease-held.ts'
 import type { Waiter } from './domain/lease-talk.ts'
-import { createKeyLeases, type LeaseClient, type UsedKey } from './key-leases.ts'
+import { createKeyLeases, type UsedKey } from './key-leases.ts'
 import { createKeyReturns } from './key-returns.ts'
+import type { LeaseClient } from './lease-exchange.ts'
 
 /** The uses of keys that this replica has leased. */
 export interface LeasedUses extends KeyUses {

@@ -7,8 +7,8 @@ import type { FreshNats } from '@instatunnel/test/nats'
 import { onTestFinished } from 'vitest'
 import type { Taken } from '../src/domain/key-use.ts'
 import { onRecall } from '../src/events/on-recall.ts'
-import type { LeaseClient } from '../src/key-leases.ts'
 import { createKeyUses } from '../src/key-uses.ts'
+import type { LeaseClient } from '../src/lease-exchange.ts'
 import { away, keyOf } from './key-uses.ts'
 
 const log = createLog('auth', 'silent')
