@@ -1,10 +1,11 @@
 import { scopeMissing } from '@instatunnel/kit/guard'
-import { type Rate, rateLimited } from '@instatunnel/kit/rate'
-import { Refusal } from '@instatunnel/kit/refusal'
+import { rateLimited } from '@instatunnel/kit/rate'
 import type { Rule } from '@instatunnel/kit/rules'
+import { credentialInvalid, credentialMissing, crossSite } from './call-refusals.ts'
 import type { Credentials } from './credentials.ts'
 import { addressSubject } from './domain/client-address.ts'
 import type { SessionCookie } from './domain/cookie.ts'
+import type { Attempt, Refused } from './domain/decision.ts'
 import type { Holder } from './domain/holder.ts'
 import type { KnownKey } from './domain/known-key.ts'
 import { presentedBy } from './domain/presented.ts'
@@ -16,33 +17,6 @@ import { refusedKey } from './key-refusals.ts'
 import type { LookUpWay } from './known.ts'
 import { keyIdOfSecret } from './known-keys.ts'
 import { createUnknownLane, LaneFull } from './unknown-lane.ts'
-
-/** What a decision may depend on, beside what is called: nothing else of a call is looked at. */
-export interface Attempt {
-  readonly authorization?: string | undefined
-  readonly cookie?: string | undefined
-  readonly origin?: string | undefined
-  readonly fetchSite?: string | undefined
-  /** The client's address as the gateway saw it; undefined where another service asks. */
-  readonly address?: string | undefined
-}
-
-/** What was decided. */
-export interface Decision {
-  /** The "no", where it is one. */
-  readonly refusal?: Refusal
-  /** An identity token for the call of an rpc; undefined where the rpc is public. */
-  readonly identity?: string
-  /** A connect token for an agent's request. */
-  readonly connect?: string
-  /** The window that counted the call, where it is admitted; undefined where none did. */
-  readonly rate?: Rate
-  /** What the answer to the call says beside that, whether it is admitted or refused. */
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** A "no". */
-export type Refused = Decision & { readonly refusal: Refusal }
 
 /** Who may go on; with the key, where it came by one. */
 export interface Admitted {
@@ -123,30 +97,8 @@ export function createAdmission(
   }
 }
 
-/** The refusal of a tunnel's token for whatever it does not open. */
-export const connectsOnly = () =>
-  new Refusal('TUNNEL_TOKEN_CONNECTS_ONLY', "A tunnel's token is good for connecting that tunnel only")
-
-/** The refusal of what there is not. */
-export const nothingHere = () => new Refusal('UNKNOWN_METHOD', 'There is nothing here')
-
-const credentialMissing = (): Refused => ({
-  refusal: new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key'),
-})
-
-const credentialInvalid = (): Refused => ({
-  refusal: new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key'),
-})
-
 /** Makes of a lane that is full the "no", and passes all else on. */
 function refusedByLane(error: unknown): Refused {
   if (error instanceof LaneFull) return { refusal: error.refusal }
   throw error
 }
-
-const crossSite = (): Refused => ({
-  refusal: new Refusal(
-    'CROSS_SITE',
-    'The session cookie admits no changes from another site; send the token as a bearer',
-  ),
-})

@@ -4,16 +4,11 @@ import type { GoawayReason } from '@instatunnel/kit/goaway'
 import type { Plan } from '@instatunnel/kit/plans'
 import { rateLimited } from '@instatunnel/kit/rate'
 import { invalidFields, Refusal } from '@instatunnel/kit/refusal'
-import {
-  type Admission,
-  type Admitted,
-  type Attempt,
-  connectsOnly,
-  type Decision,
-  nothingHere,
-} from './admission.ts'
+import type { Admission, Admitted } from './admission.ts'
+import { connectsOnly, nothingHere } from './call-refusals.ts'
 import type { Credentials, CredentialsOptions, HeldBy } from './credentials.ts'
 import { type ConnectCode, judgeConnect, type TunnelFacts } from './domain/connect-verdict.ts'
+import type { Attempt, Decision } from './domain/decision.ts'
 import { connectWindow, type GeneralLimits } from './domain/general-limit.ts'
 import type { Holder } from './domain/holder.ts'
 import { pastPlan, withoutMcp } from './domain/plan-limit.ts'

@@ -1,17 +1,11 @@
 import { rateLimited } from '@instatunnel/kit/rate'
 import { invalidFields } from '@instatunnel/kit/refusal'
 import type { Rule, Rules } from '@instatunnel/kit/rules'
-import {
-  type AdmissionOptions,
-  type Admitted,
-  type Attempt,
-  connectsOnly,
-  createAdmission,
-  type Decision,
-  nothingHere,
-} from './admission.ts'
+import { type AdmissionOptions, type Admitted, createAdmission } from './admission.ts'
+import { connectsOnly, nothingHere } from './call-refusals.ts'
 import { type ConnectGate, createConnectGate } from './connect-gate.ts'
 import { type CredentialsOptions, createCredentials } from './credentials.ts'
+import type { Attempt, Decision } from './domain/decision.ts'
 import { addressWindow, type GeneralLimits, userWindow } from './domain/general-limit.ts'
 import type { UserHolder } from './domain/holder.ts'
 import type { KeyUses } from './domain/key-use.ts'

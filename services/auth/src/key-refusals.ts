@@ -1,6 +1,6 @@
 import { scopeMissing } from '@instatunnel/kit/guard'
 import { Refusal } from '@instatunnel/kit/refusal'
-import type { Decision, Refused } from './admission.ts'
+import type { Decision, Refused } from './domain/decision.ts'
 import { deprecationOf } from './domain/deprecation.ts'
 import type { Taken } from './domain/key-use.ts'
 import type { KnownKey } from './domain/known-key.ts'

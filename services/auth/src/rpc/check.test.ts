@@ -12,7 +12,7 @@ import { rpcsOf } from '@instatunnel/test/rpcs'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { checkRequest } from '../../test/check.ts'
 import { startAuth } from '../../test/start-auth.ts'
-import type { Decision } from '../admission.ts'
+import type { Decision } from '../domain/decision.ts'
 import { check as checkOf } from './check.ts'
 
 const auth = await startAuth({
