@@ -1,0 +1,56 @@
+import { ConnectionError, errorCode } from './protocol.ts'
+import type { Http2Stream } from './stream.ts'
+
+// What a peer says of a stream that we have broken off crosses our word on its way.
+const REMEMBERED = 256
+
+/** The streams of a connection that are open. */
+export class Streams {
+  /** The highest number that a stream of the peer has had. */
+  lastId = 0
+  /** No stream with a higher number is taken. */
+  lastTaken = Number.POSITIVE_INFINITY
+  readonly #open = new Map<number, Http2Stream>()
+  readonly #broken: number[] = []
+  #nextBroken = 0
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  all(): Iterable<Http2Stream> {
+    return this.#open.values()
+  }
+
+  add(stream: Http2Stream): void {
+    this.#open.set(stream.id, stream)
+  }
+
+  /** The stream, where it is open; undefined where it was. Throws where no such stream has begun. */
+  find(id: number): Http2Stream | undefined {
+    const stream = this.#open.get(id)
+    if (!stream && (id === 0 || id > this.lastId || id % 2 === 0)) {
+      throw new ConnectionError(errorCode.PROTOCOL_ERROR, 'a frame is of no stream that there is')
+    }
+    return stream
+  }
+
+  remove(id: number): void {
+    this.#open.delete(id)
+  }
+
+  /** The stream is broken off: what comes of it from now on was said before the peer knew. */
+  breakOff(id: number): void {
+    this.#open.delete(id)
+    this.#broken[this.#nextBroken] = id
+    this.#nextBroken = (this.#nextBroken + 1) % REMEMBERED
+  }
+
+  clear(): void {
+    this.#open.clear()
+  }
+
+  wasBrokenOff(id: number): boolean {
+    return this.#broken.includes(id)
+  }
+}
