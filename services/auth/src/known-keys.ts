@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import { isDeepStrictEqual } from 'node:util'
 import type { ServiceClient } from '@instatunnel/kit/client'
 import type { Sql } from '@instatunnel/kit/postgres'
 import type {
@@ -15,6 +14,7 @@ import { findSessions, findStandings } from './store/session-store.ts'
 const MAX_KEYS = 120_000
 // A hundred thousand keys are remembered: what most of them have in common is there once.
 const NONE: string[] = []
+const NO_REVISION = Buffer.alloc(0)
 
 /** What is known of keys stands on. */
 export interface KnownKeysOptions extends Pick<KnownOptions<KnownKey>, 'isHeard' | 'now'> {
@@ -22,38 +22,70 @@ export interface KnownKeysOptions extends Pick<KnownOptions<KnownKey>, 'isHeard'
   readonly keys: Pick<ServiceClient<typeof KeyDirectoryServiceService>, 'lookUpKeys'>
 }
 
-/** What keys are known by: the SHA-256 of the secret, as text. */
-export const keyIdOf = (digest: Buffer): string => digest.toString('base64')
+/** What keys are known by: the SHA-256 of the secret, a character a byte. */
+export const keyIdOf = (digest: Buffer): string => digest.toString('latin1')
 
 /** The same, of the secret: in one step, which costs a quarter of two. */
-export const keyIdOfSecret = (secret: string): string => hash('sha256', secret, 'base64')
+export const keyIdOfSecret = (secret: string): string => hash('sha256', secret, 'binary')
 
-/** Remembers keys by `keyIdOf`. One that is revoked is unknown, as is one whose session or user is no more. */
+/** A key with what tells it from any other that it may have been: as keys says. */
+interface RevisedKey extends KnownKey {
+  readonly revision: string
+}
+
+/**
+ * Remembers keys by `keyIdOf`. One that is revoked is unknown, as is one whose session or user is no more. One that is
+ * looked up anew is told only where it is otherwise; its owner, or its session, is looked at each time.
+ */
 export const createKnownKeys = ({ sql, keys, isHeard, now }: KnownKeysOptions): Known<KnownKey> =>
-  createKnown<KnownKey>({
-    async lookUp(ids) {
-      const { found } = await keys.lookUpKeys({ digests: ids.map((id) => Buffer.from(id, 'base64')) })
-      const records = found.flatMap(({ index, key }) => (key ? [{ id: ids[index] ?? '', key }] : []))
+  createKnown<RevisedKey>({
+    async lookUp(asked) {
+      const { found, unchanged } = await keys.lookUpKeys({
+        digests: asked.map(({ id }) => Buffer.from(id, 'latin1')),
+        revisions: asked.map(({ known }) => (known ? Buffer.from(known.revision, 'latin1') : NO_REVISION)),
+      })
+      const records = found.flatMap(({ index, key, revision }): Found[] =>
+        key ? [{ index, record: sharing(key), revision: revision.toString('latin1') }] : [],
+      )
+      const same = unchanged.flatMap((index): Found[] => {
+        const known = asked[index]?.known
+        return known ? [{ index, record: known.record, revision: known.revision, known }] : []
+      })
+      const all = [...records, ...same]
       const ownerOf = await findOwners(
         sql,
-        records.map(({ key }) => key),
+        all.map(({ record }) => record),
         now(),
       )
       return new Map(
-        records.flatMap(({ id, key }): [string, KnownKey][] => {
-          const owner = ownerOf(key)
-          return owner ? [[id, knownKeyOf(sharing(key), owner)]] : []
+        all.flatMap(({ index, record, revision, known }): [string, RevisedKey][] => {
+          const owner = ownerOf(record)
+          if (!owner) return []
+          const isSame = known && isSameOwner(known.owner, owner)
+          return [[asked[index]?.id ?? '', isSame ? known : { ...knownKeyOf(record, owner), revision }]]
         }),
       )
     },
     tagsOf: ({ record: { id, sessionId }, owner: { userId } }) =>
       sessionId === undefined ? [id, userId] : [id, userId, sessionId],
-    isSame: (one, other) =>
-      isDeepStrictEqual(one.record, other.record) && isDeepStrictEqual(one.owner, other.owner),
     max: MAX_KEYS,
     isHeard,
     now,
   })
+
+interface Found {
+  readonly index: number
+  readonly record: KeyRecord
+  readonly revision: string
+  /** What was known of it, where its record is the same. */
+  readonly known?: RevisedKey
+}
+
+const isSameOwner = (one: KeyOwner, other: KeyOwner) =>
+  one.userId === other.userId &&
+  one.plan === other.plan &&
+  one.role === other.role &&
+  one.expiresAt?.getTime() === other.expiresAt?.getTime()
 
 const sharing = (key: KeyRecord): KeyRecord => ({
   ...key,

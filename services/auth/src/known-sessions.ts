@@ -21,20 +21,32 @@ export interface KnownSessionsOptions extends Pick<KnownOptions<KnownSession>, '
 /** Remembers the sessions that live, by their ids; those that ended are unknown. */
 export const createKnownSessions = ({ sql, isHeard, now }: KnownSessionsOptions): Known<KnownSession> =>
   createKnown<KnownSession>({
-    async lookUp(ids) {
-      const found = await findSessions(sql, ids)
+    async lookUp(asked) {
+      const found = await findSessions(
+        sql,
+        asked.map(({ id }) => id),
+      )
       const live = found.filter((session) => typeof judgeSession(session, now()) === 'object')
-      return new Map(live.map((session) => [session.id, { holder: sessionHolder(session.id, session) }]))
+      const knownOf = new Map(asked.map(({ id, known }) => [id, known]))
+      return new Map(
+        live.map((session) => {
+          const known = knownOf.get(session.id)
+          return [
+            session.id,
+            known && isSame(known, session) ? known : { holder: sessionHolder(session.id, session) },
+          ]
+        }),
+      )
     },
     tagsOf: ({ holder }) => [holder.credential.id, holder.user.userId],
-    isSame: ({ holder: one }, { holder: other }) =>
-      one.user.plan === other.user.plan &&
-      one.user.role === other.user.role &&
-      one.endsAt.getTime() === other.endsAt.getTime(),
     max: MAX_SESSIONS,
     isHeard,
     now,
   })
+
+/** Whether the session is as it was known; its user never is another. */
+const isSame = ({ holder: { user, endsAt } }: KnownSession, { plan, role, expiresAt }: SessionStanding) =>
+  user.plan === plan && user.role === role && endsAt.getTime() === expiresAt.getTime()
 
 /** Who holds a session. */
 export function sessionHolder(id: string, session: SessionStanding): KnownSession['holder'] {

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createKnown } from './known.ts'
+import type { Asked } from './look-ups.ts'
 
 interface Thing {
   readonly id: string
@@ -8,25 +10,30 @@ interface Thing {
 }
 
 /** A memory of things in a directory that a test changes, and answers when the test lets it. */
-function remembering({ max = 1000 } = {}) {
+function remembering({ max = 1000, random = (): number => 0.5 } = {}) {
   const directory = new Map<string, Thing>()
   const clock = { now: 0 }
   const hearing = { isHeard: true }
   const asked: (readonly string[])[] = []
   const held: (() => void)[] = []
   const state = { isHolding: false, isAway: false }
-  const lookUp = async (ids: readonly string[]) => {
-    asked.push(ids)
+  const lookUp = async (asking: readonly Asked<Thing>[]) => {
+    asked.push(asking.map(({ id }) => id))
     if (state.isAway) throw new Error('the directory is away')
-    const found = new Map(ids.flatMap((id) => (directory.has(id) ? [[id, directory.get(id) as Thing]] : [])))
+    const found = new Map(
+      asking.flatMap(({ id, known }): [string, Thing][] => {
+        const thing = directory.get(id)
+        return thing ? [[id, known && isDeepStrictEqual(known, thing) ? known : thing]] : []
+      }),
+    )
     if (state.isHolding) await new Promise<void>((resolve) => held.push(resolve))
     return found
   }
   const known = createKnown<Thing>({
     ...{ lookUp, tagsOf: ({ tags }: Thing) => tags, max },
-    isSame: (one, other) => one.version === other.version && one.tags === other.tags,
     now: () => new Date(clock.now),
     isHeard: () => hearing.isHeard,
+    random, // each is renewed after 20 s, unless said otherwise
   })
   const put = (id: string, tags: readonly string[] = [id], version = 1) =>
     directory.set(id, { id, tags, version })
@@ -120,6 +127,74 @@ describe('what is known', () => {
     expect(find('a')).toMatchObject({ version: 2 })
   })
 
+  it('is renewed within ten seconds from the fifteenth on, not all at once', async () => {
+    let drawn = 0
+    const { put, find, version, clock, asked } = remembering({ random: () => drawn++ / 10 })
+    const ids = Array.from({ length: 10 }, (_, n) => `id-${n}`)
+    for (const id of ids) put(id)
+    await Promise.all(ids.map(version))
+    for (let second = 14; second < 26; second++) {
+      clock.now = second * 1000
+      for (const id of ids) expect(isAtOnce(find(id))).toBe(true)
+      await turn()
+    }
+    expect(asked.slice(1)).toEqual(ids.map((id) => [id]))
+  })
+
+  it('is renewed behind what somebody waits for', async () => {
+    const { put, find, version, clock, asked, held, state } = remembering()
+    const ids = Array.from({ length: 200 }, (_, n) => `id-${n}`)
+    for (const id of ids) put(id)
+    await Promise.all(ids.map(version))
+    asked.length = 0
+    clock.now = 20_000
+    state.isHolding = true
+    for (const id of ids) find(id)
+    await expect.poll(() => asked.map(({ length }) => length)).toEqual([64, 64])
+    await turn()
+    const others = [version('other'), version('another')]
+    await turn()
+    expect(asked).toHaveLength(3)
+    expect(asked[2]).toEqual(['other', 'another', ...ids.slice(128, 190)])
+    // One that is still to be renewed, and that somebody waits for now, waits for it no longer than any other.
+    clock.now = 30_000
+    const late = version('id-199')
+    await turn()
+    expect(asked.slice(3)).toEqual([['id-199', ...ids.slice(190, 199)]])
+    state.isHolding = false
+    for (const release of held) release()
+    expect(await Promise.all([...others, late])).toEqual([undefined, undefined, 1])
+  })
+
+  it('is answered to whoever waits for it by the renewal that is under way', async () => {
+    const { put, version, find, clock, asked, held, state } = remembering()
+    put('a')
+    await version('a')
+    state.isHolding = true
+    clock.now = 20_000
+    find('a')
+    await turn()
+    clock.now = 31_000
+    const late = version('a')
+    await turn()
+    state.isHolding = false
+    held.shift()?.()
+    expect(await late).toBe(1)
+    expect(asked).toHaveLength(2)
+  })
+
+  it('is not renewed where it was forgotten before its turn', async () => {
+    const { put, version, find, evict, clock, asked } = remembering()
+    put('a')
+    await version('a')
+    clock.now = 20_000
+    find('a')
+    evict('a')
+    await turn()
+    expect(asked).toHaveLength(1)
+    expect(await version('a')).toBe(1)
+  })
+
   it('ends when its time is over where it cannot be renewed', async () => {
     const { put, find, version, clock, state } = remembering()
     put('a')
@@ -175,7 +250,7 @@ describe('what is unknown', () => {
     await version('a')
     for (let batch = 0; batch < 205; batch++)
       await Promise.all(Array.from({ length: 500 }, (_, n) => find(`wrong-${batch}-${n}`)))
-    expect(asked).toHaveLength(1 + 205)
+    expect(asked).toHaveLength(1 + 205 * 8)
     expect(isAtOnce(find('wrong-204-499'))).toBe(true)
     expect(isAtOnce(find('wrong-5-0'))).toBe(true)
     expect(isAtOnce(find('wrong-4-499'))).toBe(false)
@@ -210,13 +285,13 @@ describe('what is looked up', () => {
     expect(asked).toHaveLength(2)
   })
 
-  it('goes together with all of its turn, 500 at a time', async () => {
+  it('goes together with all of its turn, 64 at a time', async () => {
     const { put, find, asked } = remembering()
-    const ids = Array.from({ length: 1200 }, (_, n) => `id-${n}`)
+    const ids = Array.from({ length: 150 }, (_, n) => `id-${n}`)
     for (const id of ids) put(id)
     const found = await Promise.all(ids.map((id) => find(id)))
     expect(found.map((thing) => (thing as Thing).id)).toEqual(ids)
-    expect(asked.map(({ length }) => length)).toEqual([500, 500, 200])
+    expect(asked.map(({ length }) => length)).toEqual([64, 64, 22])
   })
 
   it('waits for its turn where much is under way, and then goes together', async () => {

@@ -5,8 +5,10 @@ import { createTagIndex } from './tag-index.ts'
 // What is remembered is believed for so long; while changes cannot be heard of, for no longer than this.
 const BELIEVED_MS = 30_000
 const UNHEARD_MS = 5000
-// What is in use is looked up anew before it is too old, so that nobody waits for it.
-const RENEWED_MS = 20_000
+// What is in use is looked up anew before it is too old, so that nobody waits for it: after so long, and then some. What
+// was learned all at once is not renewed all at once.
+const RENEWED_MS = 15_000
+const RENEWED_WITHIN_MS = 10_000
 // Past so many the oldest is forgotten: whoever guesses ids fills no more memory than this.
 const MAX_UNKNOWN = 100_000
 const FORGOTTEN = Symbol('forgotten')
@@ -30,20 +32,19 @@ export interface Known<V> {
 
 /** What a memory stands on. */
 export interface KnownOptions<V> extends Pick<LookUpOptions<V>, 'lookUp' | 'tagsOf' | 'now'> {
-  /** Whether nothing is otherwise; one that was looked up anew is then kept as it is, with what was made of it. */
-  isSame(one: V, other: V): boolean
   /** How many things it remembers. */
   readonly max: number
   /** Whether changes are heard of now. */
   isHeard(): boolean
+  /** At least 0, below 1: when, of the time that there is for it, each is renewed. */
+  random?(): number
 }
 
-/** Something remembered, as it was at a time, in Unix milliseconds. */
+/** Something remembered, as it was at a time: milliseconds since the memory began, as small numbers take no room. */
 interface Entry<V> {
-  readonly id: string
   readonly value: V
   at: number
-  isRenewed: boolean
+  renewedAt: number
 }
 
 /**
@@ -51,19 +52,21 @@ interface Entry<V> {
  * before is neither remembered nor answered: it is made again.
  */
 export function createKnown<V>(options: KnownOptions<V>): Known<V> {
-  const { tagsOf, isSame, isHeard, now, max } = options
+  const { tagsOf, isHeard, now, max, random = Math.random } = options
+  const begun = now().getTime()
   const open = () => {
-    const tagged = createTagIndex<Entry<V>>()
+    const tagged = createTagIndex()
     const entries = new LRUCache<string, Entry<V>>({
       max,
-      dispose: (entry) => tagged.remove(entry, tagsOf(entry.value)),
+      dispose: ({ value }, id) => tagged.remove(id, tagsOf(value)),
     })
     return { entries, tagged }
   }
   let { entries, tagged } = open()
   const unknown = new Map<string, number>()
 
-  const learned = (id: string, value: V | undefined, at: number) => {
+  const learned = (id: string, value: V | undefined, beganAt: number) => {
+    const at = beganAt - begun
     unknown.delete(id)
     if (value === undefined) {
       entries.delete(id)
@@ -71,32 +74,29 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
       if (unknown.size > MAX_UNKNOWN) unknown.delete(unknown.keys().next().value ?? '')
       return
     }
-    const before = entries.get(id)
-    if (before && isSame(before.value, value)) {
+    const renewedAt = at + RENEWED_MS + Math.floor(random() * RENEWED_WITHIN_MS)
+    const before = entries.peek(id)
+    if (before?.value === value) {
       before.at = at
-      before.isRenewed = false
+      before.renewedAt = renewedAt
       return
     }
-    const entry = { id, value, at, isRenewed: false }
-    entries.set(id, entry)
-    tagged.add(entry, tagsOf(value))
+    entries.set(id, { value, at, renewedAt })
+    tagged.add(id, tagsOf(value))
   }
-  const lookUps = createLookUps({ ...options, learned })
-
-  const renew = (entry: Entry<V>) => {
-    entry.isRenewed = true
-    // Where it fails, whoever asks once this is too old hears so.
-    lookUps.of(entry.id).catch(() => {})
-  }
+  const lookUps = createLookUps({ ...options, learned, knownOf: (id) => entries.peek(id)?.value })
 
   const recall = (id: string): V | undefined | typeof FORGOTTEN => {
-    const time = now().getTime()
+    const time = now().getTime() - begun
     const believed = isHeard() ? BELIEVED_MS : UNHEARD_MS
     const entry = entries.get(id)
     if (entry) {
-      const age = time - entry.at
-      if (age >= believed) return FORGOTTEN
-      if (age >= RENEWED_MS && !entry.isRenewed) renew(entry)
+      if (time - entry.at >= believed) return FORGOTTEN
+      if (time >= entry.renewedAt) {
+        // Once: where it fails, whoever asks when this is too old hears so.
+        entry.renewedAt = entry.at + BELIEVED_MS
+        lookUps.renew(id)
+      }
       return entry.value
     }
     const at = unknown.get(id)
@@ -115,7 +115,7 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
       })
     },
     evict(tag) {
-      for (const { id } of tagged.of(tag)) entries.delete(id)
+      for (const id of tagged.of(tag)) entries.delete(id)
       lookUps.changed(tag)
     },
     evictUnknown() {

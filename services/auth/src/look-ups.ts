@@ -1,11 +1,16 @@
-const MAX_BATCH = 500
+// So few that to read the answer holds no call up, and that what one batch costs hardly counts for each.
+const MAX_BATCH = 64
 // More would only wait for the same database; what comes meanwhile goes along with the next.
 const MAX_UNDER_WAY = 8
+// Nobody waits for what is renewed: it takes no more of the way than this.
+const MAX_RENEWING = 2
 
 /** Looks things up by their ids. */
 export interface LookUps<V> {
   /** What has this id; undefined where nothing has. Rejects as the look-up does. */
   of(id: string): Promise<V | undefined>
+  /** Looks up what is known, when there is room: nobody waits for it. */
+  renew(id: string): void
   /** What carries this tag is otherwise from now on. */
   changed(tag: string): void
   /** What was not there may be there from now on. */
@@ -14,10 +19,19 @@ export interface LookUps<V> {
   allChanged(): void
 }
 
+/** What is looked up. */
+export interface Asked<V> {
+  readonly id: string
+  /** As it was last, where that is known; what is as it was is answered as the very same. */
+  readonly known: V | undefined
+}
+
 /** How things are looked up. */
 export interface LookUpOptions<V> {
   /** Finds what there is of many ids. */
-  lookUp(ids: readonly string[]): Promise<ReadonlyMap<string, V>>
+  lookUp(asked: readonly Asked<V>[]): Promise<ReadonlyMap<string, V>>
+  /** What was last known of an id, however long ago. */
+  knownOf(id: string): V | undefined
   tagsOf(value: V): readonly string[]
   now(): Date
   /** Called with each that was looked up: as it was when that began, and has not changed since. */
@@ -36,14 +50,18 @@ interface UnderWay {
  * for. One that changed while it was looked up is looked up again: who asked gets no answer from before.
  */
 export function createLookUps<V>(options: LookUpOptions<V>): LookUps<V> {
-  const { lookUp, tagsOf, now, learned } = options
-  const asked = new Map<string, PromiseWithResolvers<V | undefined>>()
+  const { lookUp, knownOf, tagsOf, now, learned } = options
+  /** Each id that is to be looked up, or is; with whoever waits for it. */
+  const asked = new Map<string, PromiseWithResolvers<V | undefined> | undefined>()
   const underWay = new Set<UnderWay>()
+  const renewing = new Set<string>()
   let waiting: string[] = []
   let isDue = false
 
+  const hasRoom = () =>
+    underWay.size < (waiting.length > 0 ? MAX_UNDER_WAY : renewing.size > 0 ? MAX_RENEWING : 0)
   const schedule = () => {
-    if (isDue || waiting.length === 0 || underWay.size >= MAX_UNDER_WAY) return
+    if (isDue || !hasRoom()) return
     isDue = true
     setImmediate(() => {
       isDue = false
@@ -51,19 +69,32 @@ export function createLookUps<V>(options: LookUpOptions<V>): LookUps<V> {
       schedule()
     })
   }
-  const begin = () => {
-    const ids = waiting.slice(0, MAX_BATCH)
+  const next = (): Asked<V>[] => {
+    const batch = waiting.slice(0, MAX_BATCH).map((id) => ({ id, known: knownOf(id) }))
     waiting = waiting.slice(MAX_BATCH)
+    for (const id of renewing) {
+      if (batch.length === MAX_BATCH) break
+      renewing.delete(id)
+      const known = knownOf(id)
+      // What was forgotten meanwhile, nobody has asked for since.
+      if (known === undefined) asked.delete(id)
+      else batch.push({ id, known })
+    }
+    return batch
+  }
+  const begin = () => {
+    const asking = next()
+    if (asking.length === 0) return
     const batch: UnderWay = { changed: new Set(), appeared: false, allChanged: false }
     underWay.add(batch)
     const beganAt = now().getTime()
-    lookUp(ids)
+    lookUp(asking)
       .then(
         (found) => {
-          for (const id of ids) take(id, found.get(id), batch, beganAt)
+          for (const { id } of asking) take(id, found.get(id), batch, beganAt)
         },
         (error) => {
-          for (const id of ids) settle(id)?.reject(error)
+          for (const { id } of asking) settle(id)?.reject(error)
         },
       )
       .finally(() => {
@@ -92,13 +123,20 @@ export function createLookUps<V>(options: LookUpOptions<V>): LookUps<V> {
 
   return {
     of(id) {
-      const under = asked.get(id)
-      if (under) return under.promise
+      const before = asked.get(id)
+      if (before) return before.promise
+      const isUnderWay = asked.has(id) && !renewing.delete(id)
       const answer = Promise.withResolvers<V | undefined>()
       asked.set(id, answer)
-      waiting.push(id)
+      if (!isUnderWay) waiting.push(id)
       schedule()
       return answer.promise
+    },
+    renew(id) {
+      if (asked.has(id)) return
+      asked.set(id, undefined)
+      renewing.add(id)
+      schedule()
     },
     changed(tag) {
       for (const batch of underWay) batch.changed.add(tag)

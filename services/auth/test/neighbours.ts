@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   type Metadata,
   Server,
@@ -15,7 +15,7 @@ import {
   type CreateSessionKeyRequest,
   type GetKeyRecordRequest,
   KeyDirectoryServiceService,
-  type KeyRecord,
+  KeyRecord,
   type LookUpKeysRequest,
   type LookUpKeysResponse,
   type RevokeKeyRequest,
@@ -110,11 +110,18 @@ export async function startNeighbours(now: () => Date): Promise<Neighbours> {
 
   const server = new Server()
   server.addService(KeyDirectoryServiceService, {
-    lookUpKeys: rpc<LookUpKeysRequest, LookUpKeysResponse>('keys', ({ digests }) => {
+    lookUpKeys: rpc<LookUpKeysRequest, LookUpKeysResponse>('keys', ({ digests, revisions }) => {
       lookUps += digests.length
       batches++
-      const found = digests.map((digest, index) => ({ index, key: keys.get(hex(digest)) }))
-      return { found: found.filter(({ key }) => key !== undefined) }
+      const answer: LookUpKeysResponse = { found: [], unchanged: [] }
+      for (const [index, digest] of digests.entries()) {
+        const key = keys.get(hex(digest))
+        if (!key) continue
+        const revision = createHash('sha256').update(KeyRecord.encode(key).finish()).digest()
+        if (revisions[index]?.equals(revision)) answer.unchanged.push(index)
+        else answer.found.push({ index, key, revision })
+      }
+      return answer
     }),
     leaseUses: rpc('keys', meters.lease),
     settleUses: rpc('keys', meters.settle),

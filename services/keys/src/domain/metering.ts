@@ -57,8 +57,10 @@ export function meteredAsOf<M extends Metered>(metered: M, now: Date): M {
 }
 
 /** True where uses are to be leased: they are counted down, or held against a window of the key's own. */
-export const isMetered = ({ rateLimitEnabled, remaining, rateLimitMax }: Metering): boolean =>
+export const isMetered = ({ rateLimitEnabled, remaining, rateLimitMax }: WhatMeters): boolean =>
   remaining !== null || (rateLimitEnabled && rateLimitMax !== null)
+
+type WhatMeters = Pick<Metering, 'rateLimitEnabled' | 'remaining' | 'rateLimitMax'>
 
 const PAIRS = [
   ['refillAmount', 'refill_amount', 'refillInterval', 'refill_interval'],

@@ -1,14 +1,14 @@
+import { hash } from 'node:crypto'
 import { expandScopes } from '@instatunnel/kit/scope'
-import type { KeyRecord } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
-import { type Key, keyNotFound } from '../domain/key.ts'
+import { KeyRecord } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { isMetered } from '../domain/metering.ts'
-import type { FoundKey } from '../store/key-store.ts'
+import type { FoundRecord, Recorded } from '../store/record-store.ts'
 
-/** What a decision needs to know of a key; one that is revoked is as one that never was. */
-export function recordOf(key: Key | FoundKey | undefined): KeyRecord {
-  if (!key || key.revokedAt) throw keyNotFound()
-  const { id, userId, masked, enabled, rateLimitEnabled } = key
-  const isByOldSecret = 'isByOldSecret' in key && key.isByOldSecret
+const REVISION_BYTES = 16
+
+/** What a decision needs to know of a key; by its old secret, where it was found by that. */
+export function recordOf(key: Recorded & Partial<Pick<FoundRecord, 'isByOldSecret'>>): KeyRecord {
+  const { id, userId, masked, enabled, rateLimitEnabled, isByOldSecret } = key
   return {
     id,
     userId,
@@ -29,3 +29,7 @@ export function recordOf(key: Key | FoundKey | undefined): KeyRecord {
     oldSecretEndsAt: key.oldEndsAt ?? undefined,
   }
 }
+
+/** Another one whenever anything of the record is otherwise: a hash of all that is told, so that nothing is left out. */
+export const revisionOf = (record: KeyRecord): Buffer =>
+  hash('sha256', KeyRecord.encode(record).finish(), 'buffer').subarray(0, REVISION_BYTES)

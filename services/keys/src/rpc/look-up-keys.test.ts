@@ -10,6 +10,12 @@ const p1 = newPepper()
 const keys = await startKeys({ KEY_PEPPERS: JSON.stringify({ p1 }) })
 afterAll(() => keys.close())
 
+/** What an asker that knows nothing is told that it knows then. */
+const revisionOf = async (secret: string) => {
+  const { found } = await keys.directory.lookUpKeys({ digests: [digestOf(secret)] })
+  return found[0]?.revision
+}
+
 describe('LookUpKeys', () => {
   it('finds a key by the digest of its secret, its permissions expanded and sorted', async () => {
     const user = keys.user()
@@ -71,11 +77,14 @@ describe('LookUpKeys', () => {
       [3, second.id],
       [4, first.id],
     ])
-    expect(await keys.directory.lookUpKeys({ digests: [] })).toEqual({ found: [] })
+    expect(await keys.directory.lookUpKeys({ digests: [] })).toEqual({ found: [], unchanged: [] })
     const most = Array.from({ length: 500 }, () => randomBytes(32))
     expect(await keys.directory.lookUpKeys({ digests: [...most.slice(1), digestOf(second.secret)] })).toEqual(
       {
-        found: [{ index: 499, key: expect.objectContaining({ id: second.id }) }],
+        found: [
+          { index: 499, key: expect.objectContaining({ id: second.id }), revision: expect.any(Buffer) },
+        ],
+        unchanged: [],
       },
     )
   })
@@ -103,6 +112,83 @@ describe('LookUpKeys', () => {
     await user.endGracePeriod({ id })
     expect(await keys.lookUp(secret)).toBeUndefined()
     expect(await keys.lookUp(newer)).toEqual({ ...current, oldSecretEndsAt: undefined })
+  })
+
+  it('answers of those that are as the asker knows them only that, and forgets none that are gone', async () => {
+    const user = keys.user()
+    const all = await Promise.all([made(user), made(user), made(user), made(user)])
+    const [same, changed, revoked, unknown] = all
+    const digests = all.map(({ secret }) => digestOf(secret))
+    const first = await keys.directory.lookUpKeys({ digests })
+    const revisions = first.found.map(({ revision }) => revision)
+    expect(new Set(revisions.map(String)).size).toBe(4)
+    expect(await keys.directory.lookUpKeys({ digests, revisions })).toEqual({
+      found: [],
+      unchanged: [0, 1, 2, 3],
+    })
+
+    await user.updateKey({ id: changed.id, enabled: false })
+    await user.deleteKey({ id: revoked.id })
+    const known = [...revisions.slice(0, 3), Buffer.alloc(0)]
+    const later = await keys.directory.lookUpKeys({ digests, revisions: known })
+    expect(later.found.map(({ index, key }) => [index, key?.id, key?.enabled])).toEqual([
+      [1, changed.id, false],
+      [3, unknown.id, true],
+    ])
+    expect(later.unchanged).toEqual([0])
+    expect(same.id).toBe(first.found[0]?.key?.id)
+  })
+
+  it('takes uses of a key, and a change of its name, for no change of what decides', async () => {
+    const user = keys.user()
+    const { id, secret } = await made(user)
+    const digests = [digestOf(secret)]
+    const { found } = await keys.directory.lookUpKeys({ digests })
+    const revisions = found.map(({ revision }) => revision)
+    await keys.sql`update api_keys set request_count = request_count + 1, last_request = now() where id = ${id}`
+    await user.updateKey({ id, name: 'another' })
+    expect(await keys.directory.lookUpKeys({ digests, revisions })).toEqual({ found: [], unchanged: [0] })
+  })
+
+  it.each([
+    ['permissions', { permissions: ['logs:read'] }],
+    ['being switched off', { enabled: false }],
+    ['an end', { expiresIn: 60 }],
+    ['networks', { allowedIps: ['10.0.0.0/8'] }],
+    ['subdomains', { allowedSubdomains: ['docs-*'] }],
+    ['uses that remain', { remaining: 5 }],
+    ['a window of its own', { rateLimitMax: 5, rateLimitTimeWindow: 1000 }],
+    ['no limits', { rateLimitEnabled: false }],
+  ])('is of another revision with %s', async (_, change) => {
+    const user = keys.user({ role: 'admin' })
+    const { id, secret } = await made(user)
+    const revision = await revisionOf(secret)
+    await user.updateKey({ id, ...change })
+    expect(await revisionOf(secret)).not.toEqual(revision)
+  })
+
+  it('tells a secret that was replaced from what it was, and from the one that replaced it', async () => {
+    const user = keys.user()
+    const { id, secret } = await made(user)
+    const revisions = [await revisionOf(secret)]
+    const { key: newer } = await user.rotateKey({ id, gracePeriod: 60 })
+    revisions.push(await revisionOf(secret), await revisionOf(newer))
+    await user.endGracePeriod({ id })
+    revisions.push(await revisionOf(newer))
+    expect(new Set(revisions.map((revision) => revision?.toString('hex'))).size).toBe(4)
+    const digests = [digestOf(secret)]
+    expect(await keys.directory.lookUpKeys({ digests, revisions: [revisions[1] as Buffer] })).toEqual({
+      found: [],
+      unchanged: [],
+    })
+  })
+
+  it.each([1, 3])('refuses %i revisions of 2 digests', async (count) => {
+    const digests = [randomBytes(32), randomBytes(32)]
+    const revisions = Array.from({ length: count }, () => randomBytes(16))
+    expect(await refused(keys.directory.lookUpKeys({ digests, revisions }))).toEqual(
+      invalid('revisions', 'must be none, or one for each digest'),
+    )
   })
 
   it.each([0, 31, 33, 100_000])('refuses a digest of %i bytes', async (length) => {

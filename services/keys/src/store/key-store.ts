@@ -57,37 +57,28 @@ export async function lockKey(tx: ISql, id: string): Promise<Key | undefined> {
   return findKey(tx, id)
 }
 
-/** A key that a hash was found with. */
-export interface FoundKey extends Key {
-  /** Which of the hashes that were looked for, counted from 0. */
-  readonly at: number
-  /** True where the hash is that of the secret before the last rotation. */
-  readonly isByOldSecret: boolean
+/** The key whose secret has one of these hashes, or had it before a rotation whose grace lasts; revoked or not. */
+export async function findKeyByHash(
+  sql: ISql,
+  hashes: readonly Buffer[],
+  now: Date,
+): Promise<Key | undefined> {
+  const [key] = await sql<Key[]>`
+    with ${foundByHash(sql, hashes, now)}
+    select ${columns(sql)} from ${keys(sql)} join found on found_id = id order by at limit 1`
+  return key
 }
 
-/** The keys whose secret has one of these hashes, or had it before a rotation whose grace lasts; revoked or not. */
-export const findKeysByHash = (sql: ISql, hashes: readonly Buffer[], now: Date) => sql<FoundKey[]>`
-  with asked as (
+/** `found`: the keys that have these hashes, or had them; which of them, counted from 0, and whether it is the old one. */
+export const foundByHash = (sql: ISql, hashes: readonly Buffer[], now: Date) => sql`
+  asked as (
     select decode(hex, 'hex') as hash, (position - 1)::integer as at
     from unnest(${hashes.map((hash) => hash.toString('hex'))}::text[]) with ordinality as asked (hex, position)
   ), found as (
     select id as found_id, at, false as is_by_old_secret from asked join api_keys using (hash)
     union all
     select id, at, true from asked join api_keys on old_hash = asked.hash where old_ends_at > ${now}
-  )
-  select ${columns(sql)}, at, is_by_old_secret
-  from ${keys(sql)} join found on found_id = id
-  order by at`
-
-/** As findKeysByHash, of one secret. */
-export async function findKeyByHash(
-  sql: ISql,
-  hashes: readonly Buffer[],
-  now: Date,
-): Promise<FoundKey | undefined> {
-  const [found] = await findKeysByHash(sql, hashes, now)
-  return found
-}
+  )`
 
 /** How many keys a user has, those of sessions not counted. The user's other creates wait until the transaction ends. */
 export async function countKeys(tx: ISql, userId: string): Promise<number> {
