@@ -72,24 +72,24 @@ describe('huffmanText', () => {
   })
 
   it('reads no more than it is told to', () => {
-    const bytes = Buffer.from('ffa0eb1064 9cbfff'.replace(' ', ''), 'hex')
+    const bytes = Buffer.from('ffa8eb10649cbfff', 'hex')
+    expect(huffmanText(bytes, 1, 7)).toBe('no-cache')
     expect(huffmanText(bytes, 1, 1)).toBe('')
-    expect(huffmanText(Buffer.from('ffa8eb10649cbfff', 'hex'), 1, 7)).toBe('no-cache')
   })
 
   it('reads a text of any length', () => {
-    for (const length of [2000, 6552, 6553, 6554, 100_000]) {
-      const bytes = Buffer.alloc((length * 5) / 8 + 1, 0).fill(0xff, Math.floor((length * 5) / 8))
-      const bits = '00000'.repeat(length)
-      expect(read(bytesOf(bits)), `${bytes.length}`).toBe('0'.repeat(length))
+    for (const length of [2000, 4093, 4094, 4095, 4096, 4097, 100_000]) {
+      expect(read(bytesOf('00000'.repeat(length))), `${length}`).toBe('0'.repeat(length))
     }
   })
 
   it('takes padding of up to seven ones', () => {
-    for (const codes of ['00000', '010100', '1011100', '11111000']) {
-      for (const lead of [0, 1, 2, 3, 4, 5, 6, 7])
-        expect(read(bytesOf('00000'.repeat(lead), codes))).toBeDefined()
-    }
+    const padding = Array.from({ length: 8 }, (_, length) => {
+      const bits = '00000'.repeat(length)
+      expect(read(bytesOf(bits))).toBe('0'.repeat(length))
+      return Math.ceil(bits.length / 8) * 8 - bits.length
+    })
+    expect(padding.sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
   })
 
   it.each([
