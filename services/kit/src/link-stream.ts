@@ -1,5 +1,6 @@
 import { FRAME, FrameError, MAX_DATA_BYTES, WINDOW_BYTES } from './frames.ts'
 import type { Link } from './link.ts'
+import type { LinkOutlet } from './link-outlet.ts'
 
 // Given back in quarters, so that the other side need never stop for it.
 const CREDIT_BYTES = WINDOW_BYTES / 4
@@ -22,6 +23,7 @@ export interface StreamSink {
 export class LinkStream {
   readonly link: Link
   readonly id: number
+  readonly #outlet: LinkOutlet
   sink: StreamSink
   /** What the other side still takes. */
   credit = WINDOW_BYTES
@@ -32,8 +34,9 @@ export class LinkStream {
   #read = 0
   #over = false
 
-  constructor(link: Link, id: number, sink: StreamSink = NOBODY) {
+  constructor(link: Link, outlet: LinkOutlet, id: number, sink: StreamSink = NOBODY) {
     this.link = link
+    this.#outlet = outlet
     this.id = id
     this.sink = sink
   }
@@ -41,7 +44,7 @@ export class LinkStream {
   /** Sends an answer's head; false where it is too long. */
   head(text: string, end: boolean): boolean {
     if (this.#over) return true
-    const sent = this.link.text(FRAME.head, this, text, end)
+    const sent = this.#outlet.text(FRAME.head, this.id, text, end)
     if (sent && end) this.#endLocal()
     return sent
   }
@@ -50,7 +53,7 @@ export class LinkStream {
   send(chunk: Buffer, end = false): boolean {
     if (this.#over || this.localEnded) return true
     this.credit -= chunk.length
-    const more = this.link.send(this, chunk, end)
+    const more = this.#outlet.data(this, chunk, end)
     if (end) this.#endLocal()
     else this.#blocked = !more
     return more
@@ -64,7 +67,7 @@ export class LinkStream {
   /** Ends this direction with trailers. */
   trailers(text: string): void {
     if (this.#over || this.localEnded) return
-    if (this.link.text(FRAME.trailers, this, text, true)) this.#endLocal()
+    if (this.#outlet.text(FRAME.trailers, this.id, text, true)) this.#endLocal()
     else this.end()
   }
 
@@ -72,7 +75,8 @@ export class LinkStream {
   reset(code: number, message = ''): void {
     if (this.#over) return
     this.#done()
-    this.link.sendReset(this, code, message)
+    const payload = Buffer.from(`${String.fromCharCode(code)}${message.slice(0, 200)}`, 'latin1')
+    this.#outlet.frame(FRAME.reset, this.id, payload)
   }
 
   /** So much of what was received has gone on: the other side may send as much more. */
@@ -80,7 +84,7 @@ export class LinkStream {
     this.#read += bytes
     if (this.#read < CREDIT_BYTES || this.remoteEnded || this.#over) return
     this.#unread -= this.#read
-    this.link.sendWindow(this, this.#read)
+    this.#outlet.window(this.id, this.#read)
     this.#read = 0
   }
 
@@ -124,7 +128,7 @@ export class LinkStream {
 
   /** @private */
   wake(): void {
-    if (!this.#blocked || this.credit <= 0 || this.#over || this.link.holds(this)) return
+    if (!this.#blocked || this.credit <= 0 || this.#over || this.#outlet.holds(this)) return
     this.#blocked = false
     this.sink.writable()
   }
