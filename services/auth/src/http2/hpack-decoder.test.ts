@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { type HeaderField, HpackDecoder, HpackError } from './hpack-decoder.ts'
 
@@ -248,6 +250,23 @@ describe('the table', () => {
     expect(names(decoder)).toEqual([])
     decoded(decoder, Buffer.concat([resize(0), entry('e')]))
     expect(names(decoder)).toEqual([])
+  })
+
+  it('keeps nothing of what it has dropped', async () => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage: () => void = runInNewContext('gc')
+    const decoder = new HpackDecoder()
+    const dropped = [entry('a'), entry('b')].map((block) => {
+      const fields: HeaderField[] = []
+      decoder.decode(block, 0, block.length, fields)
+      return new WeakRef(fields[0] as HeaderField)
+    })
+    decoded(decoder, resize(64))
+    decoded(decoder, resize(4096))
+    // What a WeakRef is of stays for as long as the turn that made it.
+    await new Promise(setImmediate)
+    collectGarbage()
+    expect(dropped.map((field) => field.deref()?.name)).toEqual([undefined, 'b'])
   })
 
   it('is of 4096 bytes until the peer asks for more of what it may have', () => {
