@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { constants } from 'node:http2'
+import { type ClientHttp2Session, constants } from 'node:http2'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,16 +15,23 @@ import { denied } from './domain/check-response.ts'
 import { framed } from './domain/grpc-frame.ts'
 import { healthCheck } from './rpc/health-check.ts'
 
+/** What a peer gets that says this, until the server ends the connection. */
+const say = (port: number, bytes: Uint8Array | string) =>
+  new Promise<Buffer>((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+    const pieces: Buffer[] = []
+    socket.on('data', (piece) => pieces.push(piece))
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(Buffer.concat(pieces)))
+  })
+
+/** Pings as Envoy does, until the connection is gone. */
+function pinging(session: ClientHttp2Session) {
+  const timer = setInterval(() => session.ping(() => {}), 50)
+  session.on('close', () => clearInterval(timer))
+}
+
 describe('a peer', () => {
-  /** What a peer gets that says this, until the server ends the connection. */
-  const say = (port: number, bytes: Uint8Array | string) =>
-    new Promise<Buffer>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
-      const pieces: Buffer[] = []
-      socket.on('data', (piece) => pieces.push(piece))
-      socket.on('error', () => {})
-      socket.on('close', () => resolve(Buffer.concat(pieces)))
-    })
   const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
   const frame = (type: number, flags: number, stream: number, payload: Uint8Array) => {
     const head = Buffer.alloc(9)
@@ -70,8 +77,7 @@ describe('a peer', () => {
   it('that says nothing is sent away; one that pings is not', async () => {
     const server = await serving(echo, { idleMs: 1000 })
     const session = await connected(server)
-    const pinging = setInterval(() => session.ping(() => {}), 50)
-    session.on('close', () => clearInterval(pinging))
+    pinging(session)
     await Promise.all([
       say(server.port, ''),
       say(server.port, begun),
@@ -142,6 +148,15 @@ describe('with TLS', async () => {
     await works(await connected(server, await as(ours.sign('gateway', 'DNS:gateway'))))
     await works(await connected(server, await as(ours.sign('gateway', 'DNS:gateway.instatunnel.svc'))))
     expect(asked.splice(0)).toEqual(['hello', 'hello'])
+  })
+
+  it('keeps the gateway for as long as it says something', async () => {
+    const server = await serving(hearing, { tls, idleMs: 500 })
+    const session = await connected(server, await as(ours.sign('gateway', 'DNS:gateway')))
+    pinging(session)
+    for (let closed = 0; closed < 3; closed++) await say(server.port, '')
+    await works(session)
+    asked.splice(0)
   })
 
   it.each([

@@ -40,9 +40,12 @@ export async function serveGateway({
   const taker = createCallTaker({ rpcs, log })
   const sockets = new Set<Socket>()
   const connections = new Set<Http2Connection>()
+  // What has a code is the peer's doing, or the network's.
+  const broke = (error: Error) =>
+    log['code' in error ? 'debug' : 'error']({ err: error }, 'a connection to the gateway broke')
   const take = (socket: Socket) => {
     const connection = takeConnection(socket, taker, {
-      onError: (error) => log.debug({ err: error }, 'a connection to the gateway broke'),
+      onError: broke,
       onClose: () => connections.delete(connection),
     })
     connections.add(connection)
@@ -62,7 +65,7 @@ export async function serveGateway({
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
-  server.on('tlsClientError', (error) => log.debug({ err: error }, 'a connection to the gateway broke'))
+  server.on('tlsClientError', broke)
   const port = await listenOn(server, listen)
   return { port, close: () => drain(server, { sockets, connections }, drainMs) }
 }
