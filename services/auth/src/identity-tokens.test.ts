@@ -56,6 +56,24 @@ describe('an identity token', () => {
     expect(decodeJwt(next).exp).toBe(Math.floor(later(30_000).getTime() / 1000) + 60)
   })
 
+  it('is the very same when it is made of its signature', () => {
+    const { holder } = aKey()
+    const token = identityTokenOf(holder, NOW)
+    expect(holder.identity?.token).toBeUndefined()
+    expect(identityTokenOf(holder, later(29_999))).toBe(token)
+  })
+
+  it('is kept whole where it is asked for twice in a second, for the last ten thousand', () => {
+    const holders = Array.from({ length: 10_001 }, (_, n) => aKey({ id: `key_${n}` }).holder)
+    const tokens = holders.map((holder) => identityTokenOf(holder, NOW))
+    const isWhole = () => holders.map(({ identity }) => identity?.token !== undefined)
+    for (const holder of holders) identityTokenOf(holder, later(1000))
+    expect(isWhole()).toEqual(Array(10_001).fill(false))
+    for (const holder of holders) identityTokenOf(holder, later(1001))
+    expect(isWhole()).toEqual([false, ...Array(10_000).fill(true)])
+    expect(holders.map((holder) => identityTokenOf(holder, later(1002)))).toEqual(tokens)
+  })
+
   it("is each holder's own: nobody else's, and none from before the holder was made anew", () => {
     const token = identityTokenOf(aKey().holder, NOW)
     const changed = identityTokenOf(aKey({}, { plan: 'pro', role: 'admin' }).holder, NOW)

@@ -45,7 +45,7 @@ export const createKnownKeys = ({ sql, keys, isHeard, now }: KnownKeysOptions): 
         revisions: asked.map(({ known }) => (known ? Buffer.from(known.revision, 'latin1') : NO_REVISION)),
       })
       const records = found.flatMap(({ index, key, revision }): Found[] =>
-        key ? [{ index, record: sharing(key), revision: revision.toString('latin1') }] : [],
+        key ? [{ index, record: key, revision: revision.toString('latin1') }] : [],
       )
       const same = unchanged.flatMap((index): Found[] => {
         const known = asked[index]?.known
@@ -62,7 +62,8 @@ export const createKnownKeys = ({ sql, keys, isHeard, now }: KnownKeysOptions): 
           const owner = ownerOf(record)
           if (!owner) return []
           const isSame = known && isSameOwner(known.owner, owner)
-          return [[asked[index]?.id ?? '', isSame ? known : { ...knownKeyOf(record, owner), revision }]]
+          const key = isSame ? known : { ...knownKeyOf(sharing(record, owner), owner), revision }
+          return [[asked[index]?.id ?? '', key]]
         }),
       )
     },
@@ -87,8 +88,9 @@ const isSameOwner = (one: KeyOwner, other: KeyOwner) =>
   one.role === other.role &&
   one.expiresAt?.getTime() === other.expiresAt?.getTime()
 
-const sharing = (key: KeyRecord): KeyRecord => ({
+const sharing = (key: KeyRecord, { userId }: KeyOwner): KeyRecord => ({
   ...key,
+  userId: key.userId === userId ? userId : key.userId,
   permissions: sharedPermissions(key.permissions),
   allowedIps: key.allowedIps.length === 0 ? NONE : key.allowedIps,
   allowedSubdomains: key.allowedSubdomains.length === 0 ? NONE : key.allowedSubdomains,
@@ -107,15 +109,12 @@ async function findOwners(
     userIds.size > 0 ? findStandings(sql, [...userIds]) : [],
   ])
   const bySession = new Map(sessions.map((session) => [session.id, session]))
-  const byUser = new Map(standings.map((standing) => [standing.userId, standing]))
+  const byUser = new Map(standings.map((standing) => [standing.userId, sharedStanding(standing)]))
   return ({ sessionId, userId }) => {
-    if (sessionId === undefined) {
-      const standing = byUser.get(userId)
-      return standing && sharedStanding(userId, standing)
-    }
+    if (sessionId === undefined) return byUser.get(userId)
     const session = judgeSession(bySession.get(sessionId), now)
     return typeof session === 'string'
       ? undefined
-      : { ...sharedStanding(session.userId, session), expiresAt: session.expiresAt }
+      : { ...sharedStanding(session), expiresAt: session.expiresAt }
   }
 }

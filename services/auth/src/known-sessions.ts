@@ -50,11 +50,11 @@ const isSame = ({ holder: { user, endsAt } }: KnownSession, { plan, role, expire
 
 /** Who holds a session. */
 export function sessionHolder(id: string, session: SessionStanding): KnownSession['holder'] {
-  const { userId, role, expiresAt: endsAt } = session
+  const { role, expiresAt: endsAt } = session
   const expiresAt = Math.floor(endsAt.getTime() / 1000)
   return {
     kind: 'user',
-    user: sharedStanding(userId, session),
+    user: sharedStanding(session),
     credential: { type: 'session', id, sessionId: id, expiresAt },
     scopes: scopesWithin(SCOPES, role),
     endsAt,

@@ -66,7 +66,8 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
   const unknown = new Map<string, number>()
 
   const learned = (id: string, value: V | undefined, beganAt: number) => {
-    const at = beganAt - begun
+    // Rounded, the engine keeps it as a small number.
+    const at = Math.round(beganAt - begun)
     unknown.delete(id)
     if (value === undefined) {
       entries.delete(id)

@@ -1,6 +1,7 @@
 import type { GoawayReason } from '@instatunnel/kit/goaway'
 import type { PresentedCredential } from '@instatunnel/kit/identity'
 import type { Account } from './account.ts'
+import type { Signed } from './token.ts'
 
 /** What a decision knows of a user: the account's plan and role. */
 export type Standing = Pick<Account, 'plan' | 'role'> & { readonly userId: string }
@@ -17,8 +18,18 @@ export interface UserHolder {
   readonly endsAt?: Date
   /** Which of them that is, as agents are told; undefined where none does. */
   readonly endsAs?: GoawayReason
-  /** The identity token that was last signed for it, and until when that is used again, in Unix milliseconds. */
-  identity?: { readonly token: string; readonly until: number }
+  /** The identity token that was last signed for it. */
+  identity?: KeptIdentity | undefined
+}
+
+/** An identity token, and until when it is used again, in Unix milliseconds. */
+export interface KeptIdentity {
+  readonly signed: Signed
+  readonly until: number
+  /** When it was last made of what it was signed with, in Unix seconds. */
+  madeIn: number
+  /** Undefined where it is to be made of that. */
+  token: string | undefined
 }
 
 /** Whoever holds a tunnel's own token. */

@@ -1,7 +1,8 @@
 import type { GoawayReason } from '@instatunnel/kit/goaway'
+import type { PresentedCredential } from '@instatunnel/kit/identity'
 import { createNetworks } from '@instatunnel/kit/network'
 import type { KeyRecord } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
-import type { Standing, UserHolder } from './holder.ts'
+import type { KeptIdentity, Standing, UserHolder } from './holder.ts'
 import { scopesWithin } from './sharing.ts'
 
 /** Whom a key belongs to: its user, as the session that it ends with has them where it belongs to one. */
@@ -21,13 +22,50 @@ export interface KnownKey {
 
 /** Makes of a key and its owner what decisions are made by. */
 export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
-  const { id, masked, sessionId, expiresAt, permissions, allowedIps, allowedSubdomains, isMetered } = record
-  const { secretGeneration } = record
+  const { permissions, allowedIps } = record
   const scopes = scopesWithin(permissions, owner.role)
+  const networks = allowedIps.length === 0 ? undefined : createNetworks(allowedIps)
+  return { record, owner, scopes, networks, holder: new KeyHolder(record, owner, scopes) }
+}
+
+/** Whoever holds a key. A hundred thousand are remembered: what can be told from the record is, when it is asked for. */
+class KeyHolder implements UserHolder {
+  readonly kind = 'user'
+  readonly user: KeyOwner
+  readonly scopes: ReadonlySet<string>
+  readonly #record: KeyRecord
+  identity: KeptIdentity | undefined
+
+  constructor(record: KeyRecord, owner: KeyOwner, scopes: ReadonlySet<string>) {
+    this.user = owner
+    this.scopes = scopes
+    this.#record = record
+    this.identity = undefined
+  }
+
+  get credential(): PresentedCredential {
+    return credentialOf(this.#record)
+  }
+
+  get secretGeneration(): number {
+    return this.#record.secretGeneration
+  }
+
+  get endsAt(): Date | undefined {
+    return endOf(this.#record, this.user)?.endsAt
+  }
+
+  get endsAs(): GoawayReason | undefined {
+    return endOf(this.#record, this.user)?.endsAs
+  }
+}
+
+function credentialOf(record: KeyRecord): PresentedCredential {
+  const { id, masked, sessionId, allowedIps, allowedSubdomains, isMetered } = record
   // An old secret is to make nothing that outlives it.
-  const end = earlier(expiresAt, record.sunsetAt)
-  const credential = {
-    type: 'api_key' as const,
+  const end = earlier(record.expiresAt, record.sunsetAt)
+  return {
+    type: 'api_key',
     id,
     masked,
     ...(sessionId === undefined ? {} : { sessionId }),
@@ -35,13 +73,6 @@ export function knownKeyOf(record: KeyRecord, owner: KeyOwner): KnownKey {
     ...(allowedSubdomains.length === 0 ? {} : { subdomains: allowedSubdomains }),
     ...(allowedIps.length === 0 ? {} : { networks: allowedIps }),
     ...(isMetered && { counted: true as const }),
-  }
-  return {
-    record,
-    owner,
-    scopes,
-    networks: allowedIps.length === 0 ? undefined : createNetworks(allowedIps),
-    holder: { kind: 'user', user: owner, scopes, credential, secretGeneration, ...endOf(record, owner) },
   }
 }
 
@@ -57,15 +88,20 @@ export function keyBySecret(key: KnownKey, secretGeneration: number, now: Date):
 }
 
 /** What ends a key by itself, and when: the first that does. */
-function endOf({ expiresAt, sunsetAt }: KeyRecord, owner: KeyOwner): Pick<UserHolder, 'endsAt' | 'endsAs'> {
-  let end: { endsAt: Date; endsAs: GoawayReason } | undefined
+function endOf({ expiresAt, sunsetAt }: KeyRecord, owner: KeyOwner): End | undefined {
+  let end: End | undefined
   const endsWith = (endsAt: Date | undefined, endsAs: GoawayReason) => {
     if (endsAt && (!end || endsAt < end.endsAt)) end = { endsAt, endsAs }
   }
   endsWith(owner.expiresAt, 'session_expired')
   endsWith(expiresAt, 'key_expired')
   endsWith(sunsetAt, 'key_rotated')
-  return end ?? {}
+  return end
+}
+
+interface End {
+  readonly endsAt: Date
+  readonly endsAs: GoawayReason
 }
 
 const earlier = (one: Date | undefined, other: Date | undefined): Date | undefined =>

@@ -25,7 +25,7 @@ export function scopesWithin(permissions: readonly string[], role: Role): Readon
 }
 
 /** The same standing in the words of which there is one each, not as many as rows that they came in. */
-export const sharedStanding = (userId: string, { plan, role }: Standing): Standing => ({
+export const sharedStanding = ({ userId, plan, role }: Standing): Standing => ({
   userId,
   plan: PLANS.find((one) => one === plan) ?? plan,
   role: role === 'admin' ? 'admin' : 'user',

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { newSession } from './session.ts'
-import { kidOf, signIdentityToken, signSessionToken, verifySessionToken } from './token.ts'
+import { identityToken, kidOf, signIdentity, signSessionToken, verifySessionToken } from './token.ts'
 
 const NOW = new Date('2026-07-01T12:00:00.999Z')
 const later = (ms: number) => new Date(NOW.getTime() + ms)
@@ -91,7 +91,7 @@ describe('verifySessionToken', () => {
   })
 })
 
-describe('signIdentityToken', () => {
+describe('identityToken', () => {
   it('says who is calling, for one minute, to services only', async () => {
     const claims = {
       scopes: ['tunnels:read'],
@@ -99,7 +99,9 @@ describe('signIdentityToken', () => {
       role: 'user',
       credential: { type: 'api_key', id: 'key_1' },
     } as const
-    const identity = await signIdentityToken('user_1', claims, { kid: 'identity_1', privateKey }, NOW)
+    const signed = signIdentity('user_1', claims, { kid: 'identity_1', privateKey }, NOW)
+    const identity = identityToken('user_1', claims, signed)
+    expect(identityToken('user_1', claims, { ...signed })).toBe(identity)
     const issuedAt = Math.floor(NOW.getTime() / 1000)
     expect(decodeProtectedHeader(identity)).toEqual({ alg: 'EdDSA', typ: 'identity+jwt', kid: 'identity_1' })
     expect(decodeJwt(identity)).toEqual({
