@@ -4,8 +4,8 @@ import { createFrameWriter } from './frame-writer.ts'
 import { CONNECTION_WINDOW, createInbound, STREAM_WINDOW } from './inbound.ts'
 import { ConnectionError, errorCode, FIRST_WINDOW, MAX_WINDOW, setting } from './protocol.ts'
 import { MAX_LIST_BYTES } from './request-heads.ts'
-import { createRequests, MAX_STREAMS, type RequestTaker } from './requests.ts'
-import { Streams } from './streams.ts'
+import { createRequests, type RequestTaker } from './requests.ts'
+import { MAX_STREAMS, Streams } from './streams.ts'
 
 /** A connection of HTTP/2, from a server's side. */
 export interface Http2Connection {

@@ -113,8 +113,8 @@ export function createInbound(options: InboundOptions): TakeFrame {
       if (end > start) throw wrongSize('SETTINGS')
       return
     }
-    const { headerTableSize, initialWindowSize } = readSettings(bytes, start, end)
-    if (headerTableSize !== undefined) outbound.dropTable()
+    const { setsTable, initialWindowSize } = readSettings(bytes, start, end)
+    if (setsTable) outbound.dropTable()
     if (initialWindowSize !== undefined) outbound.setFirstWindow(initialWindowSize, streams.all())
     isGreeted = true
     writer.settingsAck()

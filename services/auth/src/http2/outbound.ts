@@ -85,7 +85,6 @@ export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream)
       return true
     },
     setFirstWindow(bytes, streams) {
-      if (bytes > MAX_WINDOW) throw tooMuch()
       for (const stream of streams) {
         stream.sendWindow += bytes - firstWindow
         if (stream.sendWindow > MAX_WINDOW) throw tooMuch()

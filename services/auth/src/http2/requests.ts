@@ -5,10 +5,7 @@ import { ConnectionError, type ErrorCode, errorCode } from './protocol.ts'
 import type { RequestHead } from './request-head.ts'
 import { type NoHead, RequestHeads } from './request-heads.ts'
 import { Http2Stream } from './stream.ts'
-import type { Streams } from './streams.ts'
-
-/** How many requests a peer may have under way. */
-export const MAX_STREAMS = 1000
+import { MAX_STREAMS, type Streams } from './streams.ts'
 
 /** Takes requests and answers them. */
 export interface RequestTaker<State> {

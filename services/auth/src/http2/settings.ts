@@ -1,35 +1,46 @@
-import { ConnectionError, errorCode, MAX_FRAME_BYTES, setting } from './protocol.ts'
+import {
+  ConnectionError,
+  type ErrorCode,
+  errorCode,
+  MAX_FRAME_BYTES,
+  MAX_WINDOW,
+  setting,
+} from './protocol.ts'
 
 /** What of a peer's settings matters to a server that pushes nothing, keeps no table and writes no long frames. */
 export interface PeerSettings {
-  headerTableSize?: number
-  initialWindowSize?: number
+  /** It has said how large a table may be. */
+  readonly setsTable: boolean
+  readonly initialWindowSize: number | undefined
 }
 
 /** Reads the payload of a SETTINGS frame; throws where it says what may not be said (RFC 9113 §6.5). */
 export function readSettings(bytes: Buffer, start: number, end: number): PeerSettings {
   if ((end - start) % PAIR_BYTES !== 0)
     throw new ConnectionError(errorCode.FRAME_SIZE_ERROR, 'half a setting')
-  const settings: PeerSettings = {}
+  let setsTable = false
+  let initialWindowSize: number | undefined
   for (let at = start; at < end; at += PAIR_BYTES) {
     const value = bytes.readUInt32BE(at + 2)
     switch (bytes.readUInt16BE(at)) {
       case setting.HEADER_TABLE_SIZE:
-        settings.headerTableSize = Math.min(value, settings.headerTableSize ?? value)
+        setsTable = true
         break
       case setting.ENABLE_PUSH:
         if (value > 1) throw wrong('ENABLE_PUSH')
         break
       case setting.INITIAL_WINDOW_SIZE:
-        settings.initialWindowSize = value
+        if (value > MAX_WINDOW) throw wrong('INITIAL_WINDOW_SIZE', errorCode.FLOW_CONTROL_ERROR)
+        initialWindowSize = value
         break
       case setting.MAX_FRAME_SIZE:
         if (value < MAX_FRAME_BYTES || value >= 2 ** 24) throw wrong('MAX_FRAME_SIZE')
     }
   }
-  return settings
+  return { setsTable, initialWindowSize }
 }
 
 const PAIR_BYTES = 6
 
-const wrong = (name: string) => new ConnectionError(errorCode.PROTOCOL_ERROR, `${name} cannot be that`)
+const wrong = (name: string, code: ErrorCode = errorCode.PROTOCOL_ERROR) =>
+  new ConnectionError(code, `${name} cannot be that`)

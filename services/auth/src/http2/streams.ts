@@ -1,8 +1,8 @@
 import { ConnectionError, errorCode } from './protocol.ts'
 import type { Http2Stream } from './stream.ts'
 
-// What a peer says of a stream that we have broken off crosses our word on its way.
-const REMEMBERED = 256
+/** How many requests a peer may have under way. */
+export const MAX_STREAMS = 1000
 
 /** The streams of a connection that are open. */
 export class Streams {
@@ -11,8 +11,8 @@ export class Streams {
   /** No stream with a higher number is taken. */
   lastTaken = Number.POSITIVE_INFINITY
   readonly #open = new Map<number, Http2Stream>()
-  readonly #broken: number[] = []
-  #nextBroken = 0
+  // As many as a peer can have had open, and may still say something of that has crossed our word.
+  readonly #broken = new Set<number>()
 
   get size(): number {
     return this.#open.size
@@ -42,8 +42,10 @@ export class Streams {
   /** The stream is broken off: what comes of it from now on was said before the peer knew. */
   breakOff(id: number): void {
     this.#open.delete(id)
-    this.#broken[this.#nextBroken] = id
-    this.#nextBroken = (this.#nextBroken + 1) % REMEMBERED
+    this.#broken.add(id)
+    if (this.#broken.size <= MAX_STREAMS) return
+    const [oldest] = this.#broken
+    this.#broken.delete(oldest as number)
   }
 
   clear(): void {
@@ -51,6 +53,6 @@ export class Streams {
   }
 
   wasBrokenOff(id: number): boolean {
-    return this.#broken.includes(id)
+    return this.#broken.has(id)
   }
 }
