@@ -57,6 +57,7 @@ async function measure({ platform, whenQuiet }: Bench, checks: Use) {
 }
 
 async function use(platform: Platform, { seconds, ...checks }: Use) {
+  await platform.othersGiveWay()
   const lanes = [{ name: 'use', inFlight: IN_FLIGHT, expected: 'admitted' as const, ...checks }]
   const order = { port: platform.checkPort, headers: checkHeaders, lanes }
   const load = await applyCalls(seconds === undefined ? order : { ...order, seconds })

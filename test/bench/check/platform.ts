@@ -2,6 +2,7 @@ import { accountsOf } from '@instatunnel/test/accounts'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { moveToMeasured } from '../cores.ts'
 import type { Pids } from '../cpu.ts'
+import { giveWay } from '../give-way.ts'
 
 /** The whole platform; auth alone is on the core of what is measured, the rest is where the load is. */
 export interface Platform {
@@ -16,6 +17,8 @@ export interface Platform {
   authPid(): number
   /** Everything that may work for a verification. */
   pids(): Pids
+  /** Has all but auth give way to the load, on whose core they are. */
+  othersGiveWay(): Promise<void>
   /** Starts auth anew with these settings on top of what it has: it remembers nothing. */
   restartAuth(env: Record<string, string>): Promise<void>
   stop(): Promise<void>
@@ -54,6 +57,15 @@ export async function startPlatform(): Promise<Platform> {
         keys: stack.service('keys').process().pid,
         postgres: stack.postgres.process().pid,
       }),
+      othersGiveWay() {
+        const authPid = auth.process().pid
+        return giveWay(
+          stack
+            .processes()
+            .map(({ pid }) => pid)
+            .filter((pid) => pid !== authPid),
+        )
+      },
       async restartAuth(env) {
         await auth.restart(env)
         await moveToMeasured(auth.process().pid)
