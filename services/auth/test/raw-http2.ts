@@ -83,6 +83,7 @@ export class RawPeer {
 /** A client that has said this, and heard the server's greeting if that was right. */
 export async function rawPeer(port: number, greeting: Uint8Array = GREETING): Promise<RawPeer> {
   const socket = connect(port, '127.0.0.1')
+  socket.setNoDelay(true)
   await once(socket, 'connect')
   const peer = new RawPeer(socket)
   peer.say(greeting)

@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream'
+import { CONNECTION_WINDOW, STREAM_WINDOW } from './credits.ts'
 import { FrameReader } from './frame-reader.ts'
 import { createFrameWriter } from './frame-writer.ts'
-import { CONNECTION_WINDOW, createInbound, STREAM_WINDOW } from './inbound.ts'
-import { ConnectionError, errorCode, FIRST_WINDOW, MAX_WINDOW, setting } from './protocol.ts'
+import { createInbound } from './inbound.ts'
+import { ConnectionError, errorCode, FIRST_WINDOW, MAX_STREAM_ID, setting } from './protocol.ts'
 import { MAX_LIST_BYTES } from './request-heads.ts'
 import { createRequests, type RequestTaker } from './requests.ts'
 import { MAX_STREAMS, Streams } from './streams.ts'
@@ -48,7 +49,7 @@ export function takeConnection<State>(
     isFlushDue = false
     if (isEnded) return
     writer.flush()
-    if (streams.lastTaken < MAX_WINDOW && streams.size === 0) end()
+    if (streams.lastTaken <= MAX_STREAM_ID && streams.size === 0) end()
     // Whoever takes no answers is not heard either.
     else if (socket.writableNeedDrain) socket.pause()
   }
@@ -112,7 +113,7 @@ export function takeConnection<State>(
         return
       }
       // What is on its way is still taken: the peer says when it has heard (RFC 9113 §6.8).
-      writer.goaway(MAX_WINDOW, errorCode.NO_ERROR)
+      writer.goaway(MAX_STREAM_ID, errorCode.NO_ERROR)
       writer.ping(CLOSING)
       writer.flush()
     },

@@ -1,4 +1,4 @@
-import { ConnectionError, errorCode, FRAME_HEAD_BYTES, MAX_FRAME_BYTES, PREFACE } from './protocol.ts'
+import { FRAME_HEAD_BYTES, MAX_FRAME_BYTES, PREFACE, protocolError, wrongSize } from './protocol.ts'
 
 /** What stands before a frame's payload, but for its length. */
 export interface FrameHead {
@@ -49,7 +49,7 @@ export class FrameReader {
     const length = Math.min(this.#prefaceLeft, piece.length)
     const from = PREFACE.length - this.#prefaceLeft
     if (PREFACE.compare(piece, 0, length, from, from + length) !== 0) {
-      throw new ConnectionError(errorCode.PROTOCOL_ERROR, 'this is no HTTP/2')
+      throw protocolError('this is no HTTP/2')
     }
     this.#prefaceLeft -= length
     return length
@@ -100,7 +100,7 @@ export const uint31 = (bytes: Buffer, at: number): number =>
 
 function endOfFrame(bytes: Buffer, at: number): number {
   const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)
-  if (length > MAX_FRAME_BYTES) throw new ConnectionError(errorCode.FRAME_SIZE_ERROR, 'a frame is too long')
+  if (length > MAX_FRAME_BYTES) throw wrongSize('a frame')
   return at + FRAME_HEAD_BYTES + length
 }
 

@@ -55,6 +55,9 @@ export const MAX_FRAME_BYTES = 16_384
 export const FIRST_WINDOW = 65_535
 export const MAX_WINDOW = 2 ** 31 - 1
 
+/** No stream has a higher number. */
+export const MAX_STREAM_ID = 2 ** 31 - 1
+
 /** What a peer does that its connection cannot go on after. */
 export class ConnectionError extends Error {
   readonly code: ErrorCode
@@ -65,3 +68,10 @@ export class ConnectionError extends Error {
     this.code = code
   }
 }
+
+/** A peer does what RFC 9113 forbids, and no other code says better what. */
+export const protocolError = (message: string) => new ConnectionError(errorCode.PROTOCOL_ERROR, message)
+
+/** A frame is not as long as its type has it. */
+export const wrongSize = (name: string) =>
+  new ConnectionError(errorCode.FRAME_SIZE_ERROR, `${name} has the wrong size`)

@@ -13,7 +13,7 @@ export interface RequestHead {
 /** Reads the head of a request; undefined where it is malformed (RFC 9113 §8.2, §8.3). */
 export function readRequestHead(fields: readonly HeaderField[]): RequestHead | undefined {
   const pseudo: Pseudo = {}
-  const said = { contentType: undefined, grpcTimeout: undefined, contentLength: undefined } as Said
+  const said: Said = { contentType: undefined, grpcTimeout: undefined, contentLength: undefined }
   let isPastPseudo = false
   for (const { name, value } of fields) {
     if (name.charCodeAt(0) === COLON) {
@@ -64,7 +64,17 @@ function addSaid(said: Said, name: string, value: string): boolean {
       if (said.contentLength !== undefined && said.contentLength !== Number(value)) return false
       said.contentLength = Number(value)
       return true
-    // What is of one connection alone, HTTP/2 has its own ways for (RFC 9113 §8.2.2).
+    default:
+      return true
+  }
+}
+
+const isField = (name: string, value: string) =>
+  NAME.test(name) && VALUE.test(value) && isOfMessage(name, value)
+
+/** What is of one connection alone, HTTP/2 has its own ways for (RFC 9113 §8.2.2). */
+function isOfMessage(name: string, value: string): boolean {
+  switch (name) {
     case 'connection':
     case 'keep-alive':
     case 'proxy-connection':
@@ -77,8 +87,6 @@ function addSaid(said: Said, name: string, value: string): boolean {
       return true
   }
 }
-
-const isField = (name: string, value: string) => NAME.test(name) && VALUE.test(value)
 
 // A name is a token in small letters (RFC 9110 §5.6.2); a value begins and ends with no space, and breaks no line (§8.2.1).
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/

@@ -70,6 +70,8 @@ export function createRequests<State>(
       return
     }
     const stream = new Http2Stream<State>(id, head, carrier, outbound.firstWindow)
+    // An answer that is given at once is to know whether there is anything left to break off.
+    stream.isWhole = endsStream
     streams.add(stream as Http2Stream)
     begun.push(stream)
     taker.begun(stream)
@@ -77,10 +79,10 @@ export function createRequests<State>(
   }
   const end = (stream: Http2Stream<State>) => {
     const { head, received } = stream
+    stream.isWhole = true
     if (head.contentLength !== undefined && received !== head.contentLength) {
       return stream.reset(errorCode.PROTOCOL_ERROR)
     }
-    stream.isWhole = true
     taker.whole(stream)
   }
 
@@ -101,6 +103,7 @@ export function createRequests<State>(
       if (stream.received > (stream.head.contentLength ?? Number.POSITIVE_INFINITY)) {
         return stream.reset(errorCode.PROTOCOL_ERROR)
       }
+      stream.isWhole = endsStream
       if (until > start) taker.content(stream, bytes.subarray(start, until))
       if (endsStream && !stream.isClosed) end(stream)
     },

@@ -5,6 +5,7 @@ import {
   MAX_FRAME_BYTES,
   MAX_WINDOW,
   setting,
+  wrongSize,
 } from './protocol.ts'
 
 /** What of a peer's settings matters to a server that pushes nothing, keeps no table and writes no long frames. */
@@ -16,8 +17,7 @@ export interface PeerSettings {
 
 /** Reads the payload of a SETTINGS frame; throws where it says what may not be said (RFC 9113 §6.5). */
 export function readSettings(bytes: Buffer, start: number, end: number): PeerSettings {
-  if ((end - start) % PAIR_BYTES !== 0)
-    throw new ConnectionError(errorCode.FRAME_SIZE_ERROR, 'half a setting')
+  if ((end - start) % PAIR_BYTES !== 0) throw wrongSize('SETTINGS')
   let setsTable = false
   let initialWindowSize: number | undefined
   for (let at = start; at < end; at += PAIR_BYTES) {

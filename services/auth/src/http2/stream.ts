@@ -1,12 +1,10 @@
 import type { ErrorCode } from './protocol.ts'
 import type { RequestHead } from './request-head.ts'
 
-/** An answer, encoded: its head and, where it has more, its content and trailers. */
-export interface Answer {
-  readonly head: Uint8Array
-  readonly content?: Uint8Array | undefined
-  readonly trailers?: Uint8Array | undefined
-}
+/** An answer, encoded: its head and, where it has more, its content and trailers; content has trailers, always. */
+export type Answer =
+  | { readonly head: Uint8Array; readonly content?: undefined; readonly trailers?: undefined }
+  | { readonly head: Uint8Array; readonly content: Uint8Array; readonly trailers: Uint8Array }
 
 /** What a stream is carried by. */
 export interface Carrier {
@@ -23,7 +21,7 @@ export class Http2Stream<State = unknown> {
   isAnswered = false
   /** Nothing more is sent or taken. */
   isClosed = false
-  /** The request is there to its end. */
+  /** The peer has no more to say. */
   isWhole = false
   /** Bytes of content that came. */
   received = 0

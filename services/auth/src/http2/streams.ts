@@ -1,4 +1,4 @@
-import { ConnectionError, errorCode } from './protocol.ts'
+import { protocolError } from './protocol.ts'
 import type { Http2Stream } from './stream.ts'
 
 /** How many requests a peer may have under way. */
@@ -30,7 +30,7 @@ export class Streams {
   find(id: number): Http2Stream | undefined {
     const stream = this.#open.get(id)
     if (!stream && (id === 0 || id > this.lastId || id % 2 === 0)) {
-      throw new ConnectionError(errorCode.PROTOCOL_ERROR, 'a frame is of no stream that there is')
+      throw protocolError('a frame is of no stream that there is')
     }
     return stream
   }
