@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type ClientHttp2Session, constants } from 'node:http2'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEnvoy } from '@instatunnel/local/envoy'
@@ -29,6 +29,20 @@ const say = (port: number, bytes: Uint8Array | string) =>
 function pinging(session: ClientHttp2Session) {
   const timer = setInterval(() => session.ping(() => {}), 50)
   session.on('close', () => clearInterval(timer))
+}
+
+/** A way to a port that lets through what comes from there, and what goes there once it is let. */
+async function holding(port: number, released: Promise<void>) {
+  const begun = Promise.withResolvers<void>()
+  const way = createServer((near) => {
+    const far = connect(port, '127.0.0.1', begun.resolve)
+    far.pipe(near)
+    void released.then(() => near.pipe(far))
+    for (const side of [near, far]) side.on('error', () => {})
+  })
+  await new Promise<void>((resolve) => way.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void way.close())
+  return { port: (way.address() as AddressInfo).port, begun: begun.promise }
 }
 
 describe('a peer', () => {
@@ -156,6 +170,22 @@ describe('with TLS', async () => {
     pinging(session)
     for (let closed = 0; closed < 3; closed++) await say(server.port, '')
     await works(session)
+    asked.splice(0)
+  })
+
+  it('sends one away whose handshake ends once it closes', async () => {
+    const server = await serving(hearing, { tls })
+    const gateway = await as(ours.sign('gateway', 'DNS:gateway'))
+    const release = Promise.withResolvers<void>()
+    const held = await holding(server.port, release.promise)
+    const late = http2Connection(held.port, gateway)
+    await held.begun
+    // Whoever came later is heard: so is whoever came before.
+    await works(await connected(server, gateway))
+    const closed = server.close()
+    release.resolve()
+    await expect(late).rejects.toThrow()
+    await closed
     asked.splice(0)
   })
 

@@ -40,10 +40,16 @@ export async function serveGateway({
   const taker = createCallTaker({ rpcs, log })
   const sockets = new Set<Socket>()
   const connections = new Set<Http2Connection>()
+  let isClosing = false
   // What has a code is the peer's doing, or the network's.
   const broke = (error: Error) =>
     log['code' in error ? 'debug' : 'error']({ err: error }, 'a connection to the gateway broke')
   const take = (socket: Socket) => {
+    // Its handshake took until now, and nothing was asked on it yet.
+    if (isClosing) {
+      socket.destroy()
+      return
+    }
     const connection = takeConnection(socket, taker, {
       onError: broke,
       onClose: () => connections.delete(connection),
@@ -67,7 +73,13 @@ export async function serveGateway({
   })
   server.on('tlsClientError', broke)
   const port = await listenOn(server, listen)
-  return { port, close: () => drain(server, { sockets, connections }, drainMs) }
+  return {
+    port,
+    close() {
+      isClosing = true
+      return drain(server, { sockets, connections }, drainMs)
+    },
+  }
 }
 
 const mutual = (files: TlsFiles) => ({
