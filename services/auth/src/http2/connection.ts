@@ -84,7 +84,13 @@ export function takeConnection<State>(
     isEnded = true
     requests.abandon()
     writer.flush()
-    socket.end(() => socket.destroy())
+    socket.pause()
+    socket.end(linger)
+  }
+  /** What the peer has not read yet would be lost if it spoke to a socket that is gone: it is let speak, unheard. */
+  const linger = () => {
+    socket.resume()
+    setTimeout(() => socket.destroy(), LINGER_MS).unref()
   }
 
   socket.on('data', read)
@@ -126,3 +132,5 @@ export function takeConnection<State>(
 }
 
 const CLOSING = Buffer.alloc(8)
+// By then a peer that reads at all has heard that it is over, and ends as well.
+const LINGER_MS = 1000

@@ -7,7 +7,7 @@ import { type NoHead, RequestHeads } from './request-heads.ts'
 import { Http2Stream } from './stream.ts'
 import { MAX_STREAMS, type Streams } from './streams.ts'
 
-/** Takes requests and answers them. */
+/** Takes requests and answers them. Whatever it throws ends the connection, but `closed` is to throw nothing. */
 export interface RequestTaker<State> {
   /** A request has begun; it may be answered from now on. */
   begun(stream: Http2Stream<State>): void
