@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { createLookUps, type LookUpOptions } from './look-ups.ts'
 import { createTagIndex } from './tag-index.ts'
+import { createUnknownIds } from './unknown-ids.ts'
 
 // What is remembered is believed for so long; while changes cannot be heard of, for no longer than this.
 const BELIEVED_MS = 30_000
@@ -9,8 +10,6 @@ const UNHEARD_MS = 5000
 // was learned all at once is not renewed all at once.
 const RENEWED_MS = 15_000
 const RENEWED_WITHIN_MS = 10_000
-// Past so many the oldest is forgotten: whoever guesses ids fills no more memory than this.
-const MAX_UNKNOWN = 100_000
 const FORGOTTEN = Symbol('forgotten')
 
 /** How something that is not known is looked up: whether, and when. */
@@ -63,7 +62,7 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
     return { entries, tagged }
   }
   let { entries, tagged } = open()
-  const unknown = new Map<string, number>()
+  const unknown = createUnknownIds()
 
   const learned = (id: string, value: V | undefined, beganAt: number) => {
     // Rounded, the engine keeps it as a small number.
@@ -71,8 +70,7 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
     unknown.delete(id)
     if (value === undefined) {
       entries.delete(id)
-      unknown.set(id, at)
-      if (unknown.size > MAX_UNKNOWN) unknown.delete(unknown.keys().next().value ?? '')
+      unknown.add(id, at)
       return
     }
     const renewedAt = at + RENEWED_MS + Math.floor(random() * RENEWED_WITHIN_MS)
@@ -100,7 +98,7 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
       }
       return entry.value
     }
-    const at = unknown.get(id)
+    const at = unknown.at(id)
     return at !== undefined && time - at < believed ? undefined : FORGOTTEN
   }
 
