@@ -50,9 +50,12 @@ function answerNow(stream: AskedStream): void {
   const [, kind, count] = stream.head.path.split('/')
   if (kind === 'later') return
   if (kind === 'head') stream.answer({ head: HEAD })
-  else if (kind === 'bytes') stream.answer(answerOf(Buffer.alloc(Number(count), stream.id)))
+  else if (kind === 'bytes') stream.answer(answerOf(Buffer.alloc(sizeIn(count), stream.id)))
   else stream.answer(answerOf(Buffer.concat(stream.state?.pieces ?? [])))
 }
+
+/** A size as a path says it; whoever says what is none has nothing. */
+const sizeIn = (text = '') => (/^\d{1,7}$/.test(text) ? Number(text) : 0)
 
 /**
  * Serves HTTP/2 in clear until the test is over. Each request that began must have ended then, once, and nothing more may
