@@ -27,7 +27,7 @@ const say = (port: number, bytes: Uint8Array | string) =>
 
 /** Pings as Envoy does, until the connection is gone. */
 function pinging(session: ClientHttp2Session) {
-  const timer = setInterval(() => session.ping(() => {}), 50)
+  const timer = setInterval(() => session.destroyed || session.ping(() => {}), 50)
   session.on('close', () => clearInterval(timer))
 }
 

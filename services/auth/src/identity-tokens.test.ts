@@ -56,6 +56,13 @@ describe('an identity token', () => {
     expect(decodeJwt(next).exp).toBe(Math.floor(later(30_000).getTime() / 1000) + 60)
   })
 
+  it('is signed anew where the clock was set back', () => {
+    const { holder } = aKey()
+    identityTokenOf(holder, NOW)
+    const before = new Date(NOW.getTime() - 60_000)
+    expect(decodeJwt(identityTokenOf(holder, before)).iat).toBe(Math.floor(before.getTime() / 1000))
+  })
+
   it('is the very same when it is made of its signature', () => {
     const { holder } = aKey()
     const token = identityTokenOf(holder, NOW)

@@ -74,6 +74,22 @@ describe('what is known', () => {
     expect(isAtOnce(find('a'))).toBe(false)
   })
 
+  it('is believed no longer where the clock is set back', async () => {
+    const { put, find, version, clock, asked } = remembering()
+    clock.now = 3_600_000
+    put('a')
+    await version('a')
+    await version('gone')
+    clock.now = 0
+    expect(isAtOnce(find('a'))).toBe(true)
+    expect(isAtOnce(find('gone'))).toBe(true)
+    clock.now = 30_000
+    expect(isAtOnce(find('a'))).toBe(false)
+    expect(isAtOnce(find('gone'))).toBe(false)
+    await turn()
+    expect(asked).toHaveLength(3)
+  })
+
   it('counts its age from when it was asked for', async () => {
     const { put, find, version, clock, state, held } = remembering()
     put('a')
@@ -164,6 +180,22 @@ describe('what is known', () => {
     state.isHolding = false
     for (const release of held) release()
     expect(await Promise.all([...others, late])).toEqual([undefined, undefined, 1])
+  })
+
+  it('has a share of every batch, however many wait for others', async () => {
+    const { put, find, version, clock, asked, state } = remembering()
+    const ids = Array.from({ length: 20 }, (_, n) => `known ${n}`)
+    for (const id of ids) put(id)
+    await Promise.all(ids.map(version))
+    clock.now = 20_000
+    state.isHolding = true
+    for (let n = 0; n < 8 * 64 + 100; n++) void version(`missed ${n}`)
+    for (const id of ids) find(id)
+    for (let turns = 0; turns < 10; turns++) await turn()
+    const renewed = asked.slice(1).flatMap((batch) => batch.filter((id) => id.startsWith('known')))
+    expect(renewed).toEqual(ids)
+    expect(asked[1]).toHaveLength(64)
+    expect(asked[1]?.filter((id) => id.startsWith('known'))).toHaveLength(16)
   })
 
   it('is answered to whoever waits for it by the renewal that is under way', async () => {

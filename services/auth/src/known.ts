@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { createSteadyTime } from './domain/steady-time.ts'
 import { createLookUps, type LookUpOptions } from './look-ups.ts'
 import { createTagIndex } from './tag-index.ts'
 import { createUnknownIds } from './unknown-ids.ts'
@@ -30,7 +31,8 @@ export interface Known<V> {
 }
 
 /** What a memory stands on. */
-export interface KnownOptions<V> extends Pick<LookUpOptions<V>, 'lookUp' | 'tagsOf' | 'now'> {
+export interface KnownOptions<V> extends Pick<LookUpOptions<V>, 'lookUp' | 'tagsOf'> {
+  now(): Date
   /** How many things it remembers. */
   readonly max: number
   /** Whether changes are heard of now. */
@@ -52,7 +54,9 @@ interface Entry<V> {
  */
 export function createKnown<V>(options: KnownOptions<V>): Known<V> {
   const { tagsOf, isHeard, now, max, random = Math.random } = options
-  const begun = now().getTime()
+  const steady = createSteadyTime()
+  const clock = () => steady.now(now().getTime())
+  const begun = clock()
   const open = () => {
     const tagged = createTagIndex()
     const entries = new LRUCache<string, Entry<V>>({
@@ -83,10 +87,15 @@ export function createKnown<V>(options: KnownOptions<V>): Known<V> {
     entries.set(id, { value, at, renewedAt })
     tagged.add(id, tagsOf(value))
   }
-  const lookUps = createLookUps({ ...options, learned, knownOf: (id) => entries.peek(id)?.value })
+  const lookUps = createLookUps({
+    ...options,
+    now: clock,
+    learned,
+    knownOf: (id) => entries.peek(id)?.value,
+  })
 
   const recall = (id: string): V | undefined | typeof FORGOTTEN => {
-    const time = now().getTime() - begun
+    const time = clock() - begun
     const believed = isHeard() ? BELIEVED_MS : UNHEARD_MS
     const entry = entries.get(id)
     if (entry) {

@@ -2,8 +2,10 @@
 const MAX_BATCH = 64
 // More would only wait for the same database; what comes meanwhile goes along with the next.
 const MAX_UNDER_WAY = 8
-// Nobody waits for what is renewed: it takes no more of the way than this.
+// Nobody waits for what is renewed: it takes no more of the way than this. But it has its share of each batch, however
+// many wait for others: it would be too old in the end, and waited for.
 const MAX_RENEWING = 2
+const RENEWED_SHARE = 16
 
 /** Looks things up by their ids. */
 export interface LookUps<V> {
@@ -33,7 +35,8 @@ export interface LookUpOptions<V> {
   /** What was last known of an id, however long ago. */
   knownOf(id: string): V | undefined
   tagsOf(value: V): readonly string[]
-  now(): Date
+  /** Milliseconds. */
+  now(): number
   /** Called with each that was looked up: as it was when that began, and has not changed since. */
   learned(id: string, value: V | undefined, beganAt: number): void
 }
@@ -55,7 +58,7 @@ export function createLookUps<V>(options: LookUpOptions<V>): LookUps<V> {
   const asked = new Map<string, PromiseWithResolvers<V | undefined> | undefined>()
   const underWay = new Set<UnderWay>()
   const renewing = new Set<string>()
-  let waiting: string[] = []
+  const waiting: string[] = []
   let isDue = false
 
   const hasRoom = () =>
@@ -70,8 +73,8 @@ export function createLookUps<V>(options: LookUpOptions<V>): LookUps<V> {
     })
   }
   const next = (): Asked<V>[] => {
-    const batch = waiting.slice(0, MAX_BATCH).map((id) => ({ id, known: knownOf(id) }))
-    waiting = waiting.slice(MAX_BATCH)
+    const first = waiting.splice(0, MAX_BATCH - Math.min(renewing.size, RENEWED_SHARE))
+    const batch = first.map((id) => ({ id, known: knownOf(id) }))
     for (const id of renewing) {
       if (batch.length === MAX_BATCH) break
       renewing.delete(id)
@@ -87,7 +90,7 @@ export function createLookUps<V>(options: LookUpOptions<V>): LookUps<V> {
     if (asking.length === 0) return
     const batch: UnderWay = { changed: new Set(), appeared: false, allChanged: false }
     underWay.add(batch)
-    const beganAt = now().getTime()
+    const beganAt = now()
     lookUp(asking)
       .then(
         (found) => {

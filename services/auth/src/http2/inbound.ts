@@ -97,7 +97,7 @@ export function createInbound(options: InboundOptions): TakeFrame {
     isGreeted = true
     writer.settingsAck()
     if (setsTable) outbound.dropTable()
-    if (initialWindowSize !== undefined) outbound.setFirstWindow(initialWindowSize, streams.all())
+    if (initialWindowSize !== undefined) outbound.setFirstWindow(initialWindowSize, streams)
   }
 
   return (bytes, head, start, end) => {

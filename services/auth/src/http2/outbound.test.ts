@@ -157,6 +157,18 @@ describe('the windows of streams', () => {
     ])
   })
 
+  it('may have room again before the connection has', async () => {
+    const { hears } = await talk()
+    await hears(request(1, `/bytes/${FIRST_WINDOW}`))
+    expect(await hears(windowOf(0), request(3, '/bytes/5'), request(5, '/bytes/6'))).toEqual([
+      'SETTINGS ACK',
+      'HEADERS 3',
+      'HEADERS 5',
+    ])
+    expect(await hears(windowOf(10))).toEqual(['SETTINGS ACK'])
+    expect(await hears(credit(0, 11))).toEqual(['DATA 3 5', 'HEADERS 3 END', 'DATA 5 6', 'HEADERS 5 END'])
+  })
+
   it('are no matter to a stream that is there, but not yet answered', async () => {
     const { hears } = await talk()
     expect(await hears(opening(1), windowOf(0), lastData(1, 'abc'))).toEqual(['SETTINGS ACK', 'HEADERS 1'])

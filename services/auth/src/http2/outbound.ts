@@ -2,6 +2,7 @@ import type { FrameWriter } from './frame-writer.ts'
 import { NO_TABLE } from './header-block.ts'
 import { ConnectionError, errorCode, FIRST_WINDOW, MAX_FRAME_BYTES, MAX_WINDOW } from './protocol.ts'
 import type { Answer, Http2Stream } from './stream.ts'
+import type { Streams } from './streams.ts'
 
 /** Writes answers as far as the peer has room for them (RFC 9113 §5.2), and the rest once it has. */
 export interface Outbound {
@@ -11,7 +12,7 @@ export interface Outbound {
   /** The peer has room for more of one stream; false where that is more than there may be. */
   creditStream(stream: Http2Stream, bytes: number): boolean
   /** The peer gives streams another window to begin with, which changes those there are as well (§6.9.2). */
-  setFirstWindow(bytes: number, streams: Iterable<Http2Stream>): void
+  setFirstWindow(bytes: number, streams: Pick<Streams, 'all'>): void
   /** The peer keeps less of a table, or none. */
   dropTable(): void
   /** The window that a stream begins with. */
@@ -21,6 +22,7 @@ export interface Outbound {
 
 /** Calls `ended` with each stream whose answer was written to its end. */
 export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream) => void): Outbound {
+  /** Those that wait for the connection's window alone. */
   const waiting = new Set<Http2Stream>()
   let window = FIRST_WINDOW
   let firstWindow = FIRST_WINDOW
@@ -49,7 +51,8 @@ export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream)
     const { content, trailers } = answer
     if (content && !writeContent(stream, content)) {
       stream.rest = answer
-      waiting.add(stream)
+      if (stream.sendWindow > 0) waiting.add(stream)
+      else waiting.delete(stream)
       return
     }
     if (stream.rest) forget(stream)
@@ -58,12 +61,6 @@ export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream)
   const forget = (stream: Http2Stream) => {
     stream.rest = undefined
     waiting.delete(stream)
-  }
-  const resume = () => {
-    for (const stream of waiting) {
-      if (window <= 0) return
-      if (stream.rest) write(stream, stream.rest)
-    }
   }
 
   return {
@@ -76,7 +73,10 @@ export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream)
     credit(bytes) {
       window += bytes
       if (window > MAX_WINDOW) throw tooMuch()
-      resume()
+      for (const stream of waiting) {
+        if (window <= 0) return
+        if (stream.rest) write(stream, stream.rest)
+      }
     },
     creditStream(stream, bytes) {
       stream.sendWindow += bytes
@@ -85,12 +85,13 @@ export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream)
       return true
     },
     setFirstWindow(bytes, streams) {
-      for (const stream of streams) {
+      if (bytes === firstWindow) return
+      for (const stream of streams.all()) {
         stream.sendWindow += bytes - firstWindow
         if (stream.sendWindow > MAX_WINDOW) throw tooMuch()
       }
       firstWindow = bytes
-      resume()
+      for (const stream of streams.all()) if (stream.rest) write(stream, stream.rest)
     },
     dropTable() {
       isTableDue = true
