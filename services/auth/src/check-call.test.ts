@@ -179,6 +179,18 @@ describe('the time of a call', () => {
     })
   })
 
+  it('is no longer counted once it is answered', async () => {
+    const { rpc, answers, begun } = waiting()
+    const session = await connected(await serving(rpc))
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const calls = Array.from({ length: 50 }, () => callWith(session, hello))
+    await begun(50)
+    const whileWaiting = timers()
+    for (const answer of answers) answer()
+    await Promise.all(calls)
+    expect(whileWaiting - timers()).toBeGreaterThanOrEqual(50)
+  })
+
   it('is what a grpc-timeout says; anything else is refused', async () => {
     const session = await connected(await serving())
     expect((await callWith(session, hello, { 'grpc-timeout': 'soon' })).head).toMatchObject({

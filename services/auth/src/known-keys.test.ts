@@ -84,15 +84,28 @@ describe('a key that is looked up anew', () => {
     expect(await renewed()).toBeUndefined()
   })
 
-  it("has its owner's plan and role as they are now, though nothing of itself is otherwise", async () => {
+  it.each([
+    ['plan', { plan: 'pro' }],
+    ['role', { role: 'admin' }],
+  ])("has its owner's %s as it is now, though nothing of itself is otherwise", async (_, change) => {
     const { find, renewed, person, answers } = await knowing()
     expect(await find()).toMatchObject({ owner: { plan: 'free', role: 'user' } })
-    await sql`update users set plan = 'pro', role = 'admin' where id = ${person.id}`
+    await sql`update users set ${sql(change)} where id = ${person.id}`
     const later = await renewed()
-    expect(later).toMatchObject({ owner: { plan: 'pro', role: 'admin' }, holder: { user: { plan: 'pro' } } })
-    expect(later?.scopes).toContain('admin:write')
+    expect(later).toMatchObject({ owner: change, holder: { user: change } })
+    expect(later?.scopes.has('admin:write')).toBe('role' in change)
     expect(answers[1]).toMatchObject({ found: [], unchanged: [0] })
     expect(await renewed()).toBe(later)
+  })
+
+  it('ends when its session does, as that is now', async () => {
+    const { id } = await auth.register()
+    const [session] = await sql<{ id: string }[]>`select id from sessions where user_id = ${id}`
+    const { find, renewed } = await knowing({ sessionId: session?.id ?? '' })
+    await find()
+    const expiresAt = new Date(Date.now() + 3_600_000)
+    await sql`update sessions set expires_at = ${expiresAt} where user_id = ${id}`
+    expect(await renewed()).toMatchObject({ holder: { endsAt: expiresAt, endsAs: 'session_expired' } })
   })
 
   it('is unknown once its session has ended, though nothing of itself is otherwise', async () => {
