@@ -216,6 +216,8 @@ describe('close', () => {
     expect(goaways(peer.take())).toEqual([[1, 'NO_ERROR']])
     await server.until(() => server.closes() === 1)
     expect(server.errors).toEqual([])
+    // It was not cut: the peer has ended it as well.
+    expect(socketOf(server).readableEnded).toBe(true)
   })
 
   it('answers what was on its way, refuses what is newer, and ends with the last answer', async () => {
@@ -232,6 +234,9 @@ describe('close', () => {
     peer.say(request(7), opening(9), data(9, 'x'), lastData(5, 'whole'))
     expect(await peer.verdict()).toBe('stream 7: REFUSED_STREAM, stream 9: REFUSED_STREAM')
     expect(server.asked.map(({ id }) => id)).toEqual([1, 3, 5])
+    // Whatever it acknowledges, what was refused stays so.
+    peer.say(pingAck(Buffer.alloc(8)))
+    expect(goaways(await peer.heard())).toEqual([[5, 'NO_ERROR']])
     for (const stream of server.asked.slice(0, 2)) stream.answer(answerOf(Buffer.from('late')))
     expect(await peer.verdict()).toBe('nothing')
     expect(peer.isEnded).toBe(false)
@@ -363,14 +368,16 @@ describe('the end of a connection', () => {
     expect(server.asked.every(({ isClosed }) => isClosed)).toBe(true)
   })
 
-  it('comes to a peer that hears that it is ended, and never ends itself', async () => {
+  it('comes to a peer that hears that it is ended, speaks on unheard, and never ends itself', async () => {
     const server = await servingHttp2()
     const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true })
     socket.on('error', () => {})
     socket.resume()
     socket.write(Buffer.concat([GREETING, data(0)]))
     await once(socket, 'end')
+    socket.write(Buffer.concat([request(1), data(0)]))
     await server.until(() => server.closes() === 1)
+    expect([server.errors.length, server.asked.length]).toEqual([1, 0])
     socket.destroy()
   })
 })

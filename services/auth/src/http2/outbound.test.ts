@@ -118,6 +118,10 @@ describe('an answer', () => {
     server.asked[0]?.reset(2)
     await peer.until(() => peer.frames.length >= 3)
     expect(await hears()).toEqual(['HEADERS 1', 'DATA 1 5', 'HEADERS 1 END'])
+    await hears(windowOf(0), request(3, '/later'))
+    for (const text of ['first', 'second']) server.asked[1]?.answer(answerOf(Buffer.from(text)))
+    await peer.until(() => peer.frames.length >= 1)
+    expect(await hears(credit(3, 100))).toEqual(['HEADERS 3', 'DATA 3 5', 'HEADERS 3 END'])
   })
 })
 
@@ -254,7 +258,7 @@ describe('a stream that is broken off', () => {
     ['its taker', (_: RawPeer, stream: AskedStream | undefined) => stream?.reset(8)],
   ])('by %s says nothing more, and leaves its window to others', async (_, breakOff) => {
     const { server, peer, hears } = await talk()
-    await hears(request(1, `/bytes/${FIRST_WINDOW + 1000}`), request(3, '/bytes/5'))
+    await hears(windowOf(200_000), request(1, `/bytes/${FIRST_WINDOW + 1000}`), request(3, '/bytes/5'))
     breakOff(peer, server.asked[0])
     await server.until(() => server.asked[0]?.isClosed)
     expect((await hears()).filter((one) => !one.startsWith('RST_STREAM 1'))).toEqual([])

@@ -20,7 +20,7 @@ export interface Outbound {
   forget(stream: Http2Stream): void
 }
 
-/** Calls `ended` with each stream whose answer was written to its end. */
+/** Calls `ended` with each stream whose answer was written to its end, and which is to be forgotten then. */
 export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream) => void): Outbound {
   /** Those that wait for the connection's window alone. */
   const waiting = new Set<Http2Stream>()
@@ -55,7 +55,6 @@ export function createOutbound(writer: FrameWriter, ended: (stream: Http2Stream)
       else waiting.delete(stream)
       return
     }
-    if (stream.rest) forget(stream)
     if (trailers) writeBlock(stream, trailers, true)
   }
   const forget = (stream: Http2Stream) => {

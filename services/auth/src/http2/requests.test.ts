@@ -192,6 +192,12 @@ describe('an early answer', () => {
     expect(verdict.split(', ')).toHaveLength(MAX_STREAMS)
   })
 
+  it('breaks off nothing where the last of the request is what is answered', async () => {
+    const { peer } = await talk({ content: (stream) => stream.answer({ head: HEAD }) })
+    peer.say(opening(1), lastData(1, 'x'), request(3, '/later'))
+    expect(await peer.verdict()).toBe('nothing')
+  })
+
   it('that waits for room lets the upload go on, and breaks it off once it is given', async () => {
     const { server, peer } = await talk()
     peer.say(opening(1, '/later'))
