@@ -204,6 +204,21 @@ describe('a handler', () => {
     expect(logged).toEqual([])
   })
 
+  it('hears of no end once it has answered, with whatever', async () => {
+    const signals: AbortSignal[] = []
+    const { keys } = await serveKeys({
+      listKeys: async (_, { signal }) => {
+        signals.push(signal)
+        if (signals.length === 2) throw new Refusal('UNAVAILABLE', 'not now')
+        return { keys: [], nextPageToken: '' }
+      },
+    })
+    await keys.listKeys()
+    await refused(keys.listKeys())
+    await keys.listKeys()
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false])
+  })
+
   // What a client wrote may stand in a message: neither its characters nor its length may break the answer.
   it.each([
     ['half a surrogate pair', [{ field: 'name', message: '"\ud83e" is not accepted' }]],

@@ -77,7 +77,9 @@ function serveUnary(
 ): handleUnaryCall<unknown, unknown> {
   return (call, answer) => {
     const gone = new AbortController()
-    call.on('cancelled', () => gone.abort())
+    let isAnswered = false
+    // grpc-js says so at the end of every call, and to abort makes an error with its stack.
+    call.on('cancelled', () => isAnswered || gone.abort())
     const headers = new Metadata()
     let hasHeaders = false
     const setHeader = (name: string, value: string) => {
@@ -94,10 +96,14 @@ function serveUnary(
     }
     run().then(
       (response) => {
+        isAnswered = true
         if (hasHeaders) call.sendMetadata(headers)
         answer(null, response)
       },
-      (error: unknown) => answer(failureOf(error, method.path, gone.signal, edge)),
+      (error: unknown) => {
+        isAnswered = true
+        answer(failureOf(error, method.path, gone.signal, edge))
+      },
     )
   }
 }
