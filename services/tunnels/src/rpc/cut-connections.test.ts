@@ -1,5 +1,5 @@
 import { refused } from '@instatunnel/test/refused'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { made } from '../../test/made.ts'
 import { openNats } from '../../test/open-nats.ts'
 import { startRelayStub } from '../../test/relay-stub.ts'
@@ -12,6 +12,19 @@ const tunnels = await startTunnels(server.settings)
 const { cutConnections } = tunnels.directory
 const asked = relay.onCut(() => ({ relayId: relay.id, cut: 2 }))
 await relay.flush() // NATS has heard that the relay listens
+// Tunnels serves whether NATS is there or not: from here on it is.
+await vi.waitFor(
+  async () => {
+    const cut = {
+      credentialType: 'session',
+      credentialId: 'ses_01h11111111111111111111111',
+      reason: 'session_ended',
+    }
+    await cutConnections(cut)
+    expect(asked).not.toEqual([])
+  },
+  { timeout: 10_000 },
+)
 afterAll(async () => {
   await tunnels.close()
   await relay.close()
