@@ -12,8 +12,15 @@ export interface RawAnswer {
   text: string
 }
 
-/** Sends these bytes on a connection of its own and reads one answer, or until the other side closes it. */
-export function sendRaw(port: number, bytes: string | Buffer | (string | Buffer)[]): Promise<RawAnswer> {
+/**
+ * Sends these bytes on a connection of its own and reads one answer, or until the other side closes it; with `all`
+ * whatever comes until then.
+ */
+export function sendRaw(
+  port: number,
+  bytes: string | Buffer | (string | Buffer)[],
+  { all = false } = {},
+): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1' })
     const chunks: Buffer[] = []
@@ -23,7 +30,7 @@ export function sendRaw(port: number, bytes: string | Buffer | (string | Buffer)
     socket.on('data', (chunk) => {
       chunks.push(chunk)
       // Envoy waits a second before it closes on one who has more to say.
-      if (isWhole(Buffer.concat(chunks).toString('latin1'))) socket.destroy()
+      if (!all && isWhole(Buffer.concat(chunks).toString('latin1'))) socket.destroy()
     })
     let failed: Error | undefined
     socket.on('error', (error) => {
