@@ -5,18 +5,25 @@ import { createServer } from 'node:net'
 const lowest = 20_000
 const highest = 32_000
 
-const handedOut = new Set<number>()
-
-/** The port asked for, or, for 0, one on loopback that is free and that this process has not handed out before. */
-export async function portOrFree(port: number): Promise<number> {
+/** The port asked for, or, for 0, one on loopback that is free and that no process of ours was handed that still runs. */
+export async function portOrFree(port: number, pick = () => randomInt(lowest, highest)): Promise<number> {
   while (port === 0) {
-    const candidate = randomInt(lowest, highest)
-    if (handedOut.has(candidate)) continue
-    handedOut.add(candidate)
-    if (await isFree(candidate)) return candidate
+    const candidate = pick()
+    if ((await claim(candidate)) && (await isFree(candidate))) return candidate
   }
-  handedOut.add(port)
   return port
+}
+
+/**
+ * Claims a port for as long as this process runs: whoever is to listen there may take seconds to begin. The name of a
+ * Unix socket of Linux's abstract namespace is nobody else's meanwhile, and leaves nothing behind (unix(7)).
+ */
+function claim(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const claimed = createServer()
+    claimed.once('error', () => resolve(false))
+    claimed.listen(`\0instatunnel-port-${port}`, () => resolve(true)).unref()
+  })
 }
 
 /** Whether nothing listens on that port of the loopback address. */
