@@ -35,8 +35,19 @@ describe('followReplicas', () => {
     const replicas = follow()
     const { close } = announce('auth_a', connectAs('auth'))
     expect([replicas.live(), replicas.isThere(), replicas.isCurrent()]).toEqual([[], false, false])
+    expect(await replicas.becomesCurrent(60_000)).toBe(false)
     replicas.close()
     await close()
+  })
+
+  it('is waited for until it knows who lives, for so long', async () => {
+    const { announce, follow } = replicasOn(server)
+    announce('auth_a')
+    const replicas = follow()
+    await expect.poll(replicas.isThere, within).toBe(true)
+    expect(await replicas.becomesCurrent(1)).toBe(false)
+    expect(await replicas.becomesCurrent(60_000)).toBe(true)
+    expect(replicas.live()).toEqual(['auth_a'])
   })
 
   it('keeps whom it knew while NATS is away, and begins anew when it is back', async () => {

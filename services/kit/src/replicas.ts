@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Msg } from '@nats-io/transport-node'
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
@@ -13,6 +14,7 @@ const TICK_MS = 250
 const LIVE_TICKS = 8
 // Each says that it is there as soon as it is asked to, or NATS is back.
 const SETTLE_TICKS = 4
+const RECHECK_MS = 25
 
 /** The replicas of a service that live: those heard of within the last two seconds. */
 export interface Replicas {
@@ -23,6 +25,8 @@ export interface Replicas {
   isThere(): boolean
   /** True where NATS answers, and every live one has had the time to say so. */
   isCurrent(): boolean
+  /** Resolves with true once it is current, with false after so many milliseconds, and at once where NATS is away. */
+  becomesCurrent(waitMs: number): Promise<boolean>
   close(): void
 }
 
@@ -93,11 +97,17 @@ export function followReplicas(options: {
     () => {},
   )
   const isThere = () => !closed && pulse !== undefined && pulse.isThere()
+  const isCurrent = () => ticksThere >= SETTLE_TICKS && isThere()
   return {
     live: () => live,
     has: (replica) => silent.has(replica),
     isThere,
-    isCurrent: () => ticksThere >= SETTLE_TICKS && isThere(),
+    isCurrent,
+    async becomesCurrent(waitMs) {
+      const until = performance.now() + waitMs
+      while (!isCurrent() && isThere() && performance.now() < until) await delay(RECHECK_MS)
+      return isCurrent()
+    },
     close() {
       closed = true
       stop()
