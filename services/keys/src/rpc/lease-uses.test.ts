@@ -1,6 +1,6 @@
 import { freshNats } from '@instatunnel/test/nats'
 import { refused } from '@instatunnel/test/refused'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { asking, liveHolder, newHolder, untilHeard, untilRecalling } from '../../test/holders.ts'
 import { invalid, keyNotFound, made, notKeyIds } from '../../test/made.ts'
 import { startKeys } from '../../test/start-keys.ts'
@@ -122,11 +122,16 @@ describe('LeaseUses', () => {
 
   it('leases exactly what a number was changed to while it was leased', async () => {
     const id = await keyWith({ remaining: 1000 })
+    const returning = new Map<string, Promise<unknown>>()
+    const settle = async (holder: string) => returning.get(holder)
+    const holders = await Promise.all(Array.from({ length: 20 }, () => livingHolder(settle)))
     const changing = admin.updateKey({ id, remaining: 5 })
-    const holding = Array.from({ length: 20 }, async () => {
-      const holder = newHolder()
+    const holding = holders.map(async (holder) => {
       const answer = await beside.directory.leaseUses(asking(holder, id)).catch(() => undefined)
-      if (answer) await leaseUses(asking(holder, id, { wanted: 0, returned: answer.granted }))
+      if (!answer) return
+      const back = leaseUses(asking(holder, id, { wanted: 0, returned: answer.granted }))
+      returning.set(holder, back)
+      await back
     })
     await Promise.all([...holding, changing])
     expect(await leaseUses(asking(newHolder(), id, { wanted: 100 }))).toMatchObject({
@@ -196,6 +201,17 @@ describe('LeaseUses, where nothing is left beside what others hold', () => {
       granted: 3,
       remaining: 0,
     })
+  })
+
+  it('has it settle also by a replica of keys that has only just begun, and knows of nobody yet', async () => {
+    const id = await keyWith({ remaining: 7 })
+    const living = await livingHolder((holder, keyId) =>
+      leaseUses(asking(holder, keyId, { wanted: 0, returned: 7 })),
+    )
+    expect(await leaseUses(asking(living, id, { wanted: 7 }))).toMatchObject({ granted: 7 })
+    const late = await start({ DATABASE_URL })
+    onTestFinished(() => late.close())
+    expect(await late.directory.leaseUses(asking(newHolder(), id, { wanted: 1 }))).toMatchObject({ code: '' })
   })
 
   it('says so where nothing came back', async () => {
