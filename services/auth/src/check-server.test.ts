@@ -9,10 +9,12 @@ import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/e
 import { type CertificateFiles, makeAuthority } from '@instatunnel/test/certificates'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { beginCall, callWith, http2Connection } from '../test/grpc-call.ts'
+import { frame } from '../test/http2-frames.ts'
 import { connected, echo, hello, serving, waiting, works } from '../test/serve-rpc.ts'
 import type { FramedUnary } from './check-call.ts'
 import { denied } from './domain/check-response.ts'
 import { framed } from './domain/grpc-frame.ts'
+import { PREFACE } from './http2/protocol.ts'
 import { healthCheck } from './rpc/health-check.ts'
 
 /** What a peer gets that says this, until the server ends the connection. */
@@ -46,16 +48,7 @@ async function holding(port: number, released: Promise<void>) {
 }
 
 describe('a peer', () => {
-  const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-  const frame = (type: number, flags: number, stream: number, payload: Uint8Array) => {
-    const head = Buffer.alloc(9)
-    head.writeUIntBE(payload.length, 0, 3)
-    head[3] = type
-    head[4] = flags
-    head.writeUInt32BE(stream, 5)
-    return Buffer.concat([head, payload])
-  }
-  const begun = Buffer.concat([PREFACE, frame(4, 0, 0, Buffer.alloc(0))])
+  const begun = Buffer.concat([PREFACE, frame(4, 0, 0)])
 
   it.each([
     ['speaks HTTP/1.1', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'],

@@ -14,7 +14,7 @@ const HANDSHAKE_MS = 5000
 const DRAIN_MS = 10_000
 
 /**
- * Serves rpcs to the gateway alone, on an HTTP/2 of its own (http2/), which costs a tenth of what grpc-js does. With TLS only
+ * Serves rpcs to the gateway alone, on an HTTP/2 of its own (http2/), which costs an eighth of what grpc-js does. With TLS only
  * the gateway's certificate is let in. What a peer does wrong ends its own connection at most.
  */
 export async function serveGateway({

@@ -3,15 +3,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Random, randomOf } from '../../test/random.ts'
 import { type HeaderField, HpackDecoder } from './hpack-decoder.ts'
+import { FRAME_HEAD_BYTES, frameFlag, frameType, PREFACE } from './protocol.ts'
 import { staticTable } from './static-table.ts'
-
-const PREFACE_BYTES = 24
-const HEAD_BYTES = 9
-const HEADERS = 1
-const SETTINGS = 4
-const CONTINUATION = 9
-const END_HEADERS = 4
-const PRIORITY = 32
 
 /** The header blocks that node:http2's own client writes for these, where the server's table may be so large. */
 async function blocksOf(requests: readonly OutgoingHttpHeaders[], tableBytes: number): Promise<Buffer[]> {
@@ -30,7 +23,7 @@ async function blocksOf(requests: readonly OutgoingHttpHeaders[], tableBytes: nu
   const socket = await accepted.promise
   const known = new Promise((resolve) => session.once('remoteSettings', resolve))
   // SETTINGS_HEADER_TABLE_SIZE is 1.
-  const settings = Buffer.from([0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
+  const settings = Buffer.from([0, 0, 6, frameType.SETTINGS, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
   settings.writeUInt32BE(tableBytes, settings.length - 4)
   socket.write(settings)
   await known
@@ -43,18 +36,18 @@ async function blocksIn(socket: Socket, count: number): Promise<Buffer[]> {
   const blocks: Buffer[] = []
   let block: Buffer[] = []
   let bytes = Buffer.alloc(0)
-  let at = PREFACE_BYTES
+  let at = PREFACE.length
   for await (const chunk of socket) {
     bytes = Buffer.concat([bytes, chunk as Buffer])
-    while (bytes.length >= at + HEAD_BYTES) {
-      const end = at + HEAD_BYTES + bytes.readUIntBE(at, 3)
+    while (bytes.length >= at + FRAME_HEAD_BYTES) {
+      const end = at + FRAME_HEAD_BYTES + bytes.readUIntBE(at, 3)
       if (bytes.length < end) break
       const [type, flags] = [bytes.readUInt8(at + 3), bytes.readUInt8(at + 4)]
-      const start = at + HEAD_BYTES + (type === HEADERS && flags & PRIORITY ? 5 : 0)
+      const start = at + FRAME_HEAD_BYTES + (type === frameType.HEADERS && flags & frameFlag.PRIORITY ? 5 : 0)
       at = end
-      if (type !== HEADERS && type !== CONTINUATION) continue
+      if (type !== frameType.HEADERS && type !== frameType.CONTINUATION) continue
       block.push(bytes.subarray(start, end))
-      if (!(flags & END_HEADERS)) continue
+      if (!(flags & frameFlag.END_HEADERS)) continue
       if (blocks.push(Buffer.concat(block)) === count) return blocks
       block = []
     }
