@@ -172,6 +172,20 @@ describe('another user’s things', () => {
     expect(await everything()).toEqual(before)
   })
 
+  it('are kept to themselves by explanations: a tunnel as if there were none, and what is left to an address', async () => {
+    const mine = await accounts.key(eve.token)
+    const explain = async (body: object) =>
+      (await stack.call('POST', `/v1/auth/keys/${mine.id}/explain`, { token: eve.token, body })).text
+    const connect = (id: string) => explain({ method: 'GET', path: `/v1/tunnels/${id}/connect` })
+    const theirs = await connect(tunnel.id)
+    expect(theirs.replaceAll(tunnel.id, noTunnel)).toBe(await connect(noTunnel))
+    expect(theirs).toContain(`There is no tunnel ${tunnel.id} that the key may connect`)
+    expect(theirs).not.toMatch(/\d+ of \d+ connects/)
+    const login = { method: 'POST', path: '/v1/auth/login', address: '127.0.0.1' }
+    expect(await explain(login)).toContain('how many are left to one is not told')
+    expect(await explain(login)).not.toMatch(/\d+ of \d+/)
+  })
+
   it('are in nobody else’s lists, whatever the page', async () => {
     const pageToken = (id: string) => Buffer.from(id).toString('base64url')
     const later = 'zzzzzzzzzzzzzzzzzzzzzzzzzz'

@@ -11,16 +11,12 @@ import {
   explainRemaining,
   explainScope,
   unlimited,
+  untoldOfAddress,
+  untoldOfTunnel,
 } from './domain/explain.ts'
-import { explainConnect } from './domain/explain-connect.ts'
+import { explainConnect, findsTunnel } from './domain/explain-connect.ts'
 import { explainRoute } from './domain/explain-route.ts'
-import {
-  addressWindow,
-  type CountedBy,
-  connectWindow,
-  type GeneralLimits,
-  userWindow,
-} from './domain/general-limit.ts'
+import { type CountedBy, connectWindow, type GeneralLimits, userWindow } from './domain/general-limit.ts'
 import type { KeyUses } from './domain/key-use.ts'
 import type { KnownKey } from './domain/known-key.ts'
 import type { RestRoute, RestRouteOf } from './domain/rest-routes.ts'
@@ -54,7 +50,7 @@ export interface ExplainerOptions extends Pick<CredentialsOptions, 'tunnels' | '
   readonly limits: GeneralLimits
 }
 
-const KINDS = { auth: 'calls from the address', read: 'reading calls', write: 'changing calls' } as const
+const KINDS = { read: 'reading calls', write: 'changing calls' } as const
 const UNCOUNTED = {}
 
 /** Creates the explainer. */
@@ -68,10 +64,15 @@ export function createExplainer(
   const rateOf = async ({ subject, limit }: CountedBy, of: string): Promise<Check> =>
     explainRate(await windows.look(subject, limit, now()), of)
 
-  const explainConnecting = async (tunnelId: string, key: KnownKey, signal?: AbortSignal) => [
-    explainConnect(key, { tunnelId, tunnel: await findTunnel(tunnelId, signal), mode: '' }, limits.plans),
-    await rateOf(connectWindow(tunnelId, limits), 'connects of the tunnel'),
-  ]
+  const explainConnecting = async (tunnelId: string, key: KnownKey, signal?: AbortSignal) => {
+    const connecting = { tunnelId, tunnel: await findTunnel(tunnelId, signal), mode: '' } as const
+    return [
+      explainConnect(key, connecting, limits.plans),
+      findsTunnel(key, connecting, limits.plans)
+        ? await rateOf(connectWindow(tunnelId, limits), 'connects of the tunnel')
+        : untoldOfTunnel,
+    ]
+  }
 
   const explainCall = async (
     { scope, limit }: { scope: string; limit: 'read' | 'write' },
@@ -102,8 +103,8 @@ export function createExplainer(
       const route = routeOf(method, path)
       const check = explainRoute(route, request, rules)
       const rule = route.kind === 'rpc' ? rules.get(route.rpc) : undefined
-      if (rule?.kind === 'public')
-        return [check, await rateOf(addressWindow(address, rule.limit, limits), KINDS.auth)]
+      // Anyone may name any address: what is left to it would tell who calls from there, and when.
+      if (rule?.kind === 'public') return [check, untoldOfAddress]
       const known = explainKnown(key, now())
       if (typeof key === 'string' || !known.passed) return [check, known]
       const left = key.record.isMetered ? await uses.look(key, now()) : UNCOUNTED

@@ -1,7 +1,7 @@
 import { plansSetting } from '@instatunnel/kit/plans'
 import { describe, expect, it } from 'vitest'
 import { aKey } from '../../test/known-key.ts'
-import { explainConnect } from './explain-connect.ts'
+import { explainConnect, findsTunnel } from './explain-connect.ts'
 
 const plans = plansSetting.parse('{}')
 const tunnelId = 'tun_1'
@@ -46,5 +46,16 @@ describe('explainConnect', () => {
       passed: false,
       message: expect.stringContaining('The free plan allows 3 tunnels'),
     })
+  })
+})
+
+describe('findsTunnel', () => {
+  const finds = (changed: object | undefined) =>
+    findsTunnel(key, { tunnelId, tunnel: changed && { ...tunnel, ...changed }, mode: '' }, plans)
+
+  it("finds the owner's tunnels that the key is for, past the plan too, and no other", () => {
+    for (const changed of [{}, { olderTunnels: 3 }]) expect(finds(changed)).toBe(true)
+    for (const changed of [undefined, { userId: 'user_2' }, { subdomain: 'shop' }])
+      expect(finds(changed)).toBe(false)
   })
 })

@@ -4,6 +4,12 @@ import { type Check, explainScope } from './explain.ts'
 import type { KnownKey } from './known-key.ts'
 import { pastPlan } from './plan-limit.ts'
 
+/** True where the tunnel is one that the key finds: its owner's own, and not outside the key's subdomains. */
+export function findsTunnel(key: KnownKey, connecting: Connecting, plans: Plans): boolean {
+  const verdict = judgeConnect(key.holder, connecting, plans)
+  return verdict !== 'NOT_FOUND' && verdict !== 'SUBDOMAIN_NOT_ALLOWED'
+}
+
 /** Whether the key may connect a tunnel: its scope, and then the tunnel itself. */
 export function explainConnect(key: KnownKey, connecting: Connecting, plans: Plans): Check {
   const scope = explainScope(key, 'tunnels:write')

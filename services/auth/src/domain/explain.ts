@@ -85,6 +85,20 @@ export const unlimited: Check = {
   message: "The key is not held to its owner's limits",
 }
 
+/** That calls are limited per client address, and no more: what is left to an address is not the caller's to know. */
+export const untoldOfAddress: Check = {
+  name: 'rate_limit',
+  passed: true,
+  message: 'Calls are limited per client address; how many are left to one is not told',
+}
+
+/** That connects are limited per tunnel, and no more: the key does not find this tunnel, whether it exists or not. */
+export const untoldOfTunnel: Check = {
+  name: 'rate_limit',
+  passed: true,
+  message: 'Connects are limited per tunnel; how many are left is told of tunnels that the key may connect',
+}
+
 /** Whether the key's own window admits one more. */
 export function explainOwnWindow({ record }: KnownKey, left: UsesLeft): Check {
   const { rateLimitEnabled, rateLimitMax: max, rateLimitTimeWindow: span = 0 } = record
