@@ -112,6 +112,14 @@ describe('register and login', () => {
     expect((await wrong(somebody(), from('2001:db8:1:3::1'))).status).toBe(401)
   })
 
+  it('are counted by the IPv4 address where it is written as IPv6: not all of IPv4 as one /64', async () => {
+    const address = newAddress()
+    for (const i of times(limits.auth))
+      expect((await wrong(somebody(), from(i % 2 === 0 ? `::ffff:${address}` : address))).status).toBe(401)
+    expectLimited(await wrong(somebody(), from(`0:0:0:0:0:FFFF:${address}`)), limits.auth)
+    expect((await wrong(somebody(), from(`::ffff:${newAddress()}`))).status).toBe(401)
+  })
+
   it('admit exactly as many as the limit of what comes at once', async () => {
     const headers = from(newAddress())
     const answers = await Promise.all(times(20).map(() => wrong(somebody(), headers)))

@@ -201,6 +201,19 @@ describe('restrictions', () => {
     expectCountedError(answer, 'validation_error', aField('allowed_ips[0]', answer.body.fields[0].message))
   })
 
+  it('IPv4 addresses and networks of IPv6 have nothing to do with each other, however they are written', async () => {
+    const make = (network: string) => accounts.key(user.token, { allowed_ips: [network] })
+    const { id, key } = await make('::ffff:127.0.0.0/104')
+    const shown = bodyOf(await stack.call('GET', keyPath(id), { token: user.token }))
+    expect(shown.allowed_ips).toEqual(['127.0.0.0/8'])
+    expect((await tunnels(key)).status).toBe(200)
+    for (const network of ['::/0', '::/8'])
+      expect((await tunnels((await make(network)).key)).status, network).toBe(403)
+    const body = { name: 'A', allowed_ips: ['::ffff:10.0.0.0/8'] }
+    const answer = await post('/v1/auth/keys', user.token, body)
+    expectCountedError(answer, 'validation_error', aField('allowed_ips[0]', answer.body.fields[0].message))
+  })
+
   it('a key is good for its tunnels only', async () => {
     const [inside, outside] = await Promise.all(
       ['docs-one', 'shop-one'].map((subdomain) => accounts.tunnel(user.token, { subdomain })),

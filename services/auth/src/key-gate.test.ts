@@ -58,6 +58,17 @@ describe('a key with networks', () => {
     },
   )
 
+  it.each(['::/0', '::/8', '::ffff:0:0/8'])(
+    'is good from no IPv4 address where it has %s',
+    async (network) => {
+      const { check, verify } = await aKey({ allowedIps: [network] })
+      for (const address of ['192.0.2.7', '::ffff:192.0.2.7', '::ffff:c000:207']) {
+        expect(await check(address)).toEqual(notFromThere)
+        expect(await verify(address)).toMatchObject({ code: 'FORBIDDEN_IP' })
+      }
+    },
+  )
+
   it('is good from nowhere where no address is known: from the gateway, in VerifyKey, of a direct call', async () => {
     const { check, verify, secret } = await aKey({ allowedIps: ['0.0.0.0/0', '::/0'] })
     expect(await check(null)).toEqual(notFromThere)

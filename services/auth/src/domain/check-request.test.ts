@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import { canonicalAddress } from '@instatunnel/kit/network'
 import { CheckRequest } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { describe, expect, it } from 'vitest'
 import { readCheckRequest } from './check-request.ts'
@@ -106,6 +107,14 @@ describe('readCheckRequest', () => {
     expect(readCheckRequest(http(field(3, field(1, 'origin'))))).toEqual({ ...empty, origin: '' })
     expect(readCheckRequest(http(field(3, field(2, 'no name'))))).toEqual(empty)
     expect(readCheckRequest(Buffer.alloc(0))).toEqual(empty)
+  })
+
+  it('reads the address of a client of IPv4 as IPv4, however Envoy has it', () => {
+    const addressOf = (text: string) =>
+      readCheckRequest(http(header('x-envoy-external-address', text))).address
+    expect(addressOf('::ffff:192.0.2.7')).toBe('192.0.2.7')
+    for (const same of ['192.0.2.7', '2001:db8::7', '::1', '::192.0.2.7'])
+      expect(addressOf(same)).toBe(canonicalAddress(same))
   })
 
   it('lets the last one win, of keys and within an entry', () => {

@@ -1,3 +1,4 @@
+import { unmappedAddress } from '@instatunnel/kit/network'
 import { MessageReader } from './message-reader.ts'
 
 /** What auth reads of Envoy's question about a call; nothing else of it is looked at. */
@@ -97,7 +98,8 @@ function readHeader(reader: MessageReader, end: number, request: CheckRequest): 
   reader.entry(end)
   for (const { name, field } of headers) {
     if (reader.keyIs(name)) {
-      request[field] = reader.value()
+      const value = reader.value()
+      request[field] = field === 'address' ? unmappedAddress(value) : value
       return
     }
   }

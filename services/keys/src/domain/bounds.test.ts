@@ -28,6 +28,12 @@ describe('boundsFault', () => {
       expect(boundsFault(key, { type, subdomains: ['docs-*'] })).toMatch(/subdomains docs-\* only/)
   })
 
+  it('takes no IPv4 address for one of IPv6, and the reverse', () => {
+    const translated = { ...none, allowedIps: ['64:ff9b::c000:207/128'] }
+    expect(boundsFault(office, { type, networks: ['::/0', '::/8'] })).toMatch(/from ::\/0, ::\/8 only/)
+    expect(boundsFault(translated, { type, networks: ['0.0.0.0/0'] })).toMatch(/from 0\.0\.0\.0\/0 only/)
+  })
+
   it('is there for a key that outlives the caller, which is a key', () => {
     const caller = { type, expiresAt: NOON }
     for (const key of [none, until('2026-01-01T12:00:01Z')])

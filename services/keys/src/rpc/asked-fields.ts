@@ -1,4 +1,4 @@
-import { readNetwork } from '@instatunnel/kit/network'
+import { canonicalAddress } from '@instatunnel/kit/network'
 import { z } from 'zod'
 import { verifiedFields } from './key-fields.ts'
 
@@ -9,7 +9,12 @@ const ODD_PATH = /\/\/|\/\.{1,2}(\/|$)|%2[ef]|%5c|\\/i
 /** An address as it is, without a length and without a zone, which means something on one machine only. */
 const address = z
   .string()
-  .refine((text) => readNetwork(text)?.address === text, 'must be an IPv4 or IPv6 address')
+  .transform((text, context) => {
+    const canonical = text.includes('%') ? undefined : canonicalAddress(text)
+    if (canonical !== undefined) return canonical
+    context.addIssue({ code: 'custom', message: 'must be an IPv4 or IPv6 address' })
+    return z.NEVER
+  })
   .optional()
 
 /** A secret to be verified, for what, and where it is used from. */

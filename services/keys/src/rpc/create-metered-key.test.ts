@@ -132,11 +132,18 @@ describe('CreateKey with what only servers decide', () => {
 describe('CreateKey with restrictions', () => {
   it('keeps networks and patterns the shortest way, each once', async () => {
     const { key, secret } = await made(keys.user(), {
-      allowedIps: ['10.1.2.3/8', '10.0.0.0/8', '2001:DB8::1', '::ffff:192.0.2.7', '192.0.2.7'],
+      allowedIps: [
+        '10.1.2.3/8',
+        '10.0.0.0/8',
+        '2001:DB8::1',
+        '::ffff:192.0.2.7',
+        '192.0.2.7',
+        '::ffff:198.51.100.9/120',
+      ],
       allowedSubdomains: ['Docs-*', 'docs-*', 'a?c', '*'],
     })
     const kept = {
-      allowedIps: ['10.0.0.0/8', '2001:db8::1/128', '192.0.2.7/32'],
+      allowedIps: ['10.0.0.0/8', '2001:db8::1/128', '192.0.2.7/32', '198.51.100.0/24'],
       allowedSubdomains: ['docs-*', 'a?c', '*'],
     }
     expect(key).toMatchObject(kept)
@@ -153,12 +160,24 @@ describe('CreateKey with restrictions', () => {
     expect((await made(keys.user())).key).toMatchObject({ allowedIps: [], allowedSubdomains: [] })
   })
 
-  const noNetwork = 'must be an IPv4 or IPv6 address, or a network in CIDR notation'
+  const noNetwork =
+    'must be an IPv4 or IPv6 address, or a network in CIDR notation, of IPv4 written as one: 10.0.0.0/8'
   const noPattern = "must be 1 to 63 of a-z, 0-9 and '-', '*' for any characters and '?' for one"
   it.each([
-    ...['', 'x', '192.0.2.0/33', '192.0.2.0/24 ', '::1%eth0', '::ffff:1.2.3.4.5', '1'.repeat(100_000)].map(
-      (text) => ({ request: { allowedIps: ['::1', text] }, field: 'allowed_ips[1]', message: noNetwork }),
-    ),
+    ...[
+      '',
+      'x',
+      '192.0.2.0/33',
+      '192.0.2.0/24 ',
+      '::1%eth0',
+      '::ffff:1.2.3.4.5',
+      '::ffff:10.0.0.0/8',
+      '1'.repeat(100_000),
+    ].map((text) => ({
+      request: { allowedIps: ['::1', text] },
+      field: 'allowed_ips[1]',
+      message: noNetwork,
+    })),
     ...['', 'a.b', 'a_b', 'é', 'a b', '\0', '(a+)+$', 'x'.repeat(64), 'x'.repeat(100_000)].map((text) => ({
       request: { allowedSubdomains: ['a', text] },
       field: 'allowed_subdomains[1]',

@@ -1,16 +1,20 @@
+import { canonicalNetwork } from '@instatunnel/kit/network'
 import { SUBDOMAIN_PATTERN } from '@instatunnel/kit/subdomain-pattern'
 import { z } from 'zod'
-import { canonicalNetwork } from '../domain/allowed-networks.ts'
 
 const ITEMS_MAX = 32
 // The longest that names one: an IPv6 address that ends in an IPv4 one, and its length.
 const NETWORK_MAX_LENGTH = 50
 
+// The second half is for ::ffff:10.0.0.0/8, which is in CIDR notation and names no network of IPv4.
+const NETWORK_FAULT =
+  'must be an IPv4 or IPv6 address, or a network in CIDR notation, of IPv4 written as one: 10.0.0.0/8'
+
 /** Where a key may be used from, and for which tunnels. */
 export const restrictionFields = {
   allowedIps: listOf((text) => {
     const network = text.length <= NETWORK_MAX_LENGTH ? canonicalNetwork(text) : undefined
-    return network ?? { fault: 'must be an IPv4 or IPv6 address, or a network in CIDR notation' }
+    return network ?? { fault: NETWORK_FAULT }
   }),
   allowedSubdomains: listOf((text) => {
     const pattern = text.toLowerCase()

@@ -1,3 +1,5 @@
+import { unmappedAddress } from '@instatunnel/kit/network'
+
 /**
  * Heads as they stand in frames: a request is `METHOD LF target`, an answer `status LF reason`, and both go on with
  * `LF name LF value` for each header, in order and repeated as they came. No part of a valid head holds a line feed.
@@ -64,7 +66,7 @@ export function requestHead({ method, target, rawHeaders, visitor, upgrade, chun
   }
   if (upgrade !== undefined) head += `\nconnection\nupgrade\nupgrade\n${upgrade}`
   if (chunked) head += '\ntransfer-encoding\nchunked'
-  return `${head}\nx-forwarded-for\n${visitor.address}\nx-forwarded-proto\n${visitor.proto}\nx-forwarded-host\n${visitor.host}`
+  return `${head}\nx-forwarded-for\n${unmappedAddress(visitor.address)}\nx-forwarded-proto\n${visitor.proto}\nx-forwarded-host\n${visitor.host}`
 }
 
 /** An answer as the agent tells it. */
