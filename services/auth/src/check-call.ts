@@ -58,7 +58,7 @@ export function createCallTaker({
     if (!refusal) log.error({ err: error }, 'failed')
     return refusal ?? internalRefusal()
   }
-  const answerLater = (stream: CallStream, answered: Promise<Buffer>) =>
+  const answerLater = (stream: CallStream, answered: Promise<Buffer>): Promise<void> =>
     answered.then(
       (frame) => send(stream, frame),
       (error: unknown) => fail(stream, refusalOf(error)),
@@ -85,14 +85,15 @@ export function createCallTaker({
     },
     whole(stream) {
       const { state: call } = stream
-      if (!call || stream.isAnswered) return
+      if (!call || stream.isAnswered) return undefined
       try {
         const answered = call.rpc(call.gathering.message(), call.gone.signal)
-        if (answered instanceof Promise) void answerLater(stream, answered)
-        else send(stream, answered)
+        if (answered instanceof Promise) return answerLater(stream, answered)
+        send(stream, answered)
       } catch (error) {
         fail(stream, refusalOf(error))
       }
+      return undefined
     },
     waits(stream) {
       const { state: call } = stream

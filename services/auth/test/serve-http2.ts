@@ -12,6 +12,8 @@ import { GREETING, type RawPeer, rawPeer } from './raw-http2.ts'
 export class Asked {
   readonly pieces: Buffer[] = []
   isWhole = false
+  /** Whoever works on it sets this: it is over when the work is. */
+  work: Promise<void> | undefined
   waits = 0
   closed = 0
 }
@@ -89,6 +91,7 @@ export async function servingHttp2(instead: Partial<RequestTaker<Asked>> = {}): 
     whole(stream) {
       if (stream.state) stream.state.isWhole = true
       if (!tell('whole', stream)) answerNow(stream)
+      return stream.state?.work
     },
     waits(stream) {
       if (stream.state) stream.state.waits++

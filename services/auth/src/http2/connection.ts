@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { CONNECTION_WINDOW, STREAM_WINDOW } from './credits.ts'
+import { FrameBudget } from './frame-budget.ts'
 import { FrameReader } from './frame-reader.ts'
 import { createFrameWriter } from './frame-writer.ts'
 import { createInbound } from './inbound.ts'
@@ -35,6 +36,7 @@ export function takeConnection<State>(
 ): Http2Connection {
   const streams = new Streams()
   const writer = createFrameWriter(socket)
+  const budget = new FrameBudget(() => performance.now())
   let isReading = false
   let isFlushDue = false
   let isClosing = false
@@ -53,9 +55,9 @@ export function takeConnection<State>(
     // Whoever takes no answers is not heard either.
     else if (socket.writableNeedDrain) socket.pause()
   }
-  const requests = createRequests({ streams, writer, said }, taker)
+  const requests = createRequests({ streams, writer, budget, said }, taker)
   const reader = new FrameReader(
-    createInbound({ ...requests, streams, writer, onPingAck: () => isClosing && takeNoMore() }),
+    createInbound({ ...requests, streams, writer, budget, onPingAck: () => isClosing && takeNoMore() }),
   )
   const read = (piece: Buffer) => {
     if (isEnded) return

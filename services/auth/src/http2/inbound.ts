@@ -1,4 +1,5 @@
 import { Credits } from './credits.ts'
+import type { FrameBudget } from './frame-budget.ts'
 import type { FrameHead, TakeFrame } from './frame-reader.ts'
 import { uint31 } from './frame-reader.ts'
 import { checkFrame } from './frame-rules.ts'
@@ -15,6 +16,7 @@ export interface InboundOptions {
   readonly streams: Streams
   readonly writer: FrameWriter
   readonly outbound: Outbound
+  readonly budget: Pick<FrameBudget, 'spend'>
   /** A header block that has come to its end, of no stream that is open or of one that is. */
   onBlock(streamId: number, endsStream: boolean, bytes: Buffer, start: number, end: number): void
   onContent(stream: Http2Stream, bytes: Buffer, start: number, end: number, endsStream: boolean): void
@@ -25,7 +27,7 @@ export interface InboundOptions {
 
 /** Reads frames as RFC 9113 §6 has them; throws a ConnectionError at whatever it forbids. */
 export function createInbound(options: InboundOptions): TakeFrame {
-  const { streams, writer, outbound, onBlock, onContent, onReset, onPingAck } = options
+  const { streams, writer, outbound, budget, onBlock, onContent, onReset, onPingAck } = options
   const credits = new Credits(writer)
   let isGreeted = false
   let gathering: HeaderGathering | undefined
@@ -97,7 +99,7 @@ export function createInbound(options: InboundOptions): TakeFrame {
     isGreeted = true
     writer.settingsAck()
     if (setsTable) outbound.dropTable()
-    if (initialWindowSize !== undefined) outbound.setFirstWindow(initialWindowSize, streams)
+    if (initialWindowSize !== undefined) outbound.setFirstWindow(initialWindowSize)
   }
 
   return (bytes, head, start, end) => {
@@ -109,6 +111,7 @@ export function createInbound(options: InboundOptions): TakeFrame {
       throw protocolError('settings come first')
     }
     checkFrame(head, end - start)
+    if (asksNothing(type, flags, end - start)) budget.spend(1)
     switch (type) {
       case frameType.DATA:
         return takeData(bytes, head, start, end)
@@ -137,6 +140,12 @@ export function createInbound(options: InboundOptions): TakeFrame {
 }
 
 const PRIORITY_BYTES = 5
+
+/** Whether a frame brings no part of a request, so that it may be repeated for nothing. */
+function asksNothing(type: number, flags: number, length: number): boolean {
+  if (type === frameType.DATA) return length === 0 && (flags & frameFlag.END_STREAM) === 0
+  return type !== frameType.HEADERS && type !== frameType.CONTINUATION
+}
 
 function paddingOf(bytes: Buffer, start: number, end: number): number {
   if (start === end) throw wrongSize('padded frame')

@@ -1,3 +1,4 @@
+import type { FrameBudget } from './frame-budget.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import type { InboundOptions } from './inbound.ts'
 import { createOutbound, type Outbound } from './outbound.ts'
@@ -5,7 +6,7 @@ import { ConnectionError, type ErrorCode, errorCode } from './protocol.ts'
 import type { RequestHead } from './request-head.ts'
 import { type NoHead, RequestHeads } from './request-heads.ts'
 import { Http2Stream } from './stream.ts'
-import { MAX_STREAMS, type Streams } from './streams.ts'
+import type { Streams } from './streams.ts'
 
 /** Takes requests and answers them. Whatever it throws ends the connection, but `closed` is to throw nothing. */
 export interface RequestTaker<State> {
@@ -13,8 +14,8 @@ export interface RequestTaker<State> {
   begun(stream: Http2Stream<State>): void
   /** A part of its content, which is the taker's to keep. */
   content(stream: Http2Stream<State>, piece: Buffer): void
-  /** All of it is there. */
-  whole(stream: Http2Stream<State>): void
+  /** All of it is there. Gives a promise where it is not answered at once: of when the work on it is over. */
+  whole(stream: Http2Stream<State>): Promise<void> | undefined
   /** What came along with its beginning is handled, and it goes on. */
   waits(stream: Http2Stream<State>): void
   /** It was answered to its end, or is broken off. */
@@ -29,9 +30,18 @@ export interface Requests extends Pick<InboundOptions, 'outbound' | 'onBlock' | 
   abandon(): void
 }
 
-/** Makes requests of what frames say (RFC 9113 §8.1); `said` is called when there is something to be sent. */
+/** What the requests of a connection come by and are answered through. */
+export interface RequestsOptions {
+  readonly streams: Streams
+  readonly writer: FrameWriter
+  readonly budget: FrameBudget
+  /** There is something to be sent. */
+  said(): void
+}
+
+/** Makes requests of what frames say (RFC 9113 §8.1). */
 export function createRequests<State>(
-  { streams, writer, said }: { streams: Streams; writer: FrameWriter; said: () => void },
+  { streams, writer, budget, said }: RequestsOptions,
   taker: RequestTaker<State>,
 ): Requests {
   const heads = new RequestHeads()
@@ -48,11 +58,16 @@ export function createRequests<State>(
     close(stream as Http2Stream<State>)
     said()
   }
-  const outbound: Outbound = createOutbound(writer, (stream) => {
-    // Nobody needs the rest of a request that is answered.
-    if (!stream.isWhole) return breakOff(stream, errorCode.NO_ERROR)
-    streams.remove(stream.id)
-    close(stream as Http2Stream<State>)
+  const outbound: Outbound = createOutbound({
+    streams,
+    writer,
+    budget,
+    ended(stream) {
+      // Nobody needs the rest of a request that is answered.
+      if (!stream.isWhole) return breakOff(stream, errorCode.NO_ERROR)
+      streams.remove(stream.id)
+      close(stream as Http2Stream<State>)
+    },
   })
   const carrier = {
     answer(stream: Http2Stream, answer: Parameters<Outbound['answer']>[1]) {
@@ -64,12 +79,14 @@ export function createRequests<State>(
 
   const begin = (id: number, endsStream: boolean, head: RequestHead | NoHead) => {
     streams.lastId = id
-    if (typeof head === 'string' || id > streams.lastTaken || streams.size >= MAX_STREAMS) {
+    if (head === 'malformed') budget.spend(1)
+    if (typeof head === 'string' || id > streams.lastTaken || streams.isFull) {
       writer.reset(id, typeof head === 'string' ? REFUSED[head] : errorCode.REFUSED_STREAM)
       streams.breakOff(id)
       return
     }
-    const stream = new Http2Stream<State>(id, head, carrier, outbound.firstWindow)
+    const stream = new Http2Stream<State>(id, head, carrier)
+    budget.earn()
     // An answer that is given at once is to know whether there is anything left to break off.
     stream.isWhole = endsStream
     streams.add(stream as Http2Stream)
@@ -83,7 +100,11 @@ export function createRequests<State>(
     if (head.contentLength !== undefined && received !== head.contentLength) {
       return stream.reset(errorCode.PROTOCOL_ERROR)
     }
-    taker.whole(stream)
+    const work = taker.whole(stream)
+    if (!work) return
+    // It goes on until it is done, whether anybody still waits for it or not (CVE-2023-44487).
+    streams.working++
+    void work.finally(() => streams.working--)
   }
 
   return {
@@ -92,8 +113,10 @@ export function createRequests<State>(
       if (id > streams.lastId && id % 2 === 1) return begin(id, endsStream, heads.read(bytes, start, until))
       const areTrailers = heads.readTrailers(bytes, start, until)
       const stream = streams.find(id) as Http2Stream<State> | undefined
-      if (!stream) refuseAgain(id, streams)
-      else if (stream.isWhole) stream.reset(errorCode.STREAM_CLOSED)
+      if (!stream) {
+        budget.spend(1)
+        refuseAgain(id, streams)
+      } else if (stream.isWhole) stream.reset(errorCode.STREAM_CLOSED)
       else if (!endsStream || !areTrailers) stream.reset(errorCode.PROTOCOL_ERROR)
       else end(stream)
     },
@@ -112,6 +135,7 @@ export function createRequests<State>(
       close(stream as Http2Stream<State>)
     },
     settle() {
+      outbound.resume()
       if (begun.length === 0) return
       const all = begun
       begun = []

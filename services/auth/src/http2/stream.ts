@@ -27,18 +27,17 @@ export class Http2Stream<State = unknown> {
   received = 0
   /** Bytes that were taken and not credited yet. */
   uncredited = 0
-  /** How many bytes the peer takes of this stream now; less than none where it has taken back what it gave. */
-  sendWindow: number
+  /** How many bytes the peer takes of this stream beyond the first window of all, less what was sent. */
+  sendCredit = 0
   /** What is left of an answer that the peer has no room for yet. */
   rest: Answer | undefined
   sent = 0
   readonly #carrier: Carrier
 
-  constructor(id: number, head: RequestHead, carrier: Carrier, sendWindow: number) {
+  constructor(id: number, head: RequestHead, carrier: Carrier) {
     this.id = id
     this.head = head
     this.#carrier = carrier
-    this.sendWindow = sendWindow
   }
 
   /** Answers, once; does nothing where nobody waits any more. What the peer still has to say is not taken. */

@@ -11,7 +11,7 @@ const head = {
 }
 const carrier = { answer() {}, reset() {} }
 const open = (streams: Streams, id: number) => {
-  const stream = new Http2Stream(id, head, carrier, 0)
+  const stream = new Http2Stream(id, head, carrier)
   streams.lastId = id
   streams.add(stream)
   return stream

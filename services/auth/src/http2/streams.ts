@@ -10,12 +10,19 @@ export class Streams {
   lastId = 0
   /** No stream with a higher number is taken. */
   lastTaken = Number.POSITIVE_INFINITY
+  /** How many requests are worked on: a peer that takes one back does not end the work. */
+  working = 0
   readonly #open = new Map<number, Http2Stream>()
   // As many as a peer can have had open, and may still say something of that has crossed our word.
   readonly #broken = new Set<number>()
 
   get size(): number {
     return this.#open.size
+  }
+
+  /** The peer has as much under way as it may have. */
+  get isFull(): boolean {
+    return Math.max(this.#open.size, this.working) >= MAX_STREAMS
   }
 
   all(): Iterable<Http2Stream> {
