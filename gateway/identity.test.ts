@@ -188,6 +188,30 @@ describe('auth’s refusals', () => {
   })
 })
 
+describe('an answer of the API', () => {
+  it('is kept by no cache, and its type is not guessed, whoever answers', async () => {
+    const private_ = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+    const agent = { connection: 'Upgrade', upgrade: 'instatunnel' }
+    gateway.relay.upgrade = (_, socket) =>
+      socket.end('HTTP/1.1 409 No\r\nCache-Control: public\r\nContent-Length: 0\r\n\r\n')
+    const answers = [
+      await gateway.call('GET', '/v1/tunnels'),
+      await gateway.call('GET', '/v1/tunnels?id=x'),
+      await gateway.call('GET', '/v1/nothing'),
+      await gateway.call('GET', '/v1//tunnels'),
+      await gateway.call('POST', '/v1/tunnels', { headers: { 'content-type': 'application/grpc' } }),
+      await gateway.call('GET', '/v1/tunnels/tun_1/connect', { headers: agent }),
+    ]
+    gateway.tunnels.reply = () => failure({ code: 14, headers: { 'cache-control': 'public' } })
+    answers.push(await gateway.call('GET', '/v1/tunnels'))
+    gateway.auth.check.decide = () => ({ admit: false, http: 401, body: '{}' })
+    answers.push(await gateway.call('GET', '/v1/tunnels'))
+    answers.push(await gateway.call('GET', '/v1/tunnels/tun_1/connect', { headers: agent }))
+    expect(answers.map(({ status }) => status)).toEqual([200, 400, 404, 400, 415, 409, 503, 401, 401])
+    for (const { headers } of answers) expect(headers).toMatchObject(private_)
+  })
+})
+
 describe('the client’s address', () => {
   const addressAt = async (hops: number, headers: Record<string, string>) => {
     const there = await startGateway({ trustedHops: hops })
@@ -233,20 +257,24 @@ describe('what a relay hears of a visitor', () => {
       await there.call('GET', '/', { host: 'docs.tunnels.test', headers })
       const { headers: flat = [] } = there.relay.heard[0] ?? {}
       const named = (name: string) => flat[flat.indexOf(name) + 1]
-      return [named('x-envoy-external-address'), named('x-forwarded-proto')]
+      return [named('x-envoy-external-address'), named('x-real-ip'), named('x-forwarded-proto')]
     } finally {
       await there.stop()
     }
   }
-  const said = { 'x-forwarded-for': '6.6.6.6, 7.7.7.7', 'x-forwarded-proto': 'https' }
+  const said = {
+    'x-forwarded-for': '6.6.6.6, 7.7.7.7',
+    'x-real-ip': '6.6.6.6',
+    'x-forwarded-proto': 'https',
+  }
 
   it('is the connection where no proxy is ours', async () => {
-    expect(await heard(0, said)).toEqual(['127.0.0.1', 'http'])
-    expect(await heard(0, {})).toEqual(['127.0.0.1', 'http'])
+    expect(await heard(0, said)).toEqual(['127.0.0.1', '127.0.0.1', 'http'])
+    expect(await heard(0, {})).toEqual(['127.0.0.1', '127.0.0.1', 'http'])
   })
 
   it('is what a proxy of ours says of it', async () => {
-    expect(await heard(1, said)).toEqual(['7.7.7.7', 'https'])
-    expect(await heard(1, {})).toEqual(['127.0.0.1', 'http'])
+    expect(await heard(1, said)).toEqual(['7.7.7.7', '7.7.7.7', 'https'])
+    expect(await heard(1, {})).toEqual(['127.0.0.1', '127.0.0.1', 'http'])
   })
 })

@@ -54,6 +54,7 @@ describe('a visitor’s request', () => {
       ...['GET / HTTP/1.1', 'Host: Docs.tunnels.test:8080', 'Connection: close'],
       ...['X-A: 1', 'X-A: 2', 'x-a: 1', 'X_Under: 1', 'x-request-id: theirs', 'grpc-timeout: 1n'],
       ...['Authorization: Basic x', 'Cookie: a=1', 'Cookie: b=2', 'TE: trailers', 'X-Empty:'],
+      ...['X-Real-IP: 6.6.6.6', 'x-real-ip: 7.7.7.7', 'Forwarded: for=6.6.6.6'],
     ]
     await sendRaw(gateway.port, `${head.join('\r\n')}\r\n\r\n`)
     expect(gateway.relay.heard[0]?.headers).toEqual([
@@ -61,7 +62,7 @@ describe('a visitor’s request', () => {
       ...['x-a', '1', 'x-a', '2', 'x-a', '1', 'x_under', '1', 'x-request-id', 'theirs', 'grpc-timeout', '1n'],
       ...['authorization', 'Basic x', 'cookie', 'a=1', 'cookie', 'b=2', 'te', 'trailers', 'x-empty', ''],
       ...['x-forwarded-for', expect.any(String), 'x-forwarded-proto', 'http'],
-      ...['x-envoy-external-address', '127.0.0.1'],
+      ...['x-envoy-external-address', '127.0.0.1', 'x-real-ip', '127.0.0.1'],
     ])
   })
 

@@ -19,12 +19,22 @@ export const aTunnelToken = expect.stringMatching(/^itt_[0-9A-Za-z]{32}$/)
 const aRequestId = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
 
 /**
- * What every JSON answer's headers are, beside those named: nothing of gRPC, of Envoy or of the platform's inside is
- * among them.
+ * What every JSON answer's headers are, beside those named: no cache keeps it, no browser guesses its type, and nothing
+ * of gRPC, of Envoy or of the platform's inside is among them.
  */
 export function expectJsonHeaders(answer: Answer, others: readonly string[] = []): void {
   expect(answer.headers['content-type']).toBe('application/json')
-  const usual = ['content-type', 'content-length', 'date', 'connection', 'server', 'x-request-id']
+  expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  const usual = [
+    'cache-control',
+    'x-content-type-options',
+    'content-type',
+    'content-length',
+    'date',
+    'connection',
+    'server',
+    'x-request-id',
+  ]
   const rate = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
   const unexpected = Object.keys(answer.headers).filter(
     (name) => ![...usual, ...rate, ...others].includes(name),

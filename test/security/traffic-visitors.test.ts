@@ -34,6 +34,8 @@ describe('a visitor’s headers that only the platform may set', () => {
     'x-forwarded-for': ['127.0.0.1'],
     'x-forwarded-proto': ['http'],
     'x-forwarded-host': [open.visitor.host],
+    'x-real-ip': ['127.0.0.1'],
+    forwarded: [],
   })
 
   it.each<[string, Record<string, string | string[]>]>([
@@ -45,13 +47,14 @@ describe('a visitor’s headers that only the platform may set', () => {
       'X-Forwarded-*, twice',
       { 'X-Forwarded-For': ['192.0.2.1', '192.0.2.2'], 'X-Forwarded-Host': ['a', 'b'] },
     ],
+    ['X-Real-IP and Forwarded', { 'X-Real-IP': ['192.0.2.1', '192.0.2.2'], forwarded: 'for=192.0.2.1' }],
   ])('%s: the local server hears the truth, once', async (_, headers) => {
     const echo = await heard({ headers })
     for (const [name, values] of Object.entries(ours())) expect(valuesOf(echo.headers, name)).toEqual(values)
   })
 
   it('cannot be named as hop-by-hop, which would take ours away', async () => {
-    for (const name of ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'host']) {
+    for (const name of ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip', 'host']) {
       const before = open.site.requests
       const answer = await open.visitor.get('/', { headers: { connection: `close, ${name}` } })
       if (answer.status !== 200) {

@@ -42,8 +42,10 @@ it('hear of the visitor what the proxy says, and of nobody else', async () => {
     'x-forwarded-for': '203.0.113.9, 198.51.100.7',
     'x-forwarded-proto': 'https',
     'x-forwarded-host': 'evil.example',
+    'x-real-ip': '203.0.113.9',
   })
   expect(valuesOf(headers, 'x-forwarded-for')).toEqual(['198.51.100.7'])
+  expect(valuesOf(headers, 'x-real-ip')).toEqual(['198.51.100.7'])
   expect(valuesOf(headers, 'x-forwarded-proto')).toEqual(['https'])
   expect(valuesOf(headers, 'x-forwarded-host')).toEqual([open.visitor.host])
 })

@@ -41,7 +41,7 @@ it('method, path, query and headers arrive as they are', async () => {
   expect(heard.headers).toEqual([
     ...['host', open.visitor.host, 'x-a', '1', 'x-a', '2', 'te', 'trailers', 'x-empty', ''],
     ...['cookie', 'a=1; b=2'], // which HTTP/2 sends in crumbs (RFC 9113, section 8.2.3)
-    ...['x-forwarded-for', '127.0.0.1', 'x-forwarded-proto', 'http'],
+    ...['x-real-ip', '127.0.0.1', 'x-forwarded-for', '127.0.0.1', 'x-forwarded-proto', 'http'],
     ...['x-forwarded-host', open.visitor.host],
   ])
   expect((await echoed(request('/', { ':method': 'REPORT' }))).method).toBe('REPORT')

@@ -64,7 +64,7 @@ it('the headers, in order, repeated ones too; and who asks', async () => {
     ...['host', open.visitor.host, 'x-a', '1', 'x-b', '', 'x-a', '2', 'x-a', '1', 'x_under', '1'],
     ...['x-request-id', 'theirs', 'authorization', 'Basic eDp5', 'cookie', 'a=1; b="2"'],
     ...['accept', 'text/*;q=0.5, */*', 'grpc-timeout', '1n', 'if-none-match', 'W/"a", "b"'],
-    ...['x-latin', 'caf\xe9', 'te', 'trailers'],
+    ...['x-latin', 'caf\xe9', 'te', 'trailers', 'x-real-ip', '127.0.0.1'],
     ...['x-forwarded-for', '127.0.0.1', 'x-forwarded-proto', 'http', 'x-forwarded-host', open.visitor.host],
   ])
 })
