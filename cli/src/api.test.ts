@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
+import { text as textOf } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Api, createApi } from './api.ts'
 import { ApiError, NotReachable } from './exit.ts'
+import { fields, text } from './shape.ts'
 
 const credential = 'it_1234567890abcdef'
 let server: Server
@@ -32,7 +33,7 @@ describe('a call', () => {
   it('sends the credential, the query and the body, and returns the JSON', async () => {
     const received: { incoming: IncomingMessage; body: string }[] = []
     answer = async (incoming, outgoing) => {
-      received.push({ incoming, body: await text(incoming) })
+      received.push({ incoming, body: await textOf(incoming) })
       outgoing.end('{"success":true}')
     }
     const query = { page_size: 200, page_token: undefined, reason: 'lost & found' }
@@ -123,6 +124,39 @@ describe('no answer', () => {
       outgoing.write('{"half":', () => outgoing.destroy())
     }
     await expect(api.call('GET', '/v1/things')).rejects.toBeInstanceOf(NotReachable)
+  })
+
+  it('is what has more than 16 MiB, or no end', async () => {
+    answer = (_, outgoing) => {
+      const piece = Buffer.alloc(1024 * 1024, ' ')
+      const more = () => {
+        while (!outgoing.destroyed && outgoing.write(piece));
+      }
+      outgoing.on('drain', more)
+      more()
+    }
+    await expect(api.call('GET', '/v1/things')).rejects.toEqual(
+      new NotReachable(`${url} answers with more than 16 MiB`),
+    )
+  })
+
+  it('is what has another shape, whose field is named', async () => {
+    answer = answering(200, '{"thing":{"id":1}}')
+    const shape = fields({ thing: fields({ id: text }) })
+    await expect(api.call('GET', '/v1/things', { shape })).rejects.toEqual(
+      new NotReachable(`${url} does not answer as InstaTunnel's API does: thing.id`),
+    )
+  })
+
+  it.each([
+    '{"error":"x","message":{"toString":1},"code":1}',
+    '{"error":"x","message":"y","code":1,"retry_after":{"toString":1}}',
+    '{"error":"x","message":"y","code":1,"required_scope":["z"]}',
+  ])('is a refusal of another shape: %s', async (body) => {
+    answer = answering(403, body)
+    await expect(api.call('GET', '/v1/things')).rejects.toEqual(
+      new NotReachable(`${url} answers with status 403, but not as InstaTunnel's API does`),
+    )
   })
 
   it('is not waited for once the caller has given up', async () => {

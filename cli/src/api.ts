@@ -1,15 +1,20 @@
 import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { ApiError, type ApiErrorAnswer, NotReachable } from './exit.ts'
+import { fields, number, optional, type Shape, text } from './shape.ts'
 import { version } from './version.ts'
 
 /** How long one call may take, from asking for the connection to the answer's last byte. */
 const callTimeoutMs = 30_000
+/** The API's own bound is half of this. */
+const maxAnswerBytes = 16 * 1024 * 1024
 
 /** What goes along with one call. */
 export interface CallOptions {
   readonly query?: Readonly<Record<string, string | number | undefined>>
   /** Sent as JSON. */
   readonly body?: object
+  /** What the command reads of the answer; left out, the answer is any object. */
+  readonly shape?: Shape
   readonly signal?: AbortSignal
 }
 
@@ -17,7 +22,10 @@ export interface CallOptions {
 export interface Api {
   /** Its base URL, without a slash at the end. */
   readonly url: string
-  /** Calls a path ("/v1/tunnels") and returns the answer's JSON. Throws ApiError or NotReachable. */
+  /**
+   * Calls a path ("/v1/tunnels") and returns the answer's JSON. Throws ApiError; NotReachable also where the answer has
+   * another shape or more than 16 MiB.
+   */
   call<T>(method: string, path: string, options?: CallOptions): Promise<T>
   close(): void
 }
@@ -27,13 +35,13 @@ export function createApi({ url, credential }: { url: string; credential?: strin
   let agent: Agent | undefined
   return {
     url,
-    async call<T>(method: string, path: string, { query = {}, body, signal }: CallOptions = {}) {
+    async call<T>(method: string, path: string, { query = {}, body: sent, shape, signal }: CallOptions = {}) {
       const target = targetOf(url, path, query)
       // Loaded late: what fails before it calls does not pay for it.
       const http = target.protocol === 'https:' ? await import('node:https') : await import('node:http')
       agent ??= new http.Agent({ keepAlive: true })
       const timeout = AbortSignal.timeout(callTimeoutMs)
-      const payload = body === undefined ? undefined : JSON.stringify(body)
+      const payload = sent === undefined ? undefined : JSON.stringify(sent)
       const options = {
         method,
         agent,
@@ -42,7 +50,11 @@ export function createApi({ url, credential }: { url: string; credential?: strin
       }
       try {
         const incoming = await answerTo(http.request(target, options), payload)
-        return resultOf<T>(url, incoming.statusCode ?? 0, await textOf(incoming))
+        const body = await textOf(incoming)
+        if (body === undefined) throw new NotReachable(`${url} answers with more than 16 MiB`)
+        const answer = resultOf(url, incoming.statusCode ?? 0, body)
+        requireShape(url, answer, shape)
+        return answer as T
       } catch (error) {
         if (error instanceof ApiError || error instanceof NotReachable || signal?.aborted) throw error
         throw new NotReachable(`${url} does not answer: ${timeout.aborted ? 'timeout' : causeOf(error)}`)
@@ -77,17 +89,35 @@ function answerTo(outgoing: ClientRequest, payload: string | undefined): Promise
   })
 }
 
-async function textOf(incoming: IncomingMessage): Promise<string> {
-  incoming.setEncoding('utf8')
-  let text = ''
-  for await (const chunk of incoming) text += chunk
-  return text
+/** The body of an answer, or undefined where it is too large; what is left of it is not read. */
+export async function textOf(
+  incoming: IncomingMessage,
+  maxBytes = maxAnswerBytes,
+): Promise<string | undefined> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of incoming) {
+    bytes += piece.length
+    if (bytes > maxBytes) return undefined
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces).toString()
 }
 
-function resultOf<T>(url: string, status: number, text: string): T {
-  const body = jsonOf(text)
-  if (status === 200 && typeof body === 'object' && body !== null) return body as T
+function resultOf(url: string, status: number, json: string): object {
+  const body = jsonOf(json)
+  if (status === 200 && anyObject(body) === undefined) return body as object
   throw refusalOf(url, status, body)
+}
+
+const anyObject = fields({})
+
+/** Throws NotReachable where an answer of this API has another shape, with the field at fault. */
+export function requireShape(url: string, answer: object, shape: Shape = anyObject): void {
+  const fault = shape(answer)
+  if (fault === undefined) return
+  const field = fault === '' ? '' : `: ${fault}`
+  throw new NotReachable(`${url} does not answer as InstaTunnel's API does${field}`)
 }
 
 /** What an answer that is none of success says. */
@@ -97,21 +127,22 @@ export function refusalOf(url: string, status: number, body: unknown): ApiError 
 }
 
 /** The JSON that a text is; undefined where it is none. */
-export function jsonOf(text: string): unknown {
+export function jsonOf(json: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(json)
   } catch {
     return undefined
   }
 }
 
-const isErrorAnswer = (body: unknown): body is ApiErrorAnswer =>
-  typeof body === 'object' &&
-  body !== null &&
-  'error' in body &&
-  typeof body.error === 'string' &&
-  'message' in body &&
-  typeof body.message === 'string'
+const errorAnswer = fields({
+  error: text,
+  message: text,
+  required_scope: optional(text),
+  retry_after: optional(number),
+})
+
+const isErrorAnswer = (body: unknown): body is ApiErrorAnswer => errorAnswer(body) === undefined
 
 /** "ECONNREFUSED", or the message; where both address families were tried, that of the first. */
 export function causeOf(error: unknown): string {

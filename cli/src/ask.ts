@@ -1,5 +1,6 @@
 import { Refused, UsageError } from './exit.ts'
 import type { Streams } from './output.ts'
+import { printable } from './terminal-text.ts'
 
 /** Asks whoever sits at the terminal. */
 export interface Ask {
@@ -33,8 +34,10 @@ export async function openAsk({ in: input, err: output }: Streams, instead: stri
     return answer as Exclude<T, symbol>
   }
   return {
-    text: async (message) => answered(await clack.text({ ...options, message })),
-    confirm: async (message) => answered(await clack.confirm({ ...terminal, message, initialValue: false })),
-    hidden: async (message) => answered(await clack.password({ ...options, message, mask: '*' })),
+    text: async (message) => answered(await clack.text({ ...options, message: printable(message) })),
+    confirm: async (message) =>
+      answered(await clack.confirm({ ...terminal, message: printable(message), initialValue: false })),
+    hidden: async (message) =>
+      answered(await clack.password({ ...options, message: printable(message), mask: '*' })),
   }
 }

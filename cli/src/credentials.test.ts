@@ -1,4 +1,16 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -70,7 +82,7 @@ describe('credentials', () => {
     await rm(join(folder, 'new'))
     await mkdir(file, { recursive: true })
     await expect(credentials.find('http://localhost:8080')).rejects.toEqual(
-      new Refused('credentials_unreadable', `${file} cannot be read: EISDIR`),
+      new Refused('credentials_unreadable', `${file} is no plain file`),
     )
     await symlink(join(folder, 'nothing'), join(folder, 'leads'))
     const elsewhere = openCredentials({ configDir: join(folder, 'leads/nowhere'), note: () => {} })
@@ -78,6 +90,41 @@ describe('credentials', () => {
     await expect(elsewhere.keep('http://localhost:8080', key)).rejects.toEqual(
       new Refused('credentials_unwritable', fault),
     )
+  })
+
+  it('lose nothing when many commands change them at once', async () => {
+    const apis = Array.from({ length: 20 }, (_, nth) => `http://localhost:${8080 + nth}`)
+    const commands = apis.map(() => openCredentials({ configDir, note: () => {} }))
+    await Promise.all(apis.map((api, nth) => commands[nth]?.keep(api, key)))
+    for (const api of apis) expect(await credentials.find(api)).toEqual(key)
+    await Promise.all(apis.slice(1).map((api, nth) => commands[nth]?.forget(api)))
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ 'http://localhost:8080': key })
+    expect(await readdir(configDir)).toEqual(['credentials.json'])
+  })
+
+  it('stay behind a symbolic link, and change what it leads to', async () => {
+    const target = join(folder, 'dotfiles.json')
+    await writeFile(target, '{}', { mode: 0o600 })
+    await mkdir(configDir, { recursive: true })
+    await symlink(target, file)
+    await credentials.keep('http://localhost:8080', key)
+    expect((await lstat(file)).isSymbolicLink()).toBe(true)
+    expect(JSON.parse(await readFile(target, 'utf8'))).toEqual({ 'http://localhost:8080': key })
+    expect(await readdir(folder)).toEqual(['dotfiles.json', 'new'])
+  })
+
+  it('refuse a FIFO, a device and a file that is too large, without waiting', async () => {
+    await mkdir(configDir, { recursive: true })
+    execFileSync('mkfifo', [file])
+    const refused = (message: string) => new Refused('credentials_unreadable', `${file} ${message}`)
+    await expect(credentials.find('http://localhost:8080')).rejects.toEqual(refused('is no plain file'))
+    await expect(credentials.keep('http://localhost:8080', key)).rejects.toEqual(refused('is no plain file'))
+    await rm(file)
+    await symlink('/dev/zero', file)
+    await expect(credentials.find('http://localhost:8080')).rejects.toEqual(refused('is no plain file'))
+    await rm(file)
+    await writeFile(file, ' '.repeat(1024 * 1024 + 1), { mode: 0o600 })
+    await expect(credentials.find('http://localhost:8080')).rejects.toEqual(refused('is larger than 1 MiB'))
   })
 
   it('close a folder that was open before', async () => {

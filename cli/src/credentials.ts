@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants } from 'node:fs'
+import { chmod, type FileHandle, mkdir, open, realpath, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { Refused } from './exit.ts'
+import { withFileLock } from './file-lock.ts'
 
 /** A key that is kept for one API. */
 export interface StoredKey {
@@ -19,7 +21,14 @@ export interface Credentials {
 
 type Content = Record<string, StoredKey>
 
-/** The keys in `credentials.json` of this folder: for its owner alone. `note` hears when it was not, and is again. */
+/** A key for each of some thousand APIs. */
+const MAX_BYTES = 1024 * 1024
+
+/**
+ * The keys in `credentials.json` of this folder: for its owner alone. `note` hears when it was not, and is again. A change
+ * holds a lock, so that two commands never lose each other's; a symbolic link stays one, and its target is what changes.
+ * Throws Refused: credentials_unreadable, credentials_unwritable.
+ */
 export function openCredentials({
   configDir,
   note,
@@ -27,47 +36,83 @@ export function openCredentials({
   configDir: string
   note: (line: string) => void
 }): Credentials {
-  const file = join(configDir, 'credentials.json')
+  const named = join(configDir, 'credentials.json')
 
   const read = async (): Promise<Content> => {
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    const text = await textOf(named, note).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return undefined
-      throw new Refused('credentials_unreadable', `${file} cannot be read: ${codeOf(error)}`)
+      if (error instanceof Refused) throw error
+      throw new Refused('credentials_unreadable', `${named} cannot be read: ${codeOf(error)}`)
     })
-    if (text === undefined) return {}
-    await closeToOthers(file, note)
-    return contentOf(text, file)
+    return text === undefined ? {} : contentOf(text, named)
   }
 
-  const write = async (content: Content) => {
-    // Renamed into place: whoever reads meanwhile, or is killed, leaves the old file or the new one.
-    const fresh = `${file}.${randomUUID()}`
+  /** Changes the keys to what `changed` makes of them; undefined for no change. */
+  const change = async (changed: (content: Content) => Content | undefined) => {
     try {
       await mkdir(configDir, { recursive: true, mode: 0o700 })
       await chmod(configDir, 0o700)
-      await writeFile(fresh, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' })
-      await rename(fresh, file)
+      await withFileLock(`${named}.lock`, async () => {
+        const content = changed(await read())
+        if (content) await replace(await targetOf(named), `${JSON.stringify(content, undefined, 2)}\n`)
+      })
     } catch (error) {
-      await rm(fresh, { force: true }).catch(() => {})
-      throw new Refused('credentials_unwritable', `${file} cannot be written: ${codeOf(error)}`)
+      if (error instanceof Refused) throw error
+      throw new Refused('credentials_unwritable', `${named} cannot be written: ${codeOf(error)}`)
     }
   }
 
   return {
     find: async (api) => (await read())[api],
-    keep: async (api, key) => write({ ...(await read()), [api]: key }),
+    keep: (api, key) => change((content) => ({ ...content, [api]: key })),
     forget: async (api) => {
-      const { [api]: forgotten, ...others } = await read()
-      if (forgotten) await write(others)
+      if ((await read())[api] === undefined) return
+      await change(({ [api]: forgotten, ...others }) => forgotten && others)
     },
   }
 }
 
-async function closeToOthers(file: string, note: (line: string) => void): Promise<void> {
-  const { mode } = await stat(file)
-  if ((mode & 0o077) === 0) return
-  await chmod(file, 0o600)
-  note(`${file} was open to others; its mode is 0600 again. Make a new key if somebody may have read it.`)
+/** What a symbolic link leads to; the name itself where it is none, or leads nowhere yet. */
+async function targetOf(name: string): Promise<string> {
+  return realpath(name).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return name
+    throw error
+  })
+}
+
+/** Renamed into place: a reader, or a kill, meets the old file or the new one. */
+async function replace(file: string, text: string): Promise<void> {
+  const fresh = join(dirname(file), `.credentials.${randomUUID()}`)
+  try {
+    await writeFile(fresh, text, { mode: 0o600, flag: 'wx' })
+    await rename(fresh, file)
+  } catch (error) {
+    await rm(fresh, { force: true }).catch(() => {})
+    throw error
+  }
+}
+
+/** The file's text; throws Refused where it is no plain file, or too large. */
+async function textOf(name: string, note: (line: string) => void): Promise<string> {
+  // A FIFO without a writer would never open otherwise.
+  const file = await open(name, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const { mode, size } = await plain(file, name)
+    if (size > MAX_BYTES) throw unreadable(`${name} is larger than 1 MiB`)
+    if ((mode & 0o077) !== 0) {
+      await file.chmod(0o600)
+      note(`${name} was open to others; its mode is 0600 again. Make a new key if somebody may have read it.`)
+    }
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
+}
+
+async function plain(file: FileHandle, name: string) {
+  const stats = await file.stat()
+  if (!stats.isFile()) throw unreadable(`${name} is no plain file`)
+  return stats
 }
 
 function contentOf(text: string, file: string): Content {
@@ -75,11 +120,10 @@ function contentOf(text: string, file: string): Content {
     const content: unknown = JSON.parse(text)
     if (isRecord(content) && Object.values(content).every(isStoredKey)) return content as Content
   } catch {}
-  throw new Refused(
-    'credentials_unreadable',
-    `${file} is not what the command wrote; delete it and log in again`,
-  )
+  throw unreadable(`${file} is not what the command wrote; delete it and log in again`)
 }
+
+const unreadable = (message: string) => new Refused('credentials_unreadable', message)
 
 const codeOf = (error: unknown) => (isRecord(error) ? error.code : undefined)
 

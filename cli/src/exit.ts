@@ -1,4 +1,4 @@
-import { printable } from './output.ts'
+import { jsonText, printable } from './terminal-text.ts'
 
 /** The command's exit codes. */
 export const exitCodes = { done: 0, refused: 1, usage: 2, notReachable: 3 } as const
@@ -56,7 +56,7 @@ export function reportFailure(
   { json, err }: { json: boolean; err: NodeJS.WritableStream },
 ): number {
   const failure = failureOf(error)
-  err.write(json ? `${JSON.stringify(failure.json)}\n` : `❌ ${printable(failure.line)}\n`)
+  err.write(json ? `${jsonText(failure.json)}\n` : `❌ ${printable(failure.line)}\n`)
   return failure.exitCode
 }
 

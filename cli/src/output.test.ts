@@ -17,6 +17,14 @@ describe('output', () => {
     expect([said(), noted()]).toEqual(['one\ntwo\n', 'by the way\n'])
   })
 
+  it('steers no terminal, but for its own styles', () => {
+    const { output, said } = opened({ isTTY: true })
+    const hostile = '\x1b[31m\u009b2J\u202e\nx'
+    output.result({}, [`${output.style('bold', hostile)}${hostile}`])
+    output.more([hostile])
+    expect(said()).toBe('\x1b[1m�[31m�2J� x\x1b[22m�[31m�2J� x\n�[31m�2J� x\n')
+  })
+
   it('is one JSON document for programs, without remarks', () => {
     const { output, said, noted } = opened({ json: true })
     output.result({ name: 'x', absent: undefined }, ['one'])
@@ -25,9 +33,14 @@ describe('output', () => {
   })
 
   it('has colour on a terminal only, and where it is wanted', () => {
-    expect(opened({ isTTY: true }).output.style('bold', 'x')).toBe('\x1b[1mx\x1b[22m')
-    expect(opened({ isTTY: true, color: false }).output.style('bold', 'x')).toBe('x')
-    expect(opened({ isTTY: true, json: true }).output.style('bold', 'x')).toBe('x')
-    expect(opened({ isTTY: false }).output.style('bold', 'x')).toBe('x')
+    const bold = (options: Parameters<typeof opened>[0]) => {
+      const { output, said } = opened(options)
+      output.result({}, [output.style('bold', 'x')])
+      return [said(), output.screenStyle('bold', 'x')]
+    }
+    expect(bold({ isTTY: true })).toEqual(['\x1b[1mx\x1b[22m\n', '\x1b[1mx\x1b[22m'])
+    expect(bold({ isTTY: true, color: false })).toEqual(['x\n', 'x'])
+    expect(bold({ isTTY: true, json: true })).toEqual(['{}\n', 'x'])
+    expect(bold({ isTTY: false })).toEqual(['x\n', 'x'])
   })
 })

@@ -1,4 +1,4 @@
-import { chmod, readFile, stat } from 'node:fs/promises'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Account, type Accounts, accountsOf } from '@instatunnel/test/accounts'
 import { aTime } from '@instatunnel/test/shapes'
@@ -218,9 +218,15 @@ describe('instatunnel auth status', () => {
   })
 
   it('shows that the time of the key is over, and fails', async () => {
-    const { key } = await people.key(ada.token, { expires_in: 1 })
+    const { id, key } = await people.key(ada.token, { expires_in: 3600 })
     await setKey(key)
-    const { expires_at } = await stored()
+    // Its hour is over, as far as the command can tell, and the API accepts it no more.
+    const expires_at = '2026-03-01T12:00:00Z'
+    await writeFile(
+      home.credentialsFile,
+      JSON.stringify({ [stack.gateway.url]: { api_key: key, expires_at } }),
+    )
+    await stack.call('DELETE', `/v1/auth/keys/${id}`, { token: ada.token })
     await ended(key)
     const { code, stdout } = await run('auth status')
     const day = `${expires_at.slice(0, 16).replace('T', ' ')} UTC`

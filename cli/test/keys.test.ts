@@ -1,6 +1,7 @@
 import { type Account, type Accounts, accountsOf } from '@instatunnel/test/accounts'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { lineText } from '../src/terminal-text.ts'
 import { type Home, openHome } from './home.ts'
 import { startCommand } from './running.ts'
 
@@ -53,6 +54,18 @@ async function made(...args: string[]) {
 }
 
 describe('instatunnel keys', () => {
+  it('steer no terminal by what somebody has put into them', async () => {
+    const hostile = '\u009b2J\u202egpj.exe\u200b\x1b]0;title\x07'
+    const { api_key } = await made('Hostile', '--metadata', JSON.stringify({ [hostile]: hostile }))
+    for (const args of [['show', api_key.id], ['show', api_key.id, '--json'], ['list']]) {
+      const { code, stdout } = await run(...args)
+      expect([code, lineText(stdout.replaceAll('\n', ''))]).toEqual([0, stdout.replaceAll('\n', '')])
+    }
+    expect(JSON.parse((await run('show', api_key.id, '--json')).stdout).metadata).toEqual({
+      [hostile]: hostile,
+    })
+  })
+
   it('are made, listed, shown and revoked', async () => {
     const created = await run('create', 'CI/CD Key', '-p', 'tunnels:read,analytics:*', '--expires-in', '30d')
     const [shown] = (await api('GET', '/v1/auth/keys')).keys

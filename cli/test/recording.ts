@@ -23,8 +23,13 @@ export interface Recording {
   run(...args: string[]): Promise<Outcome>
 }
 
-/** Starts one for this test, with one answer for each call ("GET /v1/auth/keys"); what it has none for is not found. */
-export async function startRecording(answers: Readonly<Record<string, object>>): Promise<Recording> {
+const notFound = { error: 'not_found', message: 'API key not found', code: 4004 }
+
+/** Starts one for this test, with one answer for each call ("GET /v1/auth/keys"); `refusal` is what others get. */
+export async function startRecording(
+  answers: Readonly<Record<string, object>>,
+  refusal: object = notFound,
+): Promise<Recording> {
   const asked: Asked[] = []
   const { port } = await startHttp(async (request, response) => {
     const { method, url = '' } = request
@@ -32,7 +37,7 @@ export async function startRecording(answers: Readonly<Record<string, object>>):
     asked.push({ call, ...(request.headers['content-length'] && { body: await json(request) }) })
     const answer = answers[call] ?? answers[call.split('?')[0] ?? '']
     response.writeHead(answer ? 200 : 404, { 'content-type': 'application/json' })
-    response.end(JSON.stringify(answer ?? { error: 'not_found', message: 'API key not found', code: 4004 }))
+    response.end(JSON.stringify(answer ?? refusal))
   })
   const url = `http://127.0.0.1:${port}`
   return { url, asked, run: (...args) => runIn(url, args) }

@@ -152,13 +152,40 @@ describe('an agent', () => {
 })
 
 describe('an agent that is not taken', () => {
-  it.each([400, 401, 403, 404])('ends with what the API says: %i', async (status) => {
+  it.each([400, 403, 404])('ends with what the API says: %i', async (status) => {
     const relay = await startRelayEnd()
     const answer = { error: 'some_error', message: 'No, for a reason', code: 4000 }
     relay.refusals.push({ status, body: answer })
     const { ended, events } = startAgent(relay, { port: 1 })
     expect(await ended).toMatchObject({ kind: 'refused', error: { status, answer, message: answer.message } })
     expect(kinds(events)).toEqual(['connecting'])
+  })
+
+  it('ends with 401 only where a second question, half a minute later, gets it too', async () => {
+    const relay = await startRelayEnd()
+    const answer = { error: 'unauthorized', message: 'Invalid or missing API key', code: 4001 }
+    const refusal = { status: 401, body: answer }
+    relay.refusals.push(refusal)
+    const { events, ended } = startAgent(relay, { port: 1, secondQuestionMs: 1 })
+    const first = await relay.connection()
+    expect(retries(events)).toEqual([{ kind: 'retrying', why: answer.message, inMs: 1 }])
+    relay.refusals.push(refusal, refusal)
+    first.link.destroy()
+    expect(await ended).toMatchObject({ kind: 'refused', error: { status: 401, answer } })
+    expect(relay.asked).toHaveLength(4)
+    const patient = startAgent({ url: relay.url }, { port: 1 })
+    relay.refusals.push(refusal)
+    await expect.poll(() => retries(patient.events)).toMatchObject([{ inMs: 30_000 }])
+  })
+
+  it('meets a backoff where relays send it on again and again', async () => {
+    const relay = await startRelayEnd()
+    const { events } = startAgent(relay, { port: 1 })
+    for (let nth = 0; nth < 4; nth++) (await relay.connection()).link.goaway('draining')
+    await expect.poll(() => retries(events).length).toBe(4)
+    const waits = retries(events).map(({ inMs }) => inMs)
+    expect(waits[0]).toBe(0)
+    for (const ms of waits.slice(1)) expect(ms).toBeGreaterThan(0)
   })
 
   it.each([408, 409, 429, 500, 502, 503, 504])('tries again after %i, and says why', async (status) => {

@@ -13,6 +13,8 @@ import type { Visit } from './visit.ts'
 const MOVED_MS = 30_000
 /** After the agent itself was told to stop. */
 const STOPPED_MS = 10_000
+/** A 401 may come of a clock that is wrong for a moment: only where the same question gets it again is it final. */
+const SECOND_QUESTION_MS = 30_000
 /** How long a relay may take to hear that no more requests are wanted. */
 const FAREWELL_MS = 2000
 
@@ -27,6 +29,8 @@ export interface AgentOptions {
   readonly port: number
   /** What the local server is told for a Host; left out, what the visitor said. */
   readonly host?: string | undefined
+  /** How long after a 401 the same question is put once more; 30 s where left out. */
+  readonly secondQuestionMs?: number
   /** Aborted, the agent leaves: what is in flight finishes first. */
   readonly signal: AbortSignal
   readonly on: (event: AgentEvent) => void
@@ -69,6 +73,8 @@ class Agent {
   /** Connections that get no more requests, while they finish. */
   readonly #finishing = new Set<Session>()
   #generation = 0
+  /** True after a 401, until a question is answered otherwise. */
+  #doubted = false
 
   constructor(options: AgentOptions, local: LocalServer) {
     this.#options = options
@@ -101,6 +107,7 @@ class Agent {
         agent: this.#name,
         generation: ++this.#generation,
       })
+      this.#doubted = false
       on({ kind: 'connected', url: connected.url, connectionId: connected.connectionId })
       return openSession({
         ...connected,
@@ -113,8 +120,11 @@ class Agent {
     } catch (error) {
       if (signal.aborted) return undefined
       if (!(error instanceof ConnectFailure)) throw error
-      if (error.isFinal) return { kind: 'refused', error: error.cause as ApiError }
-      await this.#wait(error.message, this.#backoff.next(error.retryAfterMs))
+      const isFirst401 = error.isUnauthorized && !this.#doubted
+      this.#doubted = error.isUnauthorized
+      if (error.isFinal && !isFirst401) return { kind: 'refused', error: error.cause as ApiError }
+      const { secondQuestionMs = SECOND_QUESTION_MS } = this.#options
+      await this.#wait(error.message, isFirst401 ? secondQuestionMs : this.#backoff.next(error.retryAfterMs))
       return undefined
     }
   }
@@ -132,18 +142,20 @@ class Agent {
       await this.#leave(session)
       return undefined
     }
-    this.#backoff.stood(performance.now() - since)
-    return this.#part(session, parting)
+    const stoodMs = performance.now() - since
+    this.#backoff.stood(stoodMs)
+    return this.#part(session, parting, stoodMs)
   }
 
-  async #part(session: Session, parting: Parting): Promise<AgentEnd | undefined> {
+  async #part(session: Session, parting: Parting, stoodMs: number): Promise<AgentEnd | undefined> {
     const reason = 'goaway' in parting ? parting.goaway : parting.end
     const message = messageOf(parting)
     if (reason === 'draining' || reason === 'tunnel_changed') {
       // The next connection is made while this one finishes: visitors notice nothing.
       this.#finishing.add(session)
       session.finish(MOVED_MS).then(() => this.#finishing.delete(session))
-      this.#options.on({ kind: 'retrying', why: message, inMs: 0 })
+      // The first move is made at once; relays that send the agent on and on meet the backoff.
+      await this.#wait(message, this.#backoff.move(stoodMs))
       return undefined
     }
     session.destroy()

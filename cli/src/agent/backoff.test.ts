@@ -23,6 +23,12 @@ describe('a backoff', () => {
     expect(backoff.next()).toBe(200)
   })
 
+  it('lets the first of several moves in a row be made at once, and no other', () => {
+    const { backoff } = waits(1, 0)
+    expect([0, 5000, 9999].map((stoodMs) => backoff.move(stoodMs))).toEqual([0, 200, 400])
+    expect(backoff.move(10_000)).toBe(0)
+  })
+
   it('comes on top of what was asked for', () => {
     expect(createBackoff(() => 1).next(5000)).toBe(5200)
     expect(createBackoff(() => 0).next(5000)).toBe(5000)

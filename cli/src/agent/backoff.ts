@@ -9,13 +9,21 @@ export interface Backoff {
   next(atLeastMs?: number): number
   /** The connection is over that stood for so long. */
   stood(ms: number): void
+  /** How long to wait before moving from a connection that stood for so long: 0 for the first move in a row. */
+  move(stoodMs: number): number
 }
 
 /** Full jitter, from 0.1 s on average to 10 s at most; what a server asks for comes on top. */
 export function createBackoff(random: () => number = Math.random): Backoff {
   let failures = 0
+  let moves = 0
+  const next = (atLeastMs = 0) => atLeastMs + random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** failures++)
   return {
-    next: (atLeastMs = 0) => atLeastMs + random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** failures++),
+    next,
+    move: (stoodMs) => {
+      if (stoodMs >= STEADY_MS) moves = 0
+      return moves++ === 0 ? 0 : next()
+    },
     stood: (ms) => {
       if (ms >= STEADY_MS) failures = 0
     },

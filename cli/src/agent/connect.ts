@@ -10,7 +10,7 @@ import {
   GENERATION_HEADER,
   URL_HEADER,
 } from '@instatunnel/kit/connect-request'
-import { causeOf, jsonOf, refusalOf } from '../api.ts'
+import { causeOf, jsonOf, refusalOf, textOf } from '../api.ts'
 import { ApiError, NotReachable } from '../exit.ts'
 
 /** Longer than any of those in between takes to say that it will not do. */
@@ -53,6 +53,11 @@ export class ConnectFailure extends Error {
     super(cause.message)
     this.cause = cause
     this.retryAfterMs = Math.min(Math.max(retryAfterSeconds, 0) || 0, 3600) * 1000
+  }
+
+  /** The credential was not accepted. */
+  get isUnauthorized(): boolean {
+    return this.cause instanceof ApiError && this.cause.status === 401
   }
 
   /** Asking again would be answered the same. */
@@ -100,14 +105,7 @@ export function connect(options: ConnectOptions): Promise<Connected> {
 }
 
 async function failureOf(api: string, response: IncomingMessage): Promise<ConnectFailure> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of response) {
-    pieces.push(piece)
-    bytes += piece.length
-    if (bytes > MAX_ANSWER_BYTES) break
-  }
-  const body = jsonOf(Buffer.concat(pieces).toString())
+  const body = jsonOf((await textOf(response, MAX_ANSWER_BYTES)) ?? '')
   const refusal = refusalOf(api, response.statusCode ?? 0, body)
   return new ConnectFailure(refusal, Number(response.headers['retry-after']))
 }

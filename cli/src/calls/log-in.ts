@@ -1,16 +1,20 @@
 import type { LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { createApi } from '../api.ts'
 import type { Deps } from '../deps.ts'
+import { fields, optional, secret, time } from '../shape.ts'
 import type { Json } from './json.ts'
+
+const LOGIN = fields({ api_key: secret, expires_at: optional(time) })
 
 /** Logs in, keeps the session's key for this API, and shows it as the documentation does. */
 export async function logIn(deps: Deps, who: { email: string; password: string }): Promise<void> {
   const { config, credentials, output } = deps
   const api = createApi({ url: config.api })
-  const answer: Json<LoginResponse> = await api.call('POST', '/v1/auth/login', { body: who })
+  const answer: Json<LoginResponse> = await api.call('POST', '/v1/auth/login', { body: who, shape: LOGIN })
   const { user, api_key, expires_at } = answer
-  await credentials.keep(config.api, { api_key, ...(expires_at && { expires_at }) }) // the key ends with its session
+  // Shown before it is kept: where that fails, the key is not lost.
   output.result({ user, api_key }, ['✅ Login successful', `🔑 API Key: ${api_key}`])
+  await credentials.keep(config.api, { api_key, ...(expires_at && { expires_at }) }) // the key ends with its session
   noteEnvironmentKey(deps)
 }
 

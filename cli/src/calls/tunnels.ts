@@ -1,18 +1,25 @@
-import type {
-  ListTunnelsResponse,
-  Tunnel as TunnelMessage,
-} from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import type { Tunnel as TunnelMessage } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import type { Api } from '../api.ts'
 import { Refused } from '../exit.ts'
+import { fields, flag, number, optional, type Shape, text, time } from '../shape.ts'
 import { allPages } from './all-pages.ts'
 import type { Json } from './json.ts'
 
 /** A tunnel as the API shows it. */
 export type Tunnel = Json<TunnelMessage>
 
+/** What the command reads of a tunnel. */
+export const TUNNEL_SHAPE: Shape = fields({
+  ...{ id: text, name: text, subdomain: text, local_port: number, token: text, status: text, url: text },
+  ...{ last_connected: optional(time), ephemeral: flag },
+})
+
+/** The same, of the answer to making one. */
+export const CREATED_SHAPE: Shape = fields({ tunnel: TUNNEL_SHAPE })
+
 /** Every tunnel of the account, newest first. */
 export const listAllTunnels = (api: Api): Promise<Tunnel[]> =>
-  allPages(api, '/v1/tunnels', (page: Json<ListTunnelsResponse>) => page.tunnels)
+  allPages(api, { path: '/v1/tunnels', field: 'tunnels', item: TUNNEL_SHAPE })
 
 /** The account's tunnel with this subdomain. */
 export async function findTunnel(api: Api, subdomain: string): Promise<Tunnel | undefined> {

@@ -29,5 +29,5 @@ Put into your shell's startup file:
     )
     .action(async (shell: Shell) => {
       const script = scripts[shell](placesOf(await createProgram(deps, [])))
-      deps.output.result({ shell, script }, [script.trimEnd()])
+      deps.output.result({ shell, script }, script.trimEnd().split('\n'))
     })

@@ -105,7 +105,8 @@ async function findMcpServer(port: number, { transport = 'v2', mcpPath }: Option
 
 async function openDisplay({ output, streams }: Deps): Promise<Display> {
   if (output.json) return (await import('../show/json-lines.ts')).jsonLines(streams)
-  if (streams.out.isTTY) return (await import('../show/screen.ts')).liveScreen(streams, output)
+  if (streams.out.isTTY)
+    return (await import('../show/screen.ts')).liveScreen(streams, { style: output.screenStyle })
   return (await import('../show/plain-lines.ts')).plainLines(streams, output)
 }
 

@@ -1,6 +1,7 @@
 import type { ExplainKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
 import type { Json } from '../calls/json.ts'
-import { type Output, printable } from '../output.ts'
+import type { Output } from '../output.ts'
+import { printable } from '../terminal-text.ts'
 
 /** The checks that a request would meet, a line each, and what would become of it; those past the stop are dimmed. */
 export function checkLines(

@@ -1,4 +1,5 @@
 import type { Streams } from '../output.ts'
+import { jsonText } from '../terminal-text.ts'
 import type { Display } from './display.ts'
 import { lineWriter } from './line-writer.ts'
 
@@ -6,7 +7,7 @@ import { lineWriter } from './line-writer.ts'
 export function jsonLines({ out }: Pick<Streams, 'out'>): Display {
   const { line, flush } = lineWriter(out)
   const tell = (event: string, fields: object = {}) =>
-    line(JSON.stringify({ event, time: new Date().toISOString(), ...fields }))
+    line(jsonText({ event, time: new Date().toISOString(), ...fields }))
   return {
     tunnel: ({ id, subdomain, url, local_port, ephemeral }) =>
       tell('tunnel', { id, subdomain, url, local_port, ephemeral }),

@@ -1,5 +1,5 @@
 import type { Key } from '../calls/keys.ts'
-import { printable } from '../output.ts'
+import { printable } from '../terminal-text.ts'
 import { dateOf } from './date.ts'
 import { interval } from './interval.ts'
 import { folded } from './permissions.ts'

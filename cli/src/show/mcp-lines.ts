@@ -1,5 +1,5 @@
 import type { McpEndpoint } from '../mcp/endpoint.ts'
-import { printable } from '../output.ts'
+import { jsonText, printable } from '../terminal-text.ts'
 
 /** An MCP server and its tools, and what to paste into a client's configuration. */
 export function mcpLines({ name, version, tools, configuration }: McpEndpoint): string[] {
@@ -8,6 +8,6 @@ export function mcpLines({ name, version, tools, configuration }: McpEndpoint): 
     printable(`🧩 MCP server: ${name} ${version}`),
     printable(`🔧 Tools: ${shown}`),
     '📋 Configuration for MCP clients:',
-    ...JSON.stringify(configuration, undefined, 2).split('\n'),
+    ...jsonText(configuration, 2).split('\n'),
   ]
 }

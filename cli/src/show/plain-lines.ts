@@ -1,5 +1,5 @@
 import type { Output, Streams } from '../output.ts'
-import { printable } from '../output.ts'
+import { printable } from '../terminal-text.ts'
 import type { Display } from './display.ts'
 import { duration } from './duration.ts'
 import { lineWriter } from './line-writer.ts'

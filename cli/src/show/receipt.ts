@@ -1,6 +1,15 @@
 import type { DeleteKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
 import type { Json } from '../calls/json.ts'
+import { fields, number, type Shape } from '../shape.ts'
 import { duration } from './duration.ts'
+
+/** What the command reads of it. */
+export const RECEIPT_SHAPE: Shape = fields({
+  replicas_acked: number,
+  replicas_total: number,
+  connections_cut: number,
+  took_ms: number,
+})
 
 /** What became of a key that was revoked: "2 of 2 replicas refuse it, 1 connection cut, 14 ms". */
 export function receiptOf(receipt: Json<DeleteKeyResponse>): string {

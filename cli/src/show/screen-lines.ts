@@ -1,5 +1,6 @@
 import type { Visit } from '../agent/visit.ts'
-import { type Output, printable } from '../output.ts'
+import type { Output } from '../output.ts'
+import { printable } from '../terminal-text.ts'
 import { bytesOf } from './bytes.ts'
 import { duration } from './duration.ts'
 

@@ -1,5 +1,6 @@
 import type { AgentEvent } from '../agent/agent.ts'
-import { type Output, printable, type Streams } from '../output.ts'
+import type { Output, Streams } from '../output.ts'
+import { printable } from '../terminal-text.ts'
 import type { Display } from './display.ts'
 import { mcpLines } from './mcp-lines.ts'
 import { MAX_RECENT, type ScreenState, screenLines } from './screen-lines.ts'

@@ -1,4 +1,5 @@
-import { type Output, printable } from '../output.ts'
+import type { Output } from '../output.ts'
+import { printable } from '../terminal-text.ts'
 
 /** Rows as aligned columns under their names; nothing where there are no rows. */
 export function tableOf(rows: readonly Readonly<Record<string, string>>[], { style }: Output): string[] {

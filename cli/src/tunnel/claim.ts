@@ -1,7 +1,7 @@
 import type { CreateTunnelResponse } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import type { Api } from '../api.ts'
 import type { Json } from '../calls/json.ts'
-import { findTunnel, type Tunnel } from '../calls/tunnels.ts'
+import { CREATED_SHAPE, findTunnel, type Tunnel } from '../calls/tunnels.ts'
 import { ApiError } from '../exit.ts'
 
 /** The tunnel that a command carries, for as long as it runs. */
@@ -90,6 +90,9 @@ const findOwn = (api: Api, subdomain: string): Promise<Tunnel | undefined> =>
   })
 
 async function create(api: Api, body: object): Promise<Tunnel> {
-  const answer: Json<CreateTunnelResponse> = await api.call('POST', '/v1/tunnels', { body })
+  const answer: Json<CreateTunnelResponse> = await api.call('POST', '/v1/tunnels', {
+    body,
+    shape: CREATED_SHAPE,
+  })
   return answer.tunnel
 }

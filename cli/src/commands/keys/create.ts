@@ -1,7 +1,9 @@
 import { Command } from 'commander'
-import type { KeyWithSecret } from '../../calls/keys.ts'
+import { requireShape } from '../../api.ts'
+import { KEY_SHAPE, type KeyWithSecret, SECRET_SHAPE } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
 import { parseDuration } from '../../parse.ts'
+import { fields } from '../../shape.ts'
 import { noteOnce } from '../../show/once.ts'
 import { fieldsOf, type KeyOptions, withKeyOptions } from './key-options.ts'
 
@@ -44,11 +46,9 @@ Examples:
         ...{ name, ...fieldsOf(options), expires_in: expiresIn, prefix, user_id: user },
         rate_limit_enabled: rateLimit ? undefined : false,
       }
-      const answer = await api.call<KeyWithSecret>('POST', '/v1/auth/keys', { body })
-      deps.output.result(answer, [
-        '✅ API key created',
-        `🔑 API Key: ${answer.key}`,
-        `🆔 ID: ${answer.api_key.id}`,
-      ])
+      const answer = await api.call<KeyWithSecret>('POST', '/v1/auth/keys', { body, shape: SECRET_SHAPE })
+      deps.output.result(answer, ['✅ API key created', `🔑 API Key: ${answer.key}`])
+      requireShape(api.url, answer, fields({ api_key: KEY_SHAPE }))
+      deps.output.more([`🆔 ID: ${answer.api_key.id}`])
       noteOnce(deps.output)
     })

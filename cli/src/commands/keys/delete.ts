@@ -3,11 +3,10 @@ import { Command } from 'commander'
 import type { Api } from '../../api.ts'
 import { openAsk } from '../../ask.ts'
 import type { Json } from '../../calls/json.ts'
-import { type Key, keyPath } from '../../calls/keys.ts'
+import { KEY_SHAPE, type Key, keyPath } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
 import { Refused } from '../../exit.ts'
-import { printable } from '../../output.ts'
-import { isOpen, receiptOf } from '../../show/receipt.ts'
+import { isOpen, RECEIPT_SHAPE, receiptOf } from '../../show/receipt.ts'
 import { relative } from '../../show/relative.ts'
 
 /** What the API never restores a key after, however it is written. */
@@ -33,7 +32,10 @@ Example:
       const { output, streams } = deps
       const api = await signedIn(deps)
       if (!yes && !output.json && streams.in.isTTY && streams.err.isTTY) await confirm(deps, api, id)
-      const answer = await api.call<Json<DeleteKeyResponse>>('DELETE', keyPath(id), { query: { reason } })
+      const answer = await api.call<Json<DeleteKeyResponse>>('DELETE', keyPath(id), {
+        query: { reason },
+        shape: RECEIPT_SHAPE,
+      })
       output.result(answer, [`✅ API key revoked: ${receiptOf(answer)}`])
       if (isOpen(answer)) output.note('Where no answer came from, it is refused within 5 s')
       if (!isLeaked(reason)) output.note(`Within 24 hours this undoes it: instatunnel keys restore ${id}`)
@@ -41,9 +43,9 @@ Example:
 
 /** Asks by the key's name, for ids are easily mistaken. Refuses where the answer is no. */
 async function confirm({ streams }: Deps, api: Api, id: string): Promise<void> {
-  const { name, start, last_used } = await api.call<Key>('GET', keyPath(id))
+  const { name, start, last_used } = await api.call<Key>('GET', keyPath(id), { shape: KEY_SHAPE })
   const used = last_used === undefined ? 'never used' : `last used ${relative(last_used)}`
   const ask = await openAsk(streams, 'give --yes')
-  if (!(await ask.confirm(`Revoke the API key "${printable(name)}" (${start}…, ${used})?`)))
+  if (!(await ask.confirm(`Revoke the API key "${name}" (${start}…, ${used})?`)))
     throw new Refused('cancelled', 'Cancelled')
 }

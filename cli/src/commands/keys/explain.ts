@@ -3,7 +3,14 @@ import { Command } from 'commander'
 import type { Json } from '../../calls/json.ts'
 import { keyPath } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
+import { fields, flag, list, optional, text } from '../../shape.ts'
 import { checkLines } from '../../show/check-lines.ts'
+
+const EXPLANATION = fields({
+  allowed: flag,
+  stopped_at: optional(text),
+  checks: list(fields({ name: text, passed: flag, message: text })),
+})
 
 /** `instatunnel keys explain` */
 export const explainKey = (deps: Deps): Command =>
@@ -24,6 +31,9 @@ Example:
     .action(async (id: string, method: string, path: string, { address }: { address?: string }) => {
       const api = await signedIn(deps)
       const body = { method: method.toUpperCase(), path, address }
-      const answer = await api.call<Json<ExplainKeyResponse>>('POST', `${keyPath(id)}/explain`, { body })
+      const answer = await api.call<Json<ExplainKeyResponse>>('POST', `${keyPath(id)}/explain`, {
+        body,
+        shape: EXPLANATION,
+      })
       deps.output.result(answer, checkLines(answer, deps.output))
     })

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type Key, keyPath } from '../../calls/keys.ts'
+import { KEY_SHAPE, type Key, keyPath } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
 import { keyLines } from '../../show/key-lines.ts'
 
@@ -9,6 +9,9 @@ export const restoreKey = (deps: Deps): Command =>
     .description('undo the revocation of an API key, within 24 hours')
     .argument('<id>', 'its id, as `instatunnel keys list --state revoked` shows it')
     .action(async (id: string) => {
-      const key = await (await signedIn(deps)).call<Key>('POST', `${keyPath(id)}/restore`, { body: {} })
+      const key = await (await signedIn(deps)).call<Key>('POST', `${keyPath(id)}/restore`, {
+        body: {},
+        shape: KEY_SHAPE,
+      })
       deps.output.result(key, ['✅ API key restored', ...keyLines(key)])
     })

@@ -1,7 +1,9 @@
 import { Command, Option } from 'commander'
-import { type Key, type KeyWithSecret, keyPath } from '../../calls/keys.ts'
+import { requireShape } from '../../api.ts'
+import { KEY_SHAPE, type Key, type KeyWithSecret, keyPath, SECRET_SHAPE } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
 import { parseGrace } from '../../parse.ts'
+import { fields } from '../../shape.ts'
 import { dateOf } from '../../show/date.ts'
 import { noteOnce } from '../../show/once.ts'
 import { relative } from '../../show/relative.ts'
@@ -40,12 +42,11 @@ Examples:
 async function rotate(deps: Deps, id: string, gracePeriod: number | undefined): Promise<void> {
   const api = await signedIn(deps)
   const body = { grace_period: gracePeriod }
-  const answer = await api.call<KeyWithSecret>('POST', `${keyPath(id)}/rotate`, { body })
-  const { key, api_key } = answer
-  const ends = api_key.old_secret?.ends_at
-  deps.output.result(answer, [
-    '✅ API key rotated',
-    `🔑 API Key: ${key}`,
+  const answer = await api.call<KeyWithSecret>('POST', `${keyPath(id)}/rotate`, { body, shape: SECRET_SHAPE })
+  deps.output.result(answer, ['✅ API key rotated', `🔑 API Key: ${answer.key}`])
+  requireShape(api.url, answer, fields({ api_key: KEY_SHAPE }))
+  const ends = answer.api_key.old_secret?.ends_at
+  deps.output.more([
     ends === undefined
       ? '⏳ The old secret works no more'
       : `⏳ The old secret works until ${dateOf(ends)} (${relative(ends)})`,
@@ -54,6 +55,6 @@ async function rotate(deps: Deps, id: string, gracePeriod: number | undefined): 
 }
 
 async function endGrace(deps: Deps, id: string): Promise<void> {
-  const key = await (await signedIn(deps)).call<Key>('DELETE', `${keyPath(id)}/rotate`)
+  const key = await (await signedIn(deps)).call<Key>('DELETE', `${keyPath(id)}/rotate`, { shape: KEY_SHAPE })
   deps.output.result(key, ['✅ The old secret works no more'])
 }

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type Key, keyPath } from '../../calls/keys.ts'
+import { KEY_SHAPE, type Key, keyPath } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
 import { keyLines } from '../../show/key-lines.ts'
 
@@ -9,6 +9,6 @@ export const showKey = (deps: Deps): Command =>
     .description('show all about an API key but its secret')
     .argument('<id>', 'its id, as `instatunnel keys list` shows it')
     .action(async (id: string) => {
-      const key = await (await signedIn(deps)).call<Key>('GET', keyPath(id))
+      const key = await (await signedIn(deps)).call<Key>('GET', keyPath(id), { shape: KEY_SHAPE })
       deps.output.result(key, keyLines(key))
     })

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { type Key, keyPath } from '../../calls/keys.ts'
+import { KEY_SHAPE, type Key, keyPath } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
 import { UsageError } from '../../exit.ts'
 import { parseExpiry, parseList } from '../../parse.ts'
@@ -60,7 +60,7 @@ Examples:
     )
     .action(async (id: string, options: Options) => {
       const body = bodyOf(options)
-      const key = await (await signedIn(deps)).call<Key>('PATCH', keyPath(id), { body })
+      const key = await (await signedIn(deps)).call<Key>('PATCH', keyPath(id), { body, shape: KEY_SHAPE })
       deps.output.result(key, ['✅ API key changed', ...keyLines(key)])
     })
 

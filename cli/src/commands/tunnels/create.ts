@@ -1,6 +1,7 @@
 import type { CreateTunnelResponse } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { Command } from 'commander'
 import type { Json } from '../../calls/json.ts'
+import { CREATED_SHAPE } from '../../calls/tunnels.ts'
 import { type Deps, signedIn } from '../../deps.ts'
 import { parsePort } from '../../parse.ts'
 
@@ -20,7 +21,10 @@ Example:
     .action(async (port: number, { subdomain, name }: { subdomain?: string; name?: string }) => {
       const body = { name: name ?? subdomain ?? `Port ${port}`, subdomain, local_port: port }
       const api = await signedIn(deps)
-      const answer: Json<CreateTunnelResponse> = await api.call('POST', '/v1/tunnels', { body })
+      const answer: Json<CreateTunnelResponse> = await api.call('POST', '/v1/tunnels', {
+        body,
+        shape: CREATED_SHAPE,
+      })
       const { tunnel } = answer
       deps.output.result(answer, [
         '✅ Tunnel created',
