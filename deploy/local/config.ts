@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type Environment, readSettings, wholeNumber } from '@instatunnel/kit/config'
+import { type Environment, POOL_BOUNDS, POOL_SIZE, readSettings, wholeNumber } from '@instatunnel/kit/config'
 import { z } from 'zod'
 import { repository } from './repository.ts'
 
@@ -33,6 +33,8 @@ const settings = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
     .optional(),
+  /** The most connections to PostgreSQL of each replica of auth, keys and tunnels. */
+  POSTGRES_POOL_SIZE: wholeNumber(...POOL_BOUNDS).default(POOL_SIZE),
   /** A NATS of one's own, instead of the one that is started. */
   NATS_URL: z
     .string()
@@ -65,6 +67,7 @@ export interface Config {
   readonly replicas: number
   readonly trustedHops: number
   readonly databaseUrl: string | undefined
+  readonly poolSize: number
   readonly natsUrl: string | undefined
   /** What goes to the services as it was given, by the variables' own names. */
   readonly passedOn: Readonly<Record<PassedOn, string | undefined>>
@@ -98,6 +101,7 @@ export function readConfig(environment: Environment): Config {
     replicas: read.INSTATUNNEL_REPLICAS,
     trustedHops: read.TRUSTED_HOPS,
     databaseUrl: read.DATABASE_URL,
+    poolSize: read.POSTGRES_POOL_SIZE,
     natsUrl: read.NATS_URL,
     passedOn: {
       LIMIT_AUTH_PER_MINUTE: read.LIMIT_AUTH_PER_MINUTE,

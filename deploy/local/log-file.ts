@@ -97,9 +97,9 @@ export function openLogFile(
 /** NAME becomes NAME.1, NAME.1 becomes NAME.2, and so on; the last of them is overwritten. */
 function rotate(file: string, maxFiles: number): void {
   const names = [file, ...Array.from({ length: maxFiles - 1 }, (_, index) => `${file}.${index + 1}`)]
-  for (const [index, name] of names.slice(1).entries().toArray().reverse()) {
+  for (let last = names.length - 1; last > 0; last--) {
     try {
-      renameSync(names[index] as string, name)
+      renameSync(names[last - 1] as string, names[last] as string)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }

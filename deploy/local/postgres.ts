@@ -34,6 +34,8 @@ export async function startPostgres(options: {
   dataDir: string
   port: number
   durable?: boolean
+  /** The bound on connections; by default one for many tests at once. */
+  maxConnections?: number
 }): Promise<Postgres> {
   const password = await keptSecret(options.dataDir, 'postgres-password', () =>
     randomBytes(24).toString('hex'),
@@ -41,7 +43,8 @@ export async function startPostgres(options: {
   const cluster = await openCluster(options.dataDir, password)
   const port = await portOrFree(options.port)
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
-  const start = () => serve({ cluster, port, url, durable: options.durable ?? true })
+  const { durable = true, maxConnections = 300 } = options
+  const start = () => serve({ cluster, port, url, durable, maxConnections })
 
   let running = await start()
   return {
@@ -65,6 +68,7 @@ interface Serving {
   port: number
   url: string
   durable: boolean
+  maxConnections: number
 }
 
 async function serve(serving: Serving): Promise<RunningProcess> {
@@ -82,12 +86,12 @@ async function serve(serving: Serving): Promise<RunningProcess> {
   }
 }
 
-function spawnServer({ cluster, port, durable }: Serving): Promise<RunningProcess> {
+function spawnServer({ cluster, port, durable, maxConnections }: Serving): Promise<RunningProcess> {
   const settings: Record<string, string> = {
     listen_addresses: '127.0.0.1',
     port: String(port),
     unix_socket_directories: '', // TCP alone: a socket in a shared folder could be squatted
-    max_connections: '300', // three services of a few replicas each, or many tests at once
+    max_connections: String(maxConnections),
     shared_buffers: '128MB',
     log_min_messages: 'warning',
     logging_collector: 'off',

@@ -35,7 +35,13 @@ describe('serviceEnvironment', () => {
   it.each(serviceNames)('tells %s what it reads, and nothing else', async (name) => {
     const everything = {
       ...{ LIMIT_AUTH_PER_MINUTE: '1', LIMIT_READ_PER_MINUTE: '2', LIMIT_WRITE_PER_MINUTE: '3' },
-      ...{ LIMIT_REGENERATE_PER_HOUR: '4', TRUSTED_HOPS: '1', PLANS: '{}', LOG_LEVEL: 'warn' },
+      ...{
+        LIMIT_REGENERATE_PER_HOUR: '4',
+        TRUSTED_HOPS: '1',
+        POSTGRES_POOL_SIZE: '5',
+        PLANS: '{}',
+        LOG_LEVEL: 'warn',
+      },
       ...{ INSTATUNNEL_ADMIN_EMAIL: 'ops@example.com', INSTATUNNEL_ADMIN_PASSWORD: 'correct horse battery' },
     }
     const told = serviceEnvironment(name, around(everything))

@@ -20,17 +20,24 @@ export function serviceEnvironment(name: ServiceName, around: ServiceSurrounding
   const { config, secrets } = around
   const passedOn = (...names: PassedOn[]) =>
     Object.fromEntries(names.map((key) => [key, config.passedOn[key]]))
+  const poolSize = String(config.poolSize)
   const own: Record<ServiceName, Record<string, string | undefined>> = {
     auth: {
       AUTH_SECRET: secrets.authSecret,
       DATABASE_URL: around.databaseUrls.auth,
+      POSTGRES_POOL_SIZE: poolSize,
       ...passedOn('LIMIT_AUTH_PER_MINUTE', 'LIMIT_READ_PER_MINUTE', 'LIMIT_WRITE_PER_MINUTE'),
       ...passedOn('LIMIT_CONNECT_PER_MINUTE'),
       ...passedOn('INSTATUNNEL_ADMIN_EMAIL', 'INSTATUNNEL_ADMIN_PASSWORD', 'PLANS'),
     },
-    keys: { DATABASE_URL: around.databaseUrls.keys, KEY_PEPPERS: secrets.keyPeppers },
+    keys: {
+      DATABASE_URL: around.databaseUrls.keys,
+      POSTGRES_POOL_SIZE: poolSize,
+      KEY_PEPPERS: secrets.keyPeppers,
+    },
     tunnels: {
       DATABASE_URL: around.databaseUrls.tunnels,
+      POSTGRES_POOL_SIZE: poolSize,
       TOKEN_PEPPERS: secrets.tokenPeppers,
       TOKEN_SECRET: secrets.tokenSecret,
       ...passedOn('LIMIT_REGENERATE_PER_HOUR', 'PLANS'),

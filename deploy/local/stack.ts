@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
+import { maxConnections, refuseTooFewConnections } from './connections.ts'
 import { openDatabases } from './databases.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { type Nats, startNats } from './nats.ts'
@@ -77,11 +78,17 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
 
   const ports = await choosePorts(config)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  if (config.databaseUrl) await refuseTooFewConnections(config.databaseUrl, config)
   const [secrets, postgres, nats] = await all([
     openSecrets(dataDir),
     config.databaseUrl
       ? undefined
-      : startPostgres({ dataDir, port: ports.postgres, durable }).then(stoppable),
+      : startPostgres({
+          dataDir,
+          port: ports.postgres,
+          durable,
+          maxConnections: maxConnections(config),
+        }).then(stoppable),
     config.natsUrl ? undefined : startNats({ dataDir, port: ports.nats }).then(stoppable),
   ])
   signal.throwIfAborted()

@@ -132,6 +132,28 @@ describe('while Postgres is away', () => {
   })
 })
 
+describe('while a table is locked for long', () => {
+  it('its calls are 503 within seconds, those beyond the pool within one, and the other services go on', async () => {
+    const user = await accounts.register()
+    const sql = administrate(stack)
+    const list = async () => {
+      const began = performance.now()
+      const answer = await stack.call('GET', '/v1/tunnels', { token: user.token })
+      return { answer, tookMs: performance.now() - began }
+    }
+    await sql.begin(async (tx) => {
+      await tx`lock table tunnels.tunnels in access exclusive mode`
+      const answers = await Promise.all(Array.from({ length: 30 }, list))
+      for (const { answer } of answers) expectUnavailable(answer)
+      // Ten of them have a connection each, and wait for the lock; on a busy machine a second is 800 ms and some more.
+      expect(answers.filter(({ tookMs }) => tookMs < 2500).length).toBeGreaterThanOrEqual(20)
+      bodyOf(await stack.call('GET', '/v1/auth/keys', { token: user.token }))
+    })
+    await sql.end()
+    await expectRecovery(user)
+  })
+})
+
 describe('killed amid 200 writes', () => {
   it('Postgres has every write that was answered with 200, each has told its event, and the rest is not half done', async () => {
     const user = await accounts.register()

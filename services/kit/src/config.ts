@@ -1,6 +1,10 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 
+/** How many connections a replica's pool may have, from and to, and has by default. The publisher of events holds one. */
+export const POOL_BOUNDS = [3, 100] as const
+export const POOL_SIZE = 10
+
 /** The environment, as a service's config.ts receives it. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -89,5 +93,7 @@ export const neighbourSettings = {
 export const commonSettings = {
   /** PostgreSQL, as a URL. The service keeps to a schema of its own name. */
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL'),
+  /** The most connections that a replica keeps to PostgreSQL, beside the one that it hears of new events by. */
+  POSTGRES_POOL_SIZE: wholeNumber(...POOL_BOUNDS).default(POOL_SIZE),
   ...neighbourSettings,
 }

@@ -13,6 +13,7 @@ import { type Edge, implement } from './unary.ts'
 export interface FoundationConfig extends NeighbourConfig {
   readonly LISTEN: string
   readonly DATABASE_URL: string
+  readonly POSTGRES_POOL_SIZE: number
 }
 
 /** What every service stands on: its schema, its events, its neighbours and its own gRPC server. */
@@ -52,7 +53,8 @@ export async function openFoundation(options: {
   const { service, config, log, closing, now } = options
   const descriptors = options.descriptors ?? descriptorsFile()
   const rules = readRules(descriptors)
-  const sql = closing.adopt(connectPostgres({ url: config.DATABASE_URL, schema: service }), (pool) =>
+  const { DATABASE_URL: url, POSTGRES_POOL_SIZE: connections } = config
+  const sql = closing.adopt(connectPostgres({ url, schema: service, connections }), (pool) =>
     pool.end({ timeout: 2 }),
   )
   await migrate(sql, { schema: service, folders: [OUTBOX_MIGRATIONS, options.migrations] })

@@ -73,12 +73,13 @@ describe('migrate', () => {
   it('has as long as it takes: a replica that waits for another one is not cut off', async () => {
     const sql = connect('patient')
     const folder = await folderOf({
-      '0001_first.sql': "create table seen as select current_setting('statement_timeout') as timeout",
+      '0001_first.sql': `create table seen as select current_setting('statement_timeout') as statement,
+        current_setting('lock_timeout') as lock, current_setting('idle_in_transaction_session_timeout') as idle`,
     })
     await migrate(sql, { schema: 'patient', folders: [folder] })
-    expect(await sql`select timeout from seen`).toMatchObject([{ timeout: '0' }])
+    expect(await sql`select * from seen`).toEqual([{ statement: '0', lock: '0', idle: '0' }])
     const [after] = await sql`select current_setting('statement_timeout') as timeout`
-    expect(after).toEqual({ timeout: '10s' })
+    expect(after).toEqual({ timeout: '4s' })
   })
 
   it('needs no right but that on its own schema, where the schema is there already', async () => {
@@ -147,10 +148,11 @@ describe('connectPostgres', () => {
     })
   })
 
-  it('names itself to Postgres and bounds its statements', async () => {
+  it('names itself to Postgres, and bounds its statements, locks and transactions', async () => {
     const [settings] = await connect('public')`
-      select current_setting('application_name') as name, current_setting('statement_timeout') as timeout`
-    expect(settings).toEqual({ name: 'instatunnel-public', timeout: '10s' })
+      select current_setting('application_name') as name, current_setting('statement_timeout') as statement,
+        current_setting('lock_timeout') as lock, current_setting('idle_in_transaction_session_timeout') as idle`
+    expect(settings).toEqual({ name: 'instatunnel-public', statement: '4s', lock: '3s', idle: '10s' })
   })
 })
 

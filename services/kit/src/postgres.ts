@@ -1,17 +1,32 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres, { type ISql, type Sql } from 'postgres'
+import { POOL_SIZE } from './config.ts'
+import { boundWaits } from './pool-queue.ts'
 import { arrayTypes } from './postgres-arrays.ts'
 import { createBegin } from './transaction.ts'
 
 export type { ISql, Sql, TransactionSql } from 'postgres'
 
-const STATEMENT_TIMEOUT_MS = 10_000
+/** How many connections a replica opens at most: its pool, and the one that hears of events in the outbox. */
+export const connectionsOf = (poolSize: number) => poolSize + 1
 
-/** A pool on the service's own schema; columns come in camelCase. Broken connections are made anew by themselves. */
+// What a statement takes beyond this is given up before the caller, who waits for 5 s.
+const STATEMENT_TIMEOUT_MS = 4000
+const LOCK_TIMEOUT_MS = 3000
+// A replica that stands still amid a transaction holds its locks no longer.
+const IDLE_IN_TRANSACTION_MS = 10_000
+// With the answer itself this is under a second.
+const POOL_WAIT_MS = 800
+
+/**
+ * A pool on the service's own schema; columns come in camelCase. Broken connections are made anew by themselves. A query
+ * waits for a connection for 800 ms at most, then fails with code POOL_EXHAUSTED.
+ */
 export function connectPostgres(options: { url: string; schema: string; connections?: number }): Sql {
+  const { connections = POOL_SIZE } = options
   const sql = postgres(options.url, {
-    max: options.connections ?? 10,
+    max: connections,
     connect_timeout: 5,
     // A query that finds the server away fails at once; the next one tries again.
     backoff: () => 0.2,
@@ -24,9 +39,12 @@ export function connectPostgres(options: { url: string; schema: string; connecti
       application_name: `instatunnel-${options.schema}`,
       search_path: options.schema,
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     },
   })
-  return Object.assign(sql, { begin: createBegin(sql, isConnectionLost) })
+  const pool = Object.assign(sql, { begin: createBegin(sql, isConnectionLost) })
+  return boundWaits(pool, { connections, waitMs: POOL_WAIT_MS })
 }
 
 /**
@@ -40,6 +58,8 @@ export async function migrate(
   await sql.begin(async (tx) => {
     // A migration may take long, and so may the wait for another replica's.
     await tx`set local statement_timeout = 0`
+    await tx`set local lock_timeout = 0`
+    await tx`set local idle_in_transaction_session_timeout = 0`
     await tx`select pg_advisory_xact_lock(hashtextextended(${`migrate:${options.schema}`}, 0))`
     // `create schema if not exists` asks for a right on the database even where the schema is there.
     const [schema] = await tx`select 1 from pg_namespace where nspname = ${options.schema}`
@@ -66,9 +86,10 @@ export const violates = (error: unknown, constraint: string) => {
   return code === '23505' && constraint_name === constraint
 }
 
-// postgres.js's names for broken connections; SQLSTATE 57P0x and class 08 are Postgres going away.
+// postgres.js's names for broken connections; SQLSTATE 57P0x and class 08 are Postgres going away, 25P03 is Postgres
+// ending a session that was idle in a transaction.
 const LOST =
-  /^(ECONN(REFUSED|RESET)|EPIPE|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|57P0[1-5]|08\w{3})$/
+  /^(ECONN(REFUSED|RESET)|EPIPE|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|57P0[1-5]|08\w{3}|25P03)$/
 
 /** True for an error after which its connection is of no more use. */
 export const isConnectionLost = (error: unknown) =>

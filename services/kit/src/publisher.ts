@@ -8,6 +8,8 @@ const BATCH = 200
 // Notifications wake the publisher; this is for those that got lost with a connection.
 const POLL_MS = 500
 const RETRY_MS = 250
+// A batch is a transaction: Postgres ends one that stands still for 10 s, and an answer of NATS may take 2 s.
+const BATCH_MS = 5000
 
 /**
  * Moves the outbox to the stream, at least once and in order per resource, for as long as it is not closed. One of a
@@ -71,11 +73,13 @@ async function moveBatch(sql: Sql, schema: string, nats: Nats): Promise<number> 
     >`select seq, id, type, subject, time, data from outbox order by seq limit ${BATCH}`
     if (rows.length === 0) return 0
     const acked: string[] = []
+    const until = performance.now() + BATCH_MS
     const perResource = Map.groupBy(rows, (row) => row.subject)
     await Promise.all(
       [...perResource.values()]
         .map(async (events) => {
           for (const event of events) {
+            if (performance.now() > until) return
             await publishEvent(nats, schema, event)
             acked.push(event.seq)
           }

@@ -175,7 +175,15 @@ describe('refusalFrom', () => {
     ['Postgres shutting down', { code: '57P01' }],
     ['Postgres crashing', { code: '57P02' }],
     ['Postgres starting', { code: '57P03' }],
-    ['Postgres being full', { code: '53300' }],
+    ['Postgres having no connection left', { code: '53300' }],
+    ["Postgres's disk being full", { code: '53100' }],
+    ['Postgres being out of memory', { code: '53200' }],
+    ['a bound of Postgres being reached', { code: '53400' }],
+    ["Postgres's disk failing", { code: '58030' }],
+    ['a lock that another holds for too long', { code: '55P03' }],
+    ['a session that Postgres ended amid a transaction', { code: '25P03' }],
+    ['a standby of Postgres', { code: '25006' }],
+    ['a pool without a free connection', { code: 'POOL_EXHAUSTED' }],
     ['a broken session', { code: '08006' }],
   ])('takes %s for UNAVAILABLE', (_, error) => {
     expect(refusalFrom(Object.assign(new Error('secret address'), error))).toMatchObject({

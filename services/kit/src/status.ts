@@ -87,10 +87,21 @@ export const internalRefusal = () => new Refusal('INTERNAL', 'Something went wro
 // What Postgres says of a statement that took longer than statement_timeout (SQLSTATE query_canceled).
 const STATEMENT_TIMEOUT = '57014'
 
-// Node names networks and resolvers, postgres.js broken connections; SQLSTATE 57P0x, 53300 and class 08 are Postgres
-// going away or being full.
-const AWAY =
-  /^(ECONN(REFUSED|RESET)|EPIPE|ENOENT|ETIMEDOUT|E(HOST|NET)UNREACH|ENOTFOUND|EAI_AGAIN|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|57P0[1-5]|53300|08\w{3})$/
+/** The codes of errors that pass by themselves, or with a hand on what is under the service. */
+const AWAY = new RegExp(
+  `^(${[
+    'ECONN(REFUSED|RESET)|EPIPE|ENOENT|ETIMEDOUT|E(HOST|NET)UNREACH|ENOTFOUND|EAI_AGAIN', // Node: networks, resolvers
+    'CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT', // postgres.js: broken connections
+    'POOL_EXHAUSTED|CALLER_GONE', // kit/pool-queue
+    // SQLSTATE (https://www.postgresql.org/docs/18/errcodes-appendix.html)
+    '08\\w{3}', // connections
+    '25006|25P0[34]', // a standby that took over no writes yet; sessions that were idle or busy in a transaction for too long
+    '53\\w{3}', // out of disk, memory or connections
+    '55P03', // a lock that was not free within lock_timeout
+    '57P0[1-5]', // Postgres going away, or coming
+    '58000|58030', // its system and its disk
+  ].join('|')})$`,
+)
 
 function isNeighbourAway(error: unknown): boolean {
   const { code } = (error ?? {}) as Partial<ServiceError> & { code?: unknown }

@@ -10,6 +10,7 @@ import {
 import type { Caller, Guard } from './guard.ts'
 import type { Identity } from './identity.ts'
 import type { Logger } from './log.ts'
+import { callerSignal } from './pool-queue.ts'
 import { Refusal, type Refusals } from './refusal.ts'
 import type { Rule, Rules } from './rules.ts'
 import { internalRefusal, refusalFrom, statusOf } from './status.ts'
@@ -94,7 +95,7 @@ function serveUnary(
       const caller = await edge.guard({ metadata, method: method.path, rule, peer, signal })
       return handler(call.request, { caller, metadata, signal, setHeader })
     }
-    run().then(
+    callerSignal.run(gone.signal, run).then(
       (response) => {
         isAnswered = true
         if (hasHeaders) call.sendMetadata(headers)

@@ -1,0 +1,113 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Sql } from 'postgres'
+
+/** The signal of the call that is being handled: what it waits for is not begun once its caller has gone. */
+export const callerSignal = new AsyncLocalStorage<AbortSignal>()
+
+/** Why a query was not sent. Its `code` is what kit/status answers by. */
+class PoolError extends Error {
+  readonly code: 'POOL_EXHAUSTED' | 'CALLER_GONE'
+
+  constructor(code: PoolError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+interface Waiting {
+  readonly signal: AbortSignal | undefined
+  readonly timer: NodeJS.Timeout
+  go(): void
+  refuse(error: PoolError): void
+}
+
+/** Who uses a pool's connections, and who waits for one, first come first served. */
+interface PoolQueue {
+  /** Calls `go` once a connection is free, which `leave` must give back; or `refuse`, after the wait. */
+  enter(go: () => void, refuse: (error: Error) => void): void
+  leave(): void
+}
+
+function createPoolQueue({ connections, waitMs }: { connections: number; waitMs: number }): PoolQueue {
+  let free = connections
+  const waiting = new Set<Waiting>()
+  return {
+    enter(go, refuse) {
+      if (free > 0) {
+        free--
+        return go()
+      }
+      const timer = setTimeout(() => {
+        waiting.delete(entry)
+        refuse(new PoolError('POOL_EXHAUSTED', `no connection to Postgres was free within ${waitMs} ms`))
+      }, waitMs)
+      const entry: Waiting = { signal: callerSignal.getStore(), timer, go, refuse }
+      waiting.add(entry)
+    },
+    leave() {
+      for (const entry of waiting) {
+        waiting.delete(entry)
+        clearTimeout(entry.timer)
+        if (!entry.signal?.aborted) return entry.go()
+        entry.refuse(new PoolError('CALLER_GONE', 'the caller went away before a connection was free'))
+      }
+      free++
+    },
+  }
+}
+
+/** The part of postgres.js's Query that decides when it is sent, and learns that it is over. */
+interface PendingQuery {
+  handler(query: PendingQuery): void
+  resolve(result: unknown): void
+  reject(error: unknown): void
+}
+
+/**
+ * The pool, but that a query or transaction waits for a connection no longer than `waitMs`: postgres.js itself would
+ * have it wait for ever, behind queries of any length, and lets queries share a connection that is busy.
+ */
+export function boundWaits(sql: Sql, options: { connections: number; waitMs: number }): Sql {
+  const queue = createPoolQueue(options)
+  const bound = <Made>(made: Made): Made => {
+    if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, queue)
+    return made
+  }
+  const begin = (...work: unknown[]) =>
+    new Promise((resolve, reject) =>
+      queue.enter(() => {
+        const transaction = (sql.begin as (...work: unknown[]) => Promise<unknown>)(...work)
+        transaction.finally(queue.leave).then(resolve, reject)
+      }, reject),
+    )
+  const call = (...args: Parameters<Sql>) => bound(sql(...args))
+  const unsafe: Sql['unsafe'] = (...args) => bound(sql.unsafe(...args))
+  return Object.assign(call, sql, { unsafe, begin }) as unknown as Sql
+}
+
+function bindQuery(query: PendingQuery, queue: PoolQueue): void {
+  const { handler } = query
+  // A query that is part of another one is never handled.
+  query.handler = () =>
+    queue.enter(
+      () => {
+        const { resolve, reject } = query
+        query.resolve = (result) => {
+          resolve(result)
+          leave(queueMicrotask)
+        }
+        query.reject = (error) => {
+          reject(error)
+          leave(setImmediate)
+        }
+        // postgres.js says that a query is over before it has put the connection back, or has seen that it is gone: the
+        // next query would be written to this one.
+        let leave = (later: (then: () => void) => void) => {
+          later(queue.leave)
+          leave = () => {} // a connection that breaks may say so twice
+        }
+        handler(query)
+      },
+      (error) => query.reject(error),
+    )
+}
