@@ -104,9 +104,14 @@ describe('each change tells its event', () => {
     const address = '127.0.0.1'
     event(first, 'user.logged_in', { session_id: await sessionOf(user.token), address })
     event(second, 'user.logged_in', { session_id: anId('ses_'), address })
-    event(self, 'user.updated', { plan: 'free', role: 'user', changed: ['name', 'username'] })
-    event(plan, 'user.updated', { plan: 'pro', role: 'user', changed: ['plan'] })
-    event(password, 'user.updated', { plan: 'pro', role: 'user', changed: ['password'] })
+    event(self, 'user.updated', {
+      plan: 'free',
+      role: 'user',
+      status: 'active',
+      changed: ['name', 'username'],
+    })
+    event(plan, 'user.updated', { plan: 'pro', role: 'user', status: 'active', changed: ['plan'] })
+    event(password, 'user.updated', { plan: 'pro', role: 'user', status: 'active', changed: ['password'] })
     expect((await stack.call('GET', '/v1/tunnels', { token: again.token })).status).toBe(401)
   })
 

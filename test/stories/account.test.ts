@@ -32,6 +32,7 @@ const user = (email: string) => ({
   username: email.split('@')[0],
   plan: 'free',
   role: 'user',
+  status: 'active',
   created_at: aTime,
 })
 

@@ -29,6 +29,7 @@ const shownAdmin = {
   username: 'root',
   plan: 'business',
   role: 'admin',
+  status: 'active',
   created_at: aTime,
 }
 
@@ -68,7 +69,7 @@ describe('administration', () => {
       role: 'admin',
     })
     expectAnswer(await patch(user.id, { plan: 'business', update_mask: 'role' }), { ...user, plan: 'pro' })
-    const fault = aField('update_mask', '"email" cannot be updated; name some of plan, role')
+    const fault = aField('update_mask', '"email" cannot be updated; name some of plan, role, status')
     expectCountedError(await patch(user.id, { update_mask: 'email' }), 'validation_error', fault)
   })
 
@@ -80,6 +81,40 @@ describe('administration', () => {
     expect((await stack.call('GET', '/v1/admin/users', { token: key })).status).toBe(200)
     expectAnswer(await patch(user.id, { role: 'user' }), user)
     expectScopeMissing(await stack.call('GET', '/v1/admin/users', { token: key }), 'users:manage')
+  })
+
+  it('suspends an account and restores it: nothing of it works meanwhile, and login says so', async () => {
+    const email = 'suspended@example.com'
+    const { user, token: session, api_key: sessionKey } = await register(email)
+    const { key } = (await stack.call('POST', '/v1/auth/keys', { token: session, body: { name: 'CI' } })).body
+    const login = (password: string) => stack.call('POST', '/v1/auth/login', { body: { email, password } })
+    expectAnswer(await patch(user.id, { status: 'suspended' }), { ...user, status: 'suspended' })
+    expectAnswer(await list(`?email=${email}`), {
+      users: [{ ...user, status: 'suspended' }],
+      next_page_token: '',
+    })
+    for (const credential of [session, sessionKey, key])
+      expectUnauthorized(await stack.call('GET', '/v1/auth/whoami', { token: credential }))
+    expectCountedError(await login('correct horse battery'), 'forbidden', {
+      message: 'This account is suspended; ask an administrator',
+    })
+    expectCountedError(await login('wrong horse battery'), 'unauthorized', {
+      message: 'The e-mail or the password is not right',
+    })
+    const verified = await stack.call('POST', '/v1/auth/keys/verify', { token, body: { key } })
+    expect(verified.body).toMatchObject({ valid: false, code: 'DISABLED' })
+    expectAnswer(await patch(user.id, { status: 'active' }), user)
+    expect((await stack.call('GET', '/v1/auth/whoami', { token: key })).status).toBe(200)
+    expectUnauthorized(await stack.call('GET', '/v1/auth/whoami', { token: session }))
+    expect((await login('correct horse battery')).status).toBe(200)
+  })
+
+  it('refuses to suspend oneself', async () => {
+    const [{ id }] = (await list(`?email=${admin.email}`)).body.users
+    expectCountedError(await patch(id, { status: 'suspended' }), 'forbidden', {
+      message: 'You cannot suspend your own account; another admin can',
+      fields: [{ field: 'status', message: 'cannot be suspended for your own account' }],
+    })
   })
 
   it('is nothing for users, nor for those without a credential', async () => {

@@ -42,6 +42,7 @@ const userOf = ({ id, email }: Account) => ({
   username: email.split('@')[0],
   plan: 'free',
   role: 'user',
+  status: 'active',
   created_at: aTime,
 })
 

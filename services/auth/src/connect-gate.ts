@@ -80,7 +80,7 @@ export function createConnectGate(
     const { type, id } = credential
     if (type === 'session') return credentials.holderOfSession(id)
     if (type === 'api_key') return credentials.holderOfKey(id, connection, signal)
-    return (await credentials.holderOfToken({ tunnelId: id, userId, tokenGeneration })) ?? 'tunnel_deleted'
+    return credentials.holderOfToken({ tunnelId: id, userId, tokenGeneration })
   }
 
   const refuse = async (code: ConnectCode, plan: Plan, attempt: Attempt): Promise<Decision> => {

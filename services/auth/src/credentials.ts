@@ -13,7 +13,7 @@ import type {
   TunnelDirectoryServiceService,
 } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { Holder, TunnelHolder, UserHolder } from './domain/holder.ts'
-import { endOf, isAdmittedFrom } from './domain/key-verdict.ts'
+import { endOf, isAdmittedFrom, isSuspended } from './domain/key-verdict.ts'
 import { type KeyOwner, type KnownKey, keyBySecret, knownKeyOf } from './domain/known-key.ts'
 import type { Presented } from './domain/presented.ts'
 import { judgeSession } from './domain/session.ts'
@@ -34,8 +34,8 @@ export interface Credentials {
   holderOfSession(id: string): Promise<HolderOrEnd>
   /** Who holds the key of this id by such a secret and from there, looked up afresh; otherwise why nobody does. */
   holderOfKey(id: string, by: HeldBy, signal?: AbortSignal): Promise<HolderOrEnd>
-  /** Who holds a tunnel's token of this generation; undefined where the tunnel's user is no more. */
-  holderOfToken(token: TokenRecord): Promise<TunnelHolder | undefined>
+  /** Who holds a tunnel's token of this generation; otherwise why nobody does. */
+  holderOfToken(token: TokenRecord): Promise<TunnelHolder | GoawayReason>
   /** A key by what keys are known by, at once where it is; undefined where it, its owner or its session is no more. */
   findKey(knownBy: string, way?: LookUpWay): Eventual<KnownKey | undefined>
   /** A key by its id, looked up afresh; otherwise what ended it. */
@@ -103,12 +103,16 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 
   const holderOfToken: Credentials['holderOfToken'] = async ({ tunnelId, userId, tokenGeneration }) => {
     const user = await findStanding(sql, userId)
-    return user && { kind: 'tunnel', user, tunnelId, tokenGeneration }
+    if (!user) return 'tunnel_deleted'
+    return user.status === 'active'
+      ? { kind: 'tunnel', user, tunnelId, tokenGeneration }
+      : 'account_suspended'
   }
 
   const findTokenHolder = async (digest: Buffer, signal?: AbortSignal) => {
     const token = await tunnels.lookUpToken({ digest }, { signal }).catch(undefinedWhereNotFound)
-    return token && holderOfToken(token)
+    const holder = token && (await holderOfToken(token))
+    return typeof holder === 'object' ? holder : undefined
   }
 
   return {
@@ -132,7 +136,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       const key = keyBySecret(current, secretGeneration, at)
       if (!key) return 'key_rotated'
       const end = endOf(key, at)
-      if (end !== undefined) return KEY_ENDS[end]
+      if (end !== undefined) return isSuspended(key) ? 'account_suspended' : KEY_ENDS[end]
       return isAdmittedFrom(key, address) ? key.holder : 'address_not_allowed'
     },
     findKey,

@@ -34,6 +34,7 @@ export async function ensureAdmin(
     username: usernameFrom(email),
     plan: 'business',
     role: 'admin',
+    status: 'active',
     createdAt: now,
   }
   const made = sql.begin(async (tx) => {

@@ -86,6 +86,7 @@ const isSameOwner = (one: KeyOwner, other: KeyOwner) =>
   one.userId === other.userId &&
   one.plan === other.plan &&
   one.role === other.role &&
+  one.status === other.status &&
   one.expiresAt?.getTime() === other.expiresAt?.getTime()
 
 const sharing = (key: KeyRecord, { userId }: KeyOwner): KeyRecord => ({

@@ -7,6 +7,8 @@ export const refusals = {
   WRONG_PASSWORD: 'forbidden',
   USER_NOT_FOUND: 'not_found',
   SESSION_NOT_FOUND: 'not_found',
+  ACCOUNT_SUSPENDED: 'forbidden',
+  OWN_ACCOUNT: 'forbidden',
   LAST_ADMIN: { error: 'conflict', grpc: 'ABORTED' },
   SESSION_KEY_UNAVAILABLE: 'unavailable',
   UNKNOWN_METHOD: 'not_found',

@@ -16,7 +16,7 @@ export async function changeKey(
 export async function changeUser(
   auth: Pick<StartedAuth, 'evict' | 'sql'>,
   id: string,
-  fields: Partial<Pick<Account, 'plan' | 'role'>>,
+  fields: Partial<Pick<Account, 'plan' | 'role' | 'status'>>,
 ): Promise<void> {
   await auth.sql`update users set ${auth.sql(fields)} where id = ${id}`
   await auth.evict({ users: [id] })

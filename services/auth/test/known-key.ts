@@ -25,5 +25,5 @@ export const aRecord = (fields: Partial<KeyRecord> = {}): KeyRecord => ({
 /** A key of a user on the free plan, unless said otherwise. */
 export const aKey = (fields: Partial<KeyRecord> = {}, owner: Partial<KeyOwner> = {}): KnownKey => {
   const record = aRecord(fields)
-  return knownKeyOf(record, { userId: record.userId, plan: 'free', role: 'user', ...owner })
+  return knownKeyOf(record, { userId: record.userId, plan: 'free', role: 'user', status: 'active', ...owner })
 }

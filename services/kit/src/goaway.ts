@@ -24,6 +24,7 @@ export const goaways = {
   key_rotated: { message: 'The key that this agent connected with has another secret now', after: 'end' },
   session_ended: { message: 'The session has ended; log in again', after: 'end' },
   session_expired: { message: 'The session has expired; log in again', after: 'end' },
+  account_suspended: { message: 'The account is suspended; ask an administrator', after: 'end' },
   scope_lost: { message: 'The credential no longer has the scope tunnels:write', after: 'end' },
   subdomain_not_allowed: { message: "The API key is not for this tunnel's subdomain any more", after: 'end' },
   address_not_allowed: { message: 'The API key may not be used from this address any more', after: 'end' },

@@ -243,6 +243,28 @@ describe('a session', () => {
   })
 })
 
+describe('an account', () => {
+  const setStatus = (status: string) =>
+    call('PATCH', `/v1/admin/users/${tunnel.owner.id}`, { status }, root.token)
+
+  it('that is suspended, with all that it connected; restored, its keys and tokens connect again', async () => {
+    const { key } = await accounts.key(token, { permissions: ['tunnels:write'] })
+    const credentials = [key, tunnel.token, token, tunnel.owner.apiKey]
+    const [agent, ...others] = await Promise.all(
+      credentials.map((credential) => tunnel.connect({ credential })),
+    )
+    await ends(agent as TestAgent, () => setStatus('suspended'), 'account_suspended')
+    for (const other of others) expect(await other.ended).toMatchObject({ reason: 'account_suspended' })
+    await isOffline()
+    for (const credential of credentials)
+      await expect(tunnel.connect({ credential })).rejects.toThrow(/"kind":"refused"/)
+    bodyOf(await setStatus('active'))
+    for (const credential of [key, tunnel.token]) await tunnel.connect({ credential })
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+    await expect(tunnel.connect({ credential: token })).rejects.toThrow(/"kind":"refused"/)
+  })
+})
+
 describe('a tunnel', () => {
   it('whose token is regenerated, which tells how many held the old one', async () => {
     const agent = await tunnel.connect({ credential: tunnel.token })

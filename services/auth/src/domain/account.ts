@@ -3,6 +3,9 @@ import type { Role } from '@instatunnel/kit/scope'
 import { hasControls } from '@instatunnel/kit/validate'
 import { z } from 'zod'
 
+/** Whether an account may be used: nothing that belongs to a suspended one works. */
+export type AccountStatus = 'active' | 'suspended'
+
 /** An account. */
 export interface Account {
   readonly id: string
@@ -12,6 +15,7 @@ export interface Account {
   readonly username: string
   readonly plan: Plan
   readonly role: Role
+  readonly status: AccountStatus
   readonly createdAt: Date
 }
 

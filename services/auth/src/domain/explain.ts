@@ -1,6 +1,6 @@
 import type { GoawayReason } from '@instatunnel/kit/goaway'
 import type { UsesLeft } from './key-use.ts'
-import { isAdmittedFrom, isExpired, isOver } from './key-verdict.ts'
+import { isAdmittedFrom, isExpired, isOver, isSuspended } from './key-verdict.ts'
 import type { KnownKey } from './known-key.ts'
 import type { Taken } from './sliding-window.ts'
 
@@ -27,12 +27,12 @@ export function explainKnown(key: KnownKey | GoawayReason, now: Date): Check {
   return { name: 'key', passed: isThere, message }
 }
 
-/** Whether the key is switched on. */
-export const explainEnabled = ({ record: { enabled } }: KnownKey): Check => ({
-  name: 'enabled',
-  passed: enabled,
-  message: enabled ? 'The key is enabled' : 'The key is disabled',
-})
+/** Whether the key is switched on, and the account that it belongs to is active. */
+export function explainEnabled(key: KnownKey): Check {
+  if (isSuspended(key)) return { name: 'enabled', passed: false, message: "The key's account is suspended" }
+  const { enabled } = key.record
+  return { name: 'enabled', passed: enabled, message: `The key is ${enabled ? 'enabled' : 'disabled'}` }
+}
 
 /** Whether the key has expired. */
 export function explainExpiry(key: KnownKey, now: Date): Check {

@@ -7,7 +7,7 @@ const limits = { auth: 10, read: 101, write: 21, connect: 30, plans }
 
 describe('the windows of the general limits', () => {
   it('count a user by plan, reading and writing apart', () => {
-    const user = { userId: 'user_1', plan: 'pro', role: 'user' } as const
+    const user = { userId: 'user_1', plan: 'pro', role: 'user', status: 'active' } as const
     expect(userWindow(user, 'read', limits)).toEqual({ subject: 'read:user_1', limit: 252 })
     expect(userWindow(user, 'write', limits)).toEqual({ subject: 'write:user_1', limit: 31 })
     expect(userWindow({ ...user, plan: 'free' }, 'write', limits).limit).toBe(21)

@@ -3,8 +3,8 @@ import type { PresentedCredential } from '@instatunnel/kit/identity'
 import type { Account } from './account.ts'
 import type { Signed } from './token.ts'
 
-/** What a decision knows of a user: the account's plan and role. */
-export type Standing = Pick<Account, 'plan' | 'role'> & { readonly userId: string }
+/** What a decision knows of a user: the account's plan, role and status. */
+export type Standing = Pick<Account, 'plan' | 'role' | 'status'> & { readonly userId: string }
 
 /** Whoever holds a valid key or session, and what it may do now. */
 export interface UserHolder {

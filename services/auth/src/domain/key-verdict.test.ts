@@ -31,6 +31,13 @@ describe('judgeKey', () => {
     expect(mend({ allowedIps: [] })).toBe('INSUFFICIENT_PERMISSIONS')
   })
 
+  it('switches all keys of a suspended account off, whatever else they are', () => {
+    const owner = { status: 'suspended' } as const
+    expect(judgeKey(aKey({}, owner), [], undefined, NOW)).toBe('DISABLED')
+    expect(judgeKey(aKey({ expiresAt: NOW }, owner), ['org:manage'], '192.0.2.1', NOW)).toBe('DISABLED')
+    expect(judgeKey(aKey({ sunsetAt: NOW }, owner), [], undefined, NOW)).toBe('NOT_FOUND')
+  })
+
   it.each([
     ['a key', 'expiresAt', 'EXPIRED'],
     ['an old secret', 'sunsetAt', 'NOT_FOUND'],

@@ -35,13 +35,16 @@ export function judgeKey(
 /** What has ended the key by now, whatever it is used for; undefined where nothing has. */
 export function endOf(key: KnownKey, now: Date): 'NOT_FOUND' | 'DISABLED' | 'EXPIRED' | undefined {
   if (isOver(key, now)) return 'NOT_FOUND'
-  if (!key.record.enabled) return 'DISABLED'
+  if (!key.record.enabled || isSuspended(key)) return 'DISABLED'
   return isExpired(key, now) ? 'EXPIRED' : undefined
 }
 
 /** True once the session that the key belongs to is over, or the old secret that it was found by; to the moment. */
 export const isOver = ({ record: { sunsetAt }, owner }: KnownKey, now: Date): boolean =>
   (sunsetAt !== undefined && sunsetAt <= now) || (owner.expiresAt !== undefined && owner.expiresAt <= now)
+
+/** True for a key whose owner's account is suspended: it works again when that is over. */
+export const isSuspended = ({ owner }: KnownKey): boolean => owner.status === 'suspended'
 
 /** True from the very moment on that the key expires at. */
 export const isExpired = ({ record: { expiresAt } }: KnownKey, now: Date): boolean =>

@@ -22,7 +22,7 @@ describe('newSession', () => {
 })
 
 describe('judgeSession', () => {
-  const session = { expiresAt: NOW, endedAt: null }
+  const session = { expiresAt: NOW, endedAt: null, status: 'active' } as const
   const [before, after] = [new Date(NOW.getTime() - 1), new Date(NOW.getTime() + 1)]
 
   it('gives the session while it lives', () => {
@@ -37,5 +37,10 @@ describe('judgeSession', () => {
   it('says that it was ended, also when its time is over', () => {
     for (const time of [before, after])
       expect(judgeSession({ ...session, endedAt: before }, time)).toBe('session_ended')
+  })
+
+  it('says first that its account is suspended: that is why it was ended', () => {
+    for (const endedAt of [null, before])
+      expect(judgeSession({ ...session, endedAt, status: 'suspended' }, before)).toBe('account_suspended')
   })
 })

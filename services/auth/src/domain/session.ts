@@ -1,4 +1,5 @@
 import { newId, type Random } from '@instatunnel/kit/id'
+import type { Account } from './account.ts'
 
 /** How long a session lasts. */
 export const SESSION_SECONDS = 7 * 24 * 60 * 60
@@ -17,7 +18,7 @@ export interface Session {
 }
 
 /** Why a session was ended. */
-export type EndReason = 'logout' | 'revoked' | 'password_changed' | 'too_many' | 'key_failed'
+export type EndReason = 'logout' | 'revoked' | 'password_changed' | 'suspended' | 'too_many' | 'key_failed'
 
 /** A session that begins now. */
 export const newSession = (
@@ -33,11 +34,18 @@ export const newSession = (
   address: of.address,
 })
 
-/** The session, where it lives; otherwise how it ended. One that is not there had expired and is forgotten. */
-export function judgeSession<S extends { readonly expiresAt: Date; readonly endedAt: Date | null }>(
+/** What a verdict on a session depends on. */
+type Judgeable = Pick<Account, 'status'> & { readonly expiresAt: Date; readonly endedAt: Date | null }
+
+/**
+ * The session, where it lives and its user's account is active; otherwise how it ended. One that is not there had expired
+ * and is forgotten.
+ */
+export function judgeSession<S extends Judgeable>(
   session: S | undefined,
   now: Date,
-): S | 'session_ended' | 'session_expired' {
+): S | 'account_suspended' | 'session_ended' | 'session_expired' {
+  if (session?.status === 'suspended') return 'account_suspended'
   if (session?.endedAt) return 'session_ended'
   return session && session.expiresAt > now ? session : 'session_expired'
 }

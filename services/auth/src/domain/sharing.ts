@@ -25,10 +25,11 @@ export function scopesWithin(permissions: readonly string[], role: Role): Readon
 }
 
 /** The same standing in the words of which there is one each, not as many as rows that they came in. */
-export const sharedStanding = ({ userId, plan, role }: Standing): Standing => ({
+export const sharedStanding = ({ userId, plan, role, status }: Standing): Standing => ({
   userId,
   plan: PLANS.find((one) => one === plan) ?? plan,
   role: role === 'admin' ? 'admin' : 'user',
+  status: status === 'active' ? 'active' : 'suspended',
 })
 
 function cutTo(permissions: readonly string[], role: Role): ReadonlySet<string> {

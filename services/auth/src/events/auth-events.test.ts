@@ -127,10 +127,49 @@ describe('the events of auth', () => {
       await admins.adminUpdateUser({ id: person.id, plan: 'gold' }).catch(() => {})
     })
     expect(briefly(told)).toEqual([
-      ['user.updated', { user_id: person.id, plan: 'free', role: 'user', changed: ['name', 'username'] }],
-      ['user.updated', { user_id: person.id, plan: 'pro', role: 'user', changed: ['plan'] }],
-      ['user.updated', { user_id: person.id, plan: 'pro', role: 'admin', changed: ['role'] }],
+      [
+        'user.updated',
+        { user_id: person.id, plan: 'free', role: 'user', status: 'active', changed: ['name', 'username'] },
+      ],
+      [
+        'user.updated',
+        { user_id: person.id, plan: 'pro', role: 'user', status: 'active', changed: ['plan'] },
+      ],
+      [
+        'user.updated',
+        { user_id: person.id, plan: 'pro', role: 'admin', status: 'active', changed: ['role'] },
+      ],
     ])
+  })
+
+  it('tell of an account that was suspended, and of each session that this ended, once', async () => {
+    const [person, admin] = [await auth.register(), await auth.registerAdmin()]
+    const second = await auth.login(person)
+    const set = (status: string) =>
+      auth.rest({ bearer: admin.token }).adminUpdateUser({ id: person.id, status })
+    const told = await toldBy(async () => {
+      await set('suspended')
+      await set('suspended')
+      await set('active')
+    })
+    const updated = (status: string) => [
+      'user.updated',
+      { user_id: person.id, plan: 'free', role: 'user', status, changed: ['status'] },
+    ]
+    const ended = (token: string) => [
+      'session.revoked',
+      { session_id: sessionIn(token), user_id: person.id, reason: 'suspended' },
+    ]
+    const all = inAnyOrder(told)
+    expect(all).toHaveLength(4)
+    expect(all).toEqual(
+      expect.arrayContaining([
+        updated('suspended'),
+        updated('active'),
+        ended(person.token),
+        ended(second.token),
+      ]),
+    )
   })
 
   it('tell of a password that changed and of each session that it ended', async () => {
@@ -151,7 +190,7 @@ describe('the events of auth', () => {
     const [first, ...others] = inAnyOrder(told).reverse()
     expect(first).toEqual([
       'user.updated',
-      { user_id: person.id, plan: 'free', role: 'user', changed: ['password'] },
+      { user_id: person.id, plan: 'free', role: 'user', status: 'active', changed: ['password'] },
     ])
     expect(others).toHaveLength(2)
     expect(others).toEqual(expect.arrayContaining([ended(person.token), ended(second.token)]))

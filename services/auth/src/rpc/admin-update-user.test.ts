@@ -35,6 +35,7 @@ describe('AdminService.UpdateUser', () => {
       username: person.email.split('@')[0],
       plan: 'pro',
       role: 'user',
+      status: 'active',
       createdAt: before.user?.createdAt,
     })
     const after = await auth.rest({ bearer: person.token }).whoAmI()
@@ -111,6 +112,7 @@ describe('AdminService.UpdateUser', () => {
     [{ plan: 'gold' }, [{ field: 'plan', message: 'must be free, pro or business' }]],
     [{ plan: '' }, [{ field: 'plan', message: 'must be free, pro or business' }]],
     [{ role: 'root' }, [{ field: 'role', message: 'must be user or admin' }]],
+    [{ status: 'blocked' }, [{ field: 'status', message: 'must be active or suspended' }]],
     [
       { plan: 'Pro', role: 'Admin' },
       [
@@ -120,7 +122,7 @@ describe('AdminService.UpdateUser', () => {
     ],
     [
       { updateMask: ['email'] },
-      [{ field: 'update_mask', message: '"email" cannot be updated; name some of plan, role' }],
+      [{ field: 'update_mask', message: '"email" cannot be updated; name some of plan, role, status' }],
     ],
   ])('refuses %j', async (fields, faults) => {
     const { id } = await auth.register()

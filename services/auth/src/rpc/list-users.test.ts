@@ -33,6 +33,7 @@ describe('ListUsers', () => {
         username: email.split('@')[0],
         plan: 'free',
         role: 'user',
+        status: 'active',
         createdAt: expect.any(Date),
       },
     ])

@@ -50,6 +50,7 @@ describe('Login', () => {
         username: email.split('@')[0],
         plan: 'free',
         role: 'user',
+        status: 'active',
         createdAt: expect.any(Date),
       },
       token: expect.stringMatching(/^eyJ/),

@@ -37,6 +37,8 @@ export const login =
       const locked = await lockUser(tx, found.id)
       // The password was changed while it was being compared.
       if (locked?.passwordHash !== found.passwordHash) throw loginFailed()
+      // Told only to one who knows the password.
+      if (locked.status === 'suspended') throw accountSuspended()
       return [locked, await writeSession(tx, session, now)] as const
     })
     if (ended.length > 0) await deps.evict({ sessions: ended })
@@ -44,6 +46,9 @@ export const login =
     call.setHeader('set-cookie', deps.cookie.set(response.token))
     return response
   }
+
+const accountSuspended = () =>
+  new Refusal('ACCOUNT_SUSPENDED', 'This account is suspended; ask an administrator')
 
 const loginFailed = () => new Refusal('LOGIN_FAILED', 'The e-mail or the password is not right')
 

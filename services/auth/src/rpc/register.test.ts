@@ -24,6 +24,7 @@ describe('Register', () => {
         username: 'ada.lovelace',
         plan: 'free',
         role: 'user',
+        status: 'active',
         createdAt: expect.any(Date),
       },
       token: expect.stringMatching(/^eyJ/),

@@ -34,6 +34,7 @@ export const register =
       username,
       plan: 'free',
       role: 'user',
+      status: 'active',
       createdAt: now,
     }
     const session = sessionFor(user, call, now)

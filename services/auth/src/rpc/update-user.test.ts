@@ -21,6 +21,7 @@ describe('UpdateUser', () => {
       username: first,
       plan: 'free',
       role: 'user',
+      status: 'active',
       createdAt: expect.any(Date),
     })
     expect(await rest.updateUser({ username: 'ada_1' })).toMatchObject({ name: 'After', username: 'ada_1' })

@@ -17,6 +17,7 @@ describe('WhoAmI', () => {
         username: email.split('@')[0],
         plan: 'free',
         role: 'user',
+        status: 'active',
         createdAt: expect.any(Date),
       },
       plan: 'free',

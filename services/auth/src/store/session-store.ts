@@ -24,7 +24,7 @@ export type SessionStanding = Standing & { readonly expiresAt: Date; readonly en
 export const findSessions = (sql: ISql, ids: readonly string[]) => sql<
   (SessionStanding & { readonly id: string })[]
 >`
-  select sessions.id, users.id as user_id, plan, role, expires_at, ended_at
+  select sessions.id, users.id as user_id, plan, role, status, expires_at, ended_at
   from sessions join users on users.id = user_id
   where sessions.id = any(${ids as string[]})`
 
@@ -36,7 +36,7 @@ export async function findSession(sql: ISql, id: string): Promise<SessionStandin
 
 /** The standings of these users; there is none of a user who is no more. */
 export const findStandings = (sql: ISql, userIds: readonly string[]) => sql<Standing[]>`
-  select id as user_id, plan, role from users where id = any(${userIds as string[]})`
+  select id as user_id, plan, role, status from users where id = any(${userIds as string[]})`
 
 /** As findStandings, of one. */
 export async function findStanding(sql: ISql, userId: string): Promise<Standing | undefined> {
@@ -76,6 +76,10 @@ export const endOtherSessions = (
     update sessions set ended_at = ${now}
     where user_id = ${of.userId} and id <> ${of.except} and ended_at is null and expires_at > ${now}
     returning id`
+
+/** Ends all of a user's live sessions and tells their ids. */
+export const endAllSessions = (sql: ISql, userId: string, now: Date): Promise<{ id: string }[]> =>
+  endOtherSessions(sql, { userId, except: '' }, now)
 
 /** Ends a user's oldest live sessions past the newest `keep` and tells their ids. */
 export const endOldestSessions = (

@@ -3,15 +3,15 @@ import type { ISql } from '@instatunnel/kit/postgres'
 import type { Account } from '../domain/account.ts'
 import { emailKey } from '../domain/account.ts'
 
-const COLUMNS = ['id', 'email', 'name', 'username', 'plan', 'role', 'created_at'] as const
+const COLUMNS = ['id', 'email', 'name', 'username', 'plan', 'role', 'status', 'created_at'] as const
 
 /** Inserts an account; violates users_email_unique where the e-mail has one. */
 export async function insertUser(sql: ISql, user: Account & { passwordHash: string }): Promise<void> {
-  const { id, email, name, username, passwordHash, plan, role, createdAt } = user
+  const { id, email, name, username, passwordHash, plan, role, status, createdAt } = user
   await sql`
-    insert into users (id, email, email_key, name, username, password_hash, plan, role, created_at, updated_at)
+    insert into users (id, email, email_key, name, username, password_hash, plan, role, status, created_at, updated_at)
     values (${id}, ${email}, ${emailKey(email)}, ${name}, ${username}, ${passwordHash}, ${plan}, ${role},
-            ${createdAt}, ${createdAt})`
+            ${status}, ${createdAt}, ${createdAt})`
 }
 
 /** The account with this id, where there is one. */
@@ -49,7 +49,7 @@ export const listUsers = (sql: ISql, page: Page, email: string): Promise<Account
 
 /** What of an account can be changed. */
 export type UserChange = Partial<
-  Pick<Account, 'name' | 'username' | 'plan' | 'role'> & { passwordHash: string }
+  Pick<Account, 'name' | 'username' | 'plan' | 'role' | 'status'> & { passwordHash: string }
 >
 
 /** Changes an account and returns it. */
@@ -63,11 +63,11 @@ export async function updateUser(sql: ISql, id: string, change: UserChange, now:
 }
 
 /**
- * The ids of all admins. Whoever else asks waits until the transaction ends, so that two of them cannot demote one
+ * The ids of all active admins. Whoever else asks waits until the transaction ends, so that two of them cannot demote one
  * another at once; their rows are not locked, for each demotion holds one of them already.
  */
 export async function lockAdmins(sql: ISql): Promise<string[]> {
   await sql`select pg_advisory_xact_lock(hashtextextended('admins', 0))`
-  const rows = await sql<{ id: string }[]>`select id from users where role = 'admin'`
+  const rows = await sql<{ id: string }[]>`select id from users where role = 'admin' and status = 'active'`
   return rows.map(({ id }) => id)
 }

@@ -46,13 +46,25 @@ describe('hearCredentialEnds', () => {
       () =>
         auth(
           'user.updated',
-          UserUpdated.toJSON({ userId, plan: 'free', role: 'user', changed: ['plan'] }) as object,
+          UserUpdated.toJSON({
+            userId,
+            plan: 'free',
+            role: 'user',
+            status: 'active',
+            changed: ['plan'],
+          }) as object,
           time,
         ),
       () =>
         auth(
           'session.revoked',
           SessionRevoked.toJSON({ sessionId, userId, reason: 'logout' }) as object,
+          time,
+        ),
+      () =>
+        auth(
+          'session.revoked',
+          SessionRevoked.toJSON({ sessionId, userId, reason: 'suspended' }) as object,
           time,
         ),
       () =>
@@ -77,6 +89,7 @@ describe('hearCredentialEnds', () => {
         [
           { kind: 'recheck', userId },
           { kind: 'ended', credential: { type: 'session', id: sessionId }, reason: 'session_ended' },
+          { kind: 'ended', credential: { type: 'session', id: sessionId }, reason: 'account_suspended' },
           { kind: 'recheck', keyId },
           { kind: 'recheck', keyId },
           { kind: 'ended', credential: { type: 'api_key', id: keyId }, reason: 'key_revoked' },

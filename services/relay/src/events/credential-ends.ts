@@ -74,7 +74,7 @@ export function hearCredentialEnds(options: {
 const tunnel = z.object({ tunnel_id: z.string() })
 const renamed = tunnel.extend({ subdomain: z.string(), changed: z.array(z.string()).default([]) })
 const key = z.object({ key_id: z.string() })
-const session = z.object({ session_id: z.string() })
+const session = z.object({ session_id: z.string(), reason: z.string().default('') })
 const user = z.object({ user_id: z.string() })
 
 const ended = (type: EndedCredential['type'], id: string, reason: GoawayReason): CredentialEnd => ({
@@ -86,7 +86,10 @@ const ended = (type: EndedCredential['type'], id: string, reason: GoawayReason):
 /** What each event means for connections; undefined where it means nothing. */
 const readers: Readonly<Record<string, (data: unknown) => CredentialEnd | undefined>> = {
   'user.updated': (data) => ({ kind: 'recheck', userId: user.parse(data).user_id }),
-  'session.revoked': (data) => ended('session', session.parse(data).session_id, 'session_ended'),
+  'session.revoked': (data) => {
+    const { session_id, reason } = session.parse(data)
+    return ended('session', session_id, reason === 'suspended' ? 'account_suspended' : 'session_ended')
+  },
   'key.updated': (data) => ({ kind: 'recheck', keyId: key.parse(data).key_id }),
   'key.rotated': (data) => ({ kind: 'recheck', keyId: key.parse(data).key_id }),
   'key.revoked': (data) => ended('api_key', key.parse(data).key_id, 'key_revoked'),
