@@ -18,6 +18,7 @@ describe('readConfig', () => {
       ...required,
       SERVICE_PUBLIC_KEYS: { auth: keys.publicKey },
       AUTH_SECRET: secret,
+      POSTGRES_POOL_SIZE: 10,
       NATS_URL: 'nats://127.0.0.1:4222',
       LISTEN: '127.0.0.1:50051',
       CHECK_LISTEN: '127.0.0.1:50061',

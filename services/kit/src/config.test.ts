@@ -16,6 +16,7 @@ describe('readSettings', () => {
     const config = readSettings({ ...environment, LOG_LEVEL: '', PATH: '/usr/bin' }, common)
     expect(config).toEqual({
       DATABASE_URL: environment.DATABASE_URL,
+      POSTGRES_POOL_SIZE: 10,
       NATS_URL: 'nats://127.0.0.1:4222',
       SERVICE_KEY: keys.privateKey,
       SERVICE_PUBLIC_KEYS: { auth: keys.publicKey },
