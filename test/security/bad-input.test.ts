@@ -566,7 +566,7 @@ describe('the logs', () => {
         headers: { authorization: `Token ${secret}`, 'x-api-key': secret },
       })
       await stack.call('GET', '/v1/tunnels', {
-        cookie: `session=${secret}`,
+        cookie: `instatunnel_session=${secret}`,
         headers: { origin: secret, referer: `http://x/?${secret}` },
       })
       await stack.call('GET', '/v1/tunnels', { token: `${secret}0` })

@@ -32,7 +32,7 @@ const userIn = (answer: Answer) => bodyOf(answer).user.id
 describe('a session’s token', () => {
   it('admits as bearer and as cookie', async () => {
     expect(userIn(await withBearer(ada.token))).toBe(ada.id)
-    expect(userIn(await whoami({}, `session=${ada.token}`))).toBe(ada.id)
+    expect(userIn(await whoami({}, `instatunnel_session=${ada.token}`))).toBe(ada.id)
   })
 
   it('that is forged or altered is refused, as bearer and as cookie', async () => {
@@ -41,7 +41,7 @@ describe('a session’s token', () => {
     expect(forged.length).toBeGreaterThan(30)
     for (const [, token] of forged) {
       expectUnauthorized(await withBearer(token))
-      expectUnauthorized(await whoami({}, `session=${token}`))
+      expectUnauthorized(await whoami({}, `instatunnel_session=${token}`))
     }
     // What every one of them was made from is good all the while.
     expect(userIn(await withBearer(eve.token))).toBe(eve.id)
@@ -82,7 +82,7 @@ describe('a session’s token', () => {
     bodyOf(await stack.call('POST', '/v1/auth/password', { token: user.token, body }))
     for (const { token, apiKey } of [out, ended, changed]) {
       expectUnauthorized(await withBearer(token))
-      expectUnauthorized(await whoami({}, `session=${token}`))
+      expectUnauthorized(await whoami({}, `instatunnel_session=${token}`))
       expectUnauthorized(await withBearer(apiKey))
     }
     expect(userIn(await withBearer(user.token))).toBe(user.id)
@@ -131,7 +131,7 @@ describe('an API key', () => {
   })
 
   it('is no session: refused in the cookie', async () => {
-    expectUnauthorized(await whoami({}, `session=${ada.apiKey}`))
+    expectUnauthorized(await whoami({}, `instatunnel_session=${ada.apiKey}`))
   })
 
   it('is not taken from the query, the body or another header', async () => {
@@ -204,40 +204,54 @@ describe('the session cookie', () => {
   it('is found among others, and read only under its own name', async () => {
     const { token } = ada
     for (const cookie of [
-      `session=${token}`,
-      `theme=dark; session=${token}; lang=en`,
-      `a=b;session=${token}`,
+      `instatunnel_session=${token}`,
+      `theme=dark; instatunnel_session=${token}; lang=en`,
+      `a=b;instatunnel_session=${token}`,
     ]) {
       expect(userIn(await whoami({}, cookie))).toBe(ada.id)
     }
     for (const cookie of [
-      `Session=${token}`,
-      `SESSION=${token}`,
-      `xsession=${token}`,
-      `session2=${token}`,
+      `Instatunnel_session=${token}`,
+      `INSTATUNNEL_SESSION=${token}`,
+      `xinstatunnel_session=${token}`,
+      `instatunnel_session2=${token}`,
+      `__Host-instatunnel_session=${token}`,
       `__Host-session=${token}`,
-      `__Secure-session=${token}`,
-      `session =${token}`,
-      `theme="; session=${token}`.replaceAll(';', '%3B'),
+      `__Secure-instatunnel_session=${token}`,
+      `theme="; instatunnel_session=${token}`.replaceAll(';', '%3B'),
       token,
       `=${token}`,
-      'session',
-      'session=',
-      'session=; theme=dark',
-      `session="${token}"`,
+      'instatunnel_session',
+      'instatunnel_session=',
+      'instatunnel_session=; theme=dark',
     ]) {
       expectUnauthorized(await whoami({}, cookie))
     }
   })
 
-  it('given twice, the first counts', async () => {
-    expect(userIn(await whoami({}, `session=${ada.token}; session=${eve.token}`))).toBe(ada.id)
-    expectUnauthorized(await whoami({}, `session=nobody; session=${ada.token}`))
-    expect(userIn(await whoami({ cookie: [`session=${ada.token}`, `session=${eve.token}`] }))).toBe(ada.id)
+  it('is its own beside those of other apps on localhost, in quotes, and under the name that it had', async () => {
+    for (const cookie of [
+      `session=of-another-app; instatunnel_session=${ada.token}`,
+      `session=${eve.token}; instatunnel_session=${ada.token}`,
+      `instatunnel_session="${ada.token}"`,
+      `session=of-another-app; session=${ada.token}`,
+    ]) {
+      expect(userIn(await whoami({}, cookie)), cookie).toBe(ada.id)
+    }
+    expectUnauthorized(await whoami({}, 'session=of-another-app'))
+  })
+
+  it('given several times, the first that is good counts', async () => {
+    const named = (value: string) => `instatunnel_session=${value}`
+    const both = [named(ada.token), named(eve.token)]
+    expect(userIn(await whoami({}, both.join('; ')))).toBe(ada.id)
+    expect(userIn(await whoami({ cookie: both }))).toBe(ada.id)
+    for (const wrong of ['nobody', `${eve.token}x`])
+      expect(userIn(await whoami({}, `${named(wrong)}; ${named(ada.token)}`))).toBe(ada.id)
   })
 
   it('beside a bearer, the bearer alone counts, good or not', async () => {
-    const cookie = `session=${eve.token}`
+    const cookie = `instatunnel_session=${eve.token}`
     expect(userIn(await whoami({ authorization: `Bearer ${ada.apiKey}` }, cookie))).toBe(ada.id)
     for (const authorization of ['Bearer it_0000000000000000', 'Bearer', '', `Basic ${eve.token}`]) {
       expectUnauthorized(await whoami({ authorization }, cookie))
@@ -299,14 +313,14 @@ describe('a browser with the session cookie', () => {
 
   it('may read from anywhere, and no other site is let read the answer', async () => {
     for (const headers of [...ours(), ...foreign()] as Headers[]) {
-      const answer = await whoami(headers, `session=${ada.token}`)
+      const answer = await whoami(headers, `instatunnel_session=${ada.token}`)
       expect(userIn(answer)).toBe(ada.id)
       expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
     }
   })
 
   it('may change nothing from another site', async () => {
-    const cookie = `session=${ada.token}`
+    const cookie = `instatunnel_session=${ada.token}`
     const mine = await accounts.tunnel(ada.apiKey)
     const state = async () => [
       bodyOf(await stack.call('GET', '/v1/tunnels', { token: ada.token })),
@@ -324,7 +338,7 @@ describe('a browser with the session cookie', () => {
   })
 
   it('may change things from our own pages', async () => {
-    const cookie = `session=${ada.token}`
+    const cookie = `instatunnel_session=${ada.token}`
     for (const headers of ours() as Headers[]) {
       const body = { name: `Ada ${Math.random()}` }
       expect(bodyOf(await stack.call('PATCH', '/v1/auth/user', { headers, body, cookie })).name).toBe(
@@ -335,7 +349,7 @@ describe('a browser with the session cookie', () => {
 
   it('cannot be made to send what a form can', async () => {
     const headers = { origin, 'sec-fetch-site': 'same-origin' }
-    const cookie = `session=${ada.token}`
+    const cookie = `instatunnel_session=${ada.token}`
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',

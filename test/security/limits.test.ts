@@ -150,7 +150,7 @@ describe('calls of a user', () => {
       { token: user.token },
       { token: user.apiKey },
       { token: other.key },
-      { cookie: `session=${user.token}` },
+      { cookie: `instatunnel_session=${user.token}` },
     ]
     const reads: Answer[] = []
     for (const i of times(limits.read)) reads.push(await read(by[i % by.length] ?? {}))
@@ -243,7 +243,7 @@ describe('invalid credentials', () => {
     for (const i of times(limits.auth * 10)) expectUnauthorized(await guess(i))
     for (const i of times(5)) expectLimited(await guess(i), limits.auth * 10)
     expectLimited(
-      await stack.call('GET', '/v1/auth/whoami', { cookie: 'session=guess', headers }),
+      await stack.call('GET', '/v1/auth/whoami', { cookie: `instatunnel_session=${user.token}x`, headers }),
       limits.auth * 10,
     )
     // None at all is no guess, and a good one is none either.

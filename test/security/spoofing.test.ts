@@ -209,7 +209,7 @@ describe('inside, a call to a user’s rpc', () => {
     await expectRefused({}, { reason: 'CREDENTIAL_MISSING', message: 'Invalid or missing API key' })
     const service = await serviceToken(stack, 'auth', 'tunnels')
     await expectRefused({ 'x-instatunnel-service': service }, { reason: 'CREDENTIAL_MISSING' })
-    await expectRefused({ cookie: `session=${ada.token}` }, { reason: 'CREDENTIAL_MISSING' })
+    await expectRefused({ cookie: `instatunnel_session=${ada.token}` }, { reason: 'CREDENTIAL_MISSING' })
   })
 
   it('is UNAUTHENTICATED with an identity that auth did not give', async () => {
@@ -242,7 +242,9 @@ describe('inside, a call to a user’s rpc', () => {
     for (const token of [identity.ada, await serviceToken(stack, 'auth', 'tunnels')]) {
       await expectRefused({ authorization: `Bearer ${token}` }, { reason: 'CREDENTIAL_INVALID' })
       expectUnauthorized(await stack.call('GET', '/v1/auth/whoami', { token }))
-      expectUnauthorized(await stack.call('GET', '/v1/auth/whoami', { cookie: `session=${token}` }))
+      expectUnauthorized(
+        await stack.call('GET', '/v1/auth/whoami', { cookie: `instatunnel_session=${token}` }),
+      )
     }
   })
 

@@ -100,7 +100,7 @@ describe('is refused', () => {
   })
 
   it('a browser on another site that has the cookie', async () => {
-    const cookie = `session=${ada.token}`
+    const cookie = `instatunnel_session=${ada.token}`
     for (const [name, value] of [
       ['origin', 'http://evil.localhost'],
       ['sec-fetch-site', 'same-site'],

@@ -47,7 +47,7 @@ async function visitEverything(): Promise<void> {
   const path = `/${theirs.path}?token=${theirs.query}`
   const headers = {
     authorization: `Basic ${theirs.basic}`,
-    cookie: `own=${theirs.cookie}; session=${tunnel.owner.token}`,
+    cookie: `own=${theirs.cookie}; instatunnel_session=${tunnel.owner.token}`,
     referer: `http://elsewhere/${theirs.referer}`,
     'x-api-key': theirs.bearer,
   }

@@ -146,15 +146,17 @@ describe('through a site’s host', () => {
 describe('the API’s session', () => {
   it('does not reach a site, however it is sent; a site’s own cookies do', async () => {
     const { token } = open.owner
+    const names = ['instatunnel_session', '__Host-instatunnel_session', 'session', '__Host-session']
     const cookies: [string | string[], string[]][] = [
-      [`session=${token}`, []],
-      [`a=1; session=${token}; b=2`, ['a=1; b=2']],
-      [`a=1;session=${token};b=2`, ['a=1;b=2']],
-      [`session="${token}"; a=1`, ['a=1']],
-      [`__Host-session=${token}; a=1`, ['a=1']],
-      ['__Host-session=anything; a=1', ['a=1']],
-      [[`session=${token}`, 'a=1'], ['a=1']],
-      ['session=of-the-site; a=1', ['session=of-the-site; a=1']],
+      ...names.flatMap((name): [string | string[], string[]][] => [
+        [`${name}=${token}`, []],
+        [`a=1; ${name}=${token}; b=2`, ['a=1; b=2']],
+        [`a=1;${name}=${token};b=2`, ['a=1;b=2']],
+        [`${name}="${token}"; a=1`, ['a=1']],
+        [[`${name}=${token}`, 'a=1'], ['a=1']],
+        [`${name}=of-the-site; a=1`, [`${name}=of-the-site; a=1`]],
+      ]),
+      ['__Host-session-id=1; __Host-sessions=2; a=1', ['__Host-session-id=1; __Host-sessions=2; a=1']],
       ['my_session=1; sessions=2; xsession=3', ['my_session=1; sessions=2; xsession=3']],
     ]
     for (const [cookie, arrives] of cookies) {
@@ -167,14 +169,19 @@ describe('the API’s session', () => {
   it('does not over HTTP/2, nor with a WebSocket', async () => {
     const { token } = open.owner
     const session = open.visitor.http2()
-    const stream = session.request({ ':authority': open.visitor.host, cookie: `a=1; session=${token}` })
+    const stream = session.request({
+      ':authority': open.visitor.host,
+      cookie: `a=1; instatunnel_session=${token}`,
+    })
     const echo = JSON.parse((await stream.setEncoding('utf8').toArray()).join(''))
     session.close()
     expect(valuesOf(echo.headers, 'cookie')).toEqual(['a=1'])
 
     const asked = open.site.upgrade()
-    const socket = open.visitor.webSocket('/ws', [], { cookie: `session=${token}; a=1` })
-    expect((await asked).headers.cookie).toBe('a=1')
+    const socket = open.visitor.webSocket('/ws', [], {
+      cookie: `instatunnel_session=${token}; a=1; __Host-session=theirs`,
+    })
+    expect((await asked).headers.cookie).toBe('a=1; __Host-session=theirs')
     await once(socket, 'open')
     socket.terminate()
   })

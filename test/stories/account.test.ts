@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 /** The calls that InstaTunnel, Expose and InTunnel document for accounts, through the front door. */
 
 const password = 'correct horse battery'
-const cleared = 'session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
+const cleared = 'instatunnel_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
 let stack: TestStack
 
 beforeAll(async () => {
@@ -107,7 +107,7 @@ describe('POST /v1/auth/login', () => {
       { user: user(email), token: aToken, expires_at: aTime, api_key: aKey },
       {
         'set-cookie': [
-          `session=${answer.body.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
+          `instatunnel_session=${answer.body.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
         ],
       },
     )
@@ -177,9 +177,9 @@ describe('POST /v1/auth/logout', () => {
 
   it('ends the session whose cookie it is called with', async () => {
     const { token } = await registered()
-    const answer = await stack.call('POST', '/v1/auth/logout', { cookie: `session=${token}` })
+    const answer = await stack.call('POST', '/v1/auth/logout', { cookie: `instatunnel_session=${token}` })
     expectAnswer(answer, { success: true }, { 'set-cookie': [cleared] })
-    expectUnauthorized(await stack.call('GET', '/v1/auth/user', { cookie: `session=${token}` }))
+    expectUnauthorized(await stack.call('GET', '/v1/auth/user', { cookie: `instatunnel_session=${token}` }))
   })
 
   it('refuses a call without a credential', async () => {
@@ -198,7 +198,7 @@ describe('GET /v1/auth/user and GET /v1/user/profile', () => {
 
   it('accept the session cookie, as InTunnel documents', async () => {
     const { email, token } = await registered()
-    const cookie = `theme=dark; session=${token}`
+    const cookie = `theme=dark; instatunnel_session=${token}`
     for (const path of ['/v1/auth/user', '/v1/user/profile'])
       expectAnswer(await stack.call('GET', path, { cookie }), profile(email, 0))
   })
@@ -303,7 +303,10 @@ describe('GET /v1/auth/whoami', () => {
     const credential = { type: 'session', id: anId('ses_'), key: '', scopes: USER_SCOPES, expires_at: aTime }
     const whoAmI = { user: user(email), plan: 'free', credential }
     expectAnswer(await stack.call('GET', '/v1/auth/whoami', { token }), whoAmI)
-    expectAnswer(await stack.call('GET', '/v1/auth/whoami', { cookie: `session=${token}` }), whoAmI)
+    expectAnswer(
+      await stack.call('GET', '/v1/auth/whoami', { cookie: `instatunnel_session=${token}` }),
+      whoAmI,
+    )
   })
 
   it('refuses what is no credential', async () => {

@@ -91,18 +91,21 @@ describe('INSTATUNNEL_DOMAIN', () => {
       login,
       { user: userOf(ada), token: aToken, expires_at: aTime, api_key: aKey },
       {
-        'set-cookie': [`__Host-session=${token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`],
+        'set-cookie': [
+          `__Host-instatunnel_session=${token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
+        ],
       },
     )
     const whoAmI = (cookie: string) => stack.call('GET', '/v1/auth/whoami', { cookie })
-    const cookie = `theme=dark; __Host-session=${token}`
+    const cookie = `theme=dark; __Host-instatunnel_session=${token}`
     expect(bodyOf(await whoAmI(cookie))).toMatchObject({ user: userOf(ada), credential: { type: 'session' } })
     // A neighbour below the domain could have set this one.
-    expectUnauthorized(await whoAmI(`session=${token}`))
+    expectUnauthorized(await whoAmI(`instatunnel_session=${token}`))
 
     const logout = await stack.call('POST', '/v1/auth/logout', { cookie })
-    const cleared = '__Host-session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
-    expectAnswer(logout, { success: true }, { 'set-cookie': [cleared] })
+    const attributes = 'Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
+    const cleared = ['__Host-instatunnel_session', '__Host-session'].map((name) => `${name}=; ${attributes}`)
+    expectAnswer(logout, { success: true }, { 'set-cookie': cleared })
     expectUnauthorized(await whoAmI(cookie))
   })
 })

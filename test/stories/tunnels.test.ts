@@ -80,7 +80,7 @@ describe('tunnels', () => {
 
   it('are made, listed and deleted with the session cookie, as InTunnel documents', async () => {
     await newcomer()
-    const cookie = `session=${token}`
+    const cookie = `instatunnel_session=${token}`
     const body = { name: 'New Tunnel', subdomain: 'by-cookie', local_port: 8080 }
     const answer = await stack.call('POST', '/v1/tunnels', { cookie, body })
     expectAnswer(answer, { success: true, tunnel: shownTunnel({ subdomain: 'by-cookie' }) })

@@ -114,7 +114,7 @@ describe('an agent', () => {
     const expiresAt = session?.expiresAt.getTime() / 1000
     const end = { expiresAt, expiryReason: 'session_expired' }
     const bySession = { type: 'session', id: sessionId, sessionId, ...end }
-    for (const call of [{ bearer: owner.token }, { cookie: `session=${owner.token}` }])
+    for (const call of [{ bearer: owner.token }, { cookie: `instatunnel_session=${owner.token}` }])
       expect((await grantIn(await connect(path, call))).credential).toEqual(bySession)
     const byKey = (await grantIn(await connect(path, { bearer: owner.apiKey }))).credential
     const id = expect.stringMatching(/^key_/)
@@ -311,7 +311,7 @@ describe("a tunnel's token", () => {
 
   it('does not connect by the cookie', async () => {
     const { path, tunnelToken } = await tunnelOwner()
-    expect(await connect(path, { cookie: `session=${tunnelToken}` })).toEqual(unauthorized)
+    expect(await connect(path, { cookie: `instatunnel_session=${tunnelToken}` })).toEqual(unauthorized)
   })
 })
 
@@ -325,7 +325,7 @@ describe("a session's cookie", () => {
     { origin: 'http://localhost:8080', fetchSite: 'cross-site' },
   ])('connects nothing from another site: %j', async (from) => {
     const { owner, path } = await tunnelOwner()
-    const cookie = `session=${owner.token}`
+    const cookie = `instatunnel_session=${owner.token}`
     const message = 'The session cookie admits no changes from another site; send the token as a bearer'
     expect(await connect(path, { cookie, ...from })).toEqual(
       refused(403, { error: 'forbidden', message, code: 4003 }),
@@ -496,7 +496,7 @@ describe('the limit', () => {
     const { secret: narrow } = started.neighbours.addKey({ userId: id, permissions: ['tunnels:read'] })
     const second = started.neighbours.addTunnel({ userId: id })
     const tokenOfSecond = started.neighbours.addTunnelToken({ tunnelId: second.tunnelId, userId: id })
-    const cookie = `session=${token}`
+    const cookie = `instatunnel_session=${token}`
     for (let n = 0; n < 3; n++) {
       expect(await check({})).toMatchObject({ status: 401 })
       expect(await check({ bearer: 'it_0123456789abcdef' })).toMatchObject({ status: 401 })

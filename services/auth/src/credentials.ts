@@ -101,6 +101,20 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       )
     })
 
+  /** Who holds the first session that is good, of the tokens from there on. */
+  const holderOfFirst = (
+    tokens: readonly string[],
+    way: LookUpWay,
+    from = 0,
+  ): Eventual<Holder | undefined> => {
+    const token = tokens[from]
+    if (token === undefined) return undefined
+    return after(
+      holderOfSessionToken(token, way),
+      (holder): Eventual<Holder | undefined> => holder ?? holderOfFirst(tokens, way, from + 1),
+    )
+  }
+
   const holderOfToken: Credentials['holderOfToken'] = async ({ tunnelId, userId, tokenGeneration }) => {
     const user = await findStanding(sql, userId)
     if (!user) return 'tunnel_deleted'
@@ -118,7 +132,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   return {
     holderOfToken,
     holderOf(presented, way, signal) {
-      if (presented.kind === 'session') return holderOfSessionToken(presented.token, way)
+      if (presented.kind === 'session') return holderOfFirst(presented.tokens, way)
       if (presented.kind === 'tunnel_token')
         return way(() => findTokenHolder(digestOf(presented.secret), signal))
       return after(findKey(keyIdOfSecret(presented.secret), way), (key) =>

@@ -126,7 +126,9 @@ describe('a session', () => {
     }
     for (const [how, bearer] of Object.entries(forged)) {
       expect(await auth.check(WHO_AM_I, { bearer }), how).toEqual(unauthorized)
-      expect(await auth.check(WHO_AM_I, { cookie: `session=${bearer}` }), how).toEqual(unauthorized)
+      expect(await auth.check(WHO_AM_I, { cookie: `instatunnel_session=${bearer}` }), how).toEqual(
+        unauthorized,
+      )
     }
     // Whatever a token says of its user: the session's own is who calls.
     const sidOfOther = decodeJwt(other.token).sid
@@ -139,7 +141,7 @@ describe('a session', () => {
     const checked = await auth.check(WHO_AM_I, { bearer: token })
     const identity = checked.admitted ? (checked.headers['x-instatunnel-identity'] as string) : ''
     expect(await auth.check(WHO_AM_I, { bearer: identity })).toEqual(unauthorized)
-    expect(await auth.check(WHO_AM_I, { cookie: `session=${identity}` })).toEqual(unauthorized)
+    expect(await auth.check(WHO_AM_I, { cookie: `instatunnel_session=${identity}` })).toEqual(unauthorized)
   })
 
   it('admits while keys is away', async () => {
@@ -181,7 +183,7 @@ describe("a session's cookie", () => {
 
   it.each(calls)('with %j is taken for a call from the %s', async (call, site) => {
     const { token } = await auth.register()
-    const cookie = `theme=dark; session=${token}`
+    const cookie = `theme=dark; instatunnel_session=${token}`
     // What reads may be called from anywhere: no other site can see the answer.
     expect(await auth.check(LIST_KEYS, { cookie, ...call })).toEqual(admitted)
     for (const method of [CREATE_KEY, LOGOUT]) {
@@ -195,16 +197,37 @@ describe("a session's cookie", () => {
 
   it('is not looked at where there is an authorization, also a wrong one', async () => {
     const { token } = await auth.register()
-    const cookie = `session=${token}`
+    const cookie = `instatunnel_session=${token}`
     for (const authorization of ['', 'Basic x', 'Bearer', 'Bearer it_0123456789abcdef', 'Bearer eyJ.a.b'])
       expect(await auth.check(WHO_AM_I, { authorization, cookie }), authorization).toEqual(unauthorized)
+  })
+
+  it('is found among several of its name, in quotes and under its earlier name', async () => {
+    const [{ id, token }, { token: ended }] = [await auth.register(), await auth.register()]
+    await auth.rest({ bearer: ended }).logout({})
+    for (const cookie of [
+      `instatunnel_session="${token}"`,
+      `instatunnel_session=${ended}; instatunnel_session=theirs; instatunnel_session=${token}`,
+      `instatunnel_session=${ended}; session=${token}`,
+      `session=flask; session=${token}`,
+    ]) {
+      expect((await auth.rest({ cookie }).whoAmI()).user?.id, cookie).toBe(id)
+    }
+    const many = Array(8)
+      .fill(0)
+      .map((_, n) => `instatunnel_session=${ended}${n}`)
+    expect(
+      await auth.check(WHO_AM_I, { cookie: `${many.join('; ')}; instatunnel_session=${token}` }),
+    ).toEqual(unauthorized)
   })
 
   it('is no place for a key or a tunnel token', async () => {
     const { id, apiKey } = await auth.register()
     const tunnelToken = auth.neighbours.addTunnelToken({ tunnelId: 'tun_1', userId: id })
     for (const value of [apiKey, tunnelToken, '', 'x'.repeat(5000), '"']) {
-      expect(await auth.check(WHO_AM_I, { cookie: `session=${value}` }), value).toEqual(unauthorized)
+      expect(await auth.check(WHO_AM_I, { cookie: `instatunnel_session=${value}` }), value).toEqual(
+        unauthorized,
+      )
     }
   })
 })
@@ -366,7 +389,7 @@ describe('the limits', () => {
     let writes = 0
     for (const bearer of bearers) writes += await count(CREATE_KEY, { bearer }, 4)
     expect(writes).toBe(4)
-    expect(await count(LIST_KEYS, { cookie: `session=${token}` }, 1)).toBe(0)
+    expect(await count(LIST_KEYS, { cookie: `instatunnel_session=${token}` }, 1)).toBe(0)
     const other = await started.register()
     expect(await count(LIST_KEYS, { bearer: other.token }, 20)).toBe(10)
   })
@@ -424,9 +447,9 @@ describe('the limits', () => {
     const { id, token } = await started.register()
     const { secret } = started.neighbours.addKey({ userId: id, permissions: ['tunnels:read'] })
     expect(await count(LIST_KEYS, { bearer: secret }, 30)).toBe(0)
-    expect(await count(CREATE_KEY, { cookie: `session=${token}`, origin: 'https://evil.example' }, 30)).toBe(
-      0,
-    )
+    expect(
+      await count(CREATE_KEY, { cookie: `instatunnel_session=${token}`, origin: 'https://evil.example' }, 30),
+    ).toBe(0)
     expect(await count(LIST_KEYS, { bearer: token }, 30)).toBe(10)
   })
 

@@ -58,7 +58,7 @@ describe('the rules', () => {
         key: await auth.check(LIST_KEYS, { bearer }),
         nothing: await auth.check(LIST_KEYS),
         crossSite: await auth.check(LIST_KEYS, {
-          cookie: `session=${token}`,
+          cookie: `instatunnel_session=${token}`,
           origin: 'https://evil.example',
         }),
       }

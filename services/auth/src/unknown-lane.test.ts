@@ -89,7 +89,7 @@ describe('createUnknownLane', () => {
   })
 
   it('knows an IPv6 client by its /64', async () => {
-    const lane = guessedFrom('2001:db8:0:0::/64')
+    const lane = guessedFrom('2001:db8::/64')
     const asked = Array.from({ length: 5 }, (_, i) => lane.ask(`2001:db8::${i + 1}`))
     await turn()
     expect(lane.begun).toHaveLength(4)

@@ -21,7 +21,7 @@ export interface Call {
   readonly metadata: Metadata
   /** Aborts when the caller goes away. */
   readonly signal: AbortSignal
-  /** Sets a header of the answer. */
+  /** Adds a header to the answer. */
   setHeader(name: string, value: string): void
 }
 

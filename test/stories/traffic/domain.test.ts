@@ -51,7 +51,7 @@ it('hear of the visitor what the proxy says, and of nobody else', async () => {
 })
 
 it('get no session of the API’s, and set no cookie for their neighbours', async () => {
-  const cookie = `a=1; __Host-session=${open.owner.token}; session=${open.owner.token}`
+  const cookie = `a=1; __Host-instatunnel_session=${open.owner.token}; __Host-session=${open.owner.token}`
   expect(valuesOf(await heard({ cookie }), 'cookie')).toEqual(['a=1'])
 
   const arrival = open.site.arrival('/cookies')

@@ -1,20 +1,33 @@
 import { describe, expect, it } from 'vitest'
 import { createSessionCookie } from './cookie.ts'
 
+const head = Buffer.from('{"alg":"EdDSA","typ":"session+jwt","kid":"sig_1"}').toString('base64url')
+const [one, two] = [`${head}.one.x`, `${head}.two.x`]
+
 const local = createSessionCookie('http://localhost:8080')
 const remote = createSessionCookie('https://api.example.com')
 
 describe('createSessionCookie', () => {
   it('is host-only, unreadable by scripts, for TLS only, and sent by no other site', () => {
     expect(local.set('eyJ.a.b')).toBe(
-      'session=eyJ.a.b; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure',
+      'instatunnel_session=eyJ.a.b; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure',
     )
-    expect(local.clear()).toBe('session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure')
+    expect(local.clear()).toEqual(['instatunnel_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'])
   })
 
   it('is bound to its host by its name off localhost', () => {
-    expect(remote.set('t')).toBe('__Host-session=t; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure')
+    expect(remote.set('t')).toBe(
+      '__Host-instatunnel_session=t; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure',
+    )
     expect(remote.set('t')).not.toMatch(/domain/i)
+  })
+
+  it('is removed under its earlier name too, which off localhost is nothing but ours', () => {
+    const attributes = 'Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
+    expect(remote.clear()).toEqual([
+      `__Host-instatunnel_session=; ${attributes}`,
+      `__Host-session=; ${attributes}`,
+    ])
   })
 
   it.each([
@@ -23,30 +36,39 @@ describe('createSessionCookie', () => {
     'http://127.0.0.1:8080',
     'http://127.1.2.3',
     'http://[::1]:8080',
-  ])('knows %s for local', (url) => expect(createSessionCookie(url).clear()).toMatch(/^session=/))
+  ])('knows %s for local', (url) => expect(createSessionCookie(url).set('')).toMatch(/^instatunnel_session=/))
 
   it.each(['https://localhost.example.com', 'https://notlocalhost', 'http://127.0.0.1.example.com'])(
     'knows %s for none',
-    (url) => expect(createSessionCookie(url).clear()).toMatch(/^__Host-session=/),
+    (url) => expect(createSessionCookie(url).set('')).toMatch(/^__Host-instatunnel_session=/),
   )
 
   it.each([
-    ['session=abc', 'abc'],
-    ['theme=dark; session=abc; lang=en', 'abc'],
-    ['theme=dark;session=abc', 'abc'],
-    ['session=a=b', 'a=b'],
-    ['session=', ''],
-    ['session=first; session=second', 'first'],
-    ['xsession=abc', undefined],
-    ['session_id=abc', undefined],
-    ['__Host-session=abc', undefined],
-    ['session', undefined],
-    ['', undefined],
-  ])('reads %j as %j', (header, token) => expect(local.read(header)).toBe(token))
+    [`instatunnel_session=${one}`, [one]],
+    [`theme=dark; instatunnel_session=${one}; lang=en`, [one]],
+    [`theme=dark;instatunnel_session="${one}"`, [one]],
+    [`instatunnel_session=${one}; instatunnel_session=${two}; instatunnel_session=${one}`, [one, two]],
+    [`instatunnel_session=theirs; instatunnel_session=${two}`, [two]],
+    // As Envoy joins several headers.
+    [`instatunnel_session=${one},a=b,instatunnel_session=${two}`, [one, two]],
+    [`session=${one}`, [one]],
+    [`session=${one}; instatunnel_session=${two}`, [two, one]],
+    ['instatunnel_session=abc; session=abc', []],
+    [`xinstatunnel_session=${one}; session_id=${one}; __Host-instatunnel_session=${one}`, []],
+    ['instatunnel_session', []],
+    ['', []],
+  ])('reads %j as %j', (header, tokens) => expect(local.read(header)).toEqual(tokens))
 
-  it('takes no cookie of the weaker name off localhost', () => {
-    expect(remote.read('session=planted')).toBeUndefined()
-    expect(remote.read('session=planted; __Host-session=mine')).toBe('mine')
+  it('reads no more than 8, also of a header as large as there may be', () => {
+    const many = Array.from({ length: 100 }, (_, n) => `instatunnel_session=${one}${n}`)
+    expect(local.read(many.join('; '))).toEqual(many.slice(0, 8).map((cookie) => cookie.split('=')[1]))
+    expect(local.read(`${';'.repeat(32_000)}session=${one}`)).toEqual([one])
+  })
+
+  it('takes no cookie of the weaker names off localhost', () => {
+    expect(remote.read(`session=${one}; instatunnel_session=${one}`)).toEqual([])
+    expect(remote.read(`session=${one}; __Host-instatunnel_session=${two}`)).toEqual([two])
+    expect(remote.read(`__Host-session=${one}`)).toEqual([one])
   })
 
   it.each([

@@ -3,6 +3,7 @@ import { createSessionCookie } from './cookie.ts'
 import { presentedBy } from './presented.ts'
 
 const cookie = createSessionCookie('http://localhost:8080')
+const token = 'eyJhbGciOiJFZERTQSIsInR5cCI6InNlc3Npb24rand0Iiwia2lkIjoiYSJ9.e30.c2ln'
 const bearer = (text: string) => presentedBy({ authorization: text }, cookie)
 
 describe('presentedBy', () => {
@@ -15,7 +16,7 @@ describe('presentedBy', () => {
       { kind: 'api_key', secret: 'p'.repeat(32) + 's'.repeat(32) },
     ],
     [`Bearer acme-${'s'.repeat(32)}`, { kind: 'api_key', secret: `acme-${'s'.repeat(32)}` }],
-    ['Bearer eyJhbGciOi.x.y', { kind: 'session', token: 'eyJhbGciOi.x.y', fromCookie: false }],
+    ['Bearer eyJhbGciOi.x.y', { kind: 'session', tokens: ['eyJhbGciOi.x.y'], fromCookie: false }],
     [`Bearer itt_${'t'.repeat(32)}`, { kind: 'tunnel_token', secret: `itt_${'t'.repeat(32)}` }],
   ])('knows what %s is', (text, presented) => expect(bearer(text)).toEqual(presented))
 
@@ -41,29 +42,32 @@ describe('presentedBy', () => {
   ])('looks nothing up for %j', (text) => expect(bearer(text)).toBe('unreadable'))
 
   it('takes the cookie where there is no authorization', () => {
-    expect(presentedBy({ cookie: 'a=b; session=eyJ.x.y' }, cookie)).toEqual({
+    expect(presentedBy({ cookie: `a=b; instatunnel_session=${token}` }, cookie)).toEqual({
       kind: 'session',
-      token: 'eyJ.x.y',
+      tokens: [token],
       fromCookie: true,
     })
   })
 
   it('takes the authorization where there are both, also where it is no good', () => {
-    const both = { authorization: 'Bearer it_0123456789abcdef', cookie: 'session=eyJ.x.y' }
+    const both = { authorization: 'Bearer it_0123456789abcdef', cookie: `instatunnel_session=${token}` }
     expect(presentedBy(both, cookie)).toMatchObject({ kind: 'api_key' })
     expect(presentedBy({ ...both, authorization: 'Bearer' }, cookie)).toBe('unreadable')
   })
 
-  it('takes a cookie for a session only, whatever it holds', () => {
-    expect(presentedBy({ cookie: 'session=it_0123456789abcdef' }, cookie)).toMatchObject({ kind: 'session' })
-  })
-
-  it.each([{}, { cookie: '' }, { cookie: 'theme=dark' }, { cookie: 'session=' }])(
-    'sees nothing in %j',
-    (call) => expect(presentedBy(call, cookie)).toBeUndefined(),
-  )
+  it.each([
+    {},
+    { cookie: '' },
+    { cookie: 'theme=dark' },
+    { cookie: 'instatunnel_session=' },
+    { cookie: 'instatunnel_session=it_0123456789abcdef' },
+    // Another app's on the same host.
+    { cookie: 'session=eyJhbGciOiJIUzI1NiJ9.e30.c2ln' },
+  ])('sees nothing in %j', (call) => expect(presentedBy(call, cookie)).toBeUndefined())
 
   it('reads no cookie of an odd length', () => {
-    expect(presentedBy({ cookie: `session=${'x'.repeat(2049)}` }, cookie)).toBe('unreadable')
+    const long = `instatunnel_session=${token}${'x'.repeat(2049)}`
+    expect(presentedBy({ cookie: long }, cookie)).toBe('unreadable')
+    expect(presentedBy({ cookie: `${long}; session=${token}` }, cookie)).toMatchObject({ tokens: [token] })
   })
 })

@@ -10,7 +10,7 @@ describe('windowBounds', () => {
     ['auth:203.0.113.7', 10],
     ['email:ada@example.com', 10],
     ['password:user_1', 10],
-    ['invalid:2001:db8:0:0::/64', 100],
+    ['invalid:2001:db8::/64', 100],
     ['login_failed:203.0.113.7:ada@example.com', 1],
     // The largest plan's: of whom else it asks, only the asker knows.
     ['read:user_1', 505],

@@ -108,7 +108,7 @@ describe('a call that reaches auth directly', () => {
 
   it("may not use a session's cookie", async () => {
     const { token } = await auth.register()
-    expect(await refused(auth.callWith({ cookie: `session=${token}` }).whoAmI())).toMatchObject({
+    expect(await refused(auth.callWith({ cookie: `instatunnel_session=${token}` }).whoAmI())).toMatchObject({
       reason: 'CREDENTIAL_MISSING',
     })
   })

@@ -58,14 +58,16 @@ describe('Login', () => {
       apiKey: expect.stringMatching(/^it_[0-9A-Za-z]{16}$/),
     })
     expect(headers).toEqual([
-      [`session=${answer.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`],
+      [`instatunnel_session=${answer.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`],
     ])
     expect(answer.token).not.toBe(person.token)
     expect(answer.apiKey).not.toBe(person.apiKey)
     expect(await sessionsOf(person.id)).toHaveLength(2)
     for (const bearer of [person.token, person.apiKey, answer.token, answer.apiKey])
       expect((await auth.rest({ bearer }).whoAmI()).user?.id).toBe(person.id)
-    expect((await auth.rest({ cookie: `session=${answer.token}` }).whoAmI()).user?.id).toBe(person.id)
+    expect((await auth.rest({ cookie: `instatunnel_session=${answer.token}` }).whoAmI()).user?.id).toBe(
+      person.id,
+    )
   })
 
   it('knows the e-mail in any case', async () => {

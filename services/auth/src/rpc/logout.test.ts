@@ -6,7 +6,7 @@ const auth = await startAuth()
 afterAll(() => auth.close())
 
 const WHO_AM_I = '/instatunnel.auth.v1.AuthService/WhoAmI'
-const CLEARED = 'session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
+const CLEARED = 'instatunnel_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
 
 /** Logs out with a credential; gives the cookie header of the answer. */
 async function logOut(call: { bearer?: string; cookie?: string }) {
@@ -22,13 +22,13 @@ describe('Logout', () => {
   it("ends the session of its token: token, cookie and key are nobody's any more", async () => {
     const { token, apiKey } = await auth.register()
     expect(await logOut({ bearer: token })).toEqual([CLEARED])
-    for (const call of [{ bearer: token }, { bearer: apiKey }, { cookie: `session=${token}` }])
+    for (const call of [{ bearer: token }, { bearer: apiKey }, { cookie: `instatunnel_session=${token}` }])
       expect(await auth.check(WHO_AM_I, call)).toEqual(unauthorized)
   })
 
   it('ends the session of its cookie', async () => {
     const { token, apiKey } = await auth.register()
-    expect(await logOut({ cookie: `session=${token}` })).toEqual([CLEARED])
+    expect(await logOut({ cookie: `instatunnel_session=${token}` })).toEqual([CLEARED])
     expect(await auth.check(WHO_AM_I, { bearer: apiKey })).toEqual(unauthorized)
   })
 

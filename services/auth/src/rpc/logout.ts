@@ -20,6 +20,6 @@ export const logout =
       })
       await evict({ sessions: [sessionId] })
     }
-    call.setHeader('set-cookie', cookie.clear())
+    for (const cleared of cookie.clear()) call.setHeader('set-cookie', cleared)
     return { success: true }
   }

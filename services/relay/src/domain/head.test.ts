@@ -55,9 +55,26 @@ describe('requestHead', () => {
 
   it("leaves out our own session's cookie, and no cookie of the site", () => {
     const ours = 'eyJhbGciOiJFZERTQSIsInR5cCI6InNlc3Npb24rand0Iiwia2lkIjoiYSJ9.e30.c2ln'
-    const cookies = `a=1; session=${ours}; b=2; __Host-session=${ours}; session=flask.value; mysession=${ours}`
-    expect(linesOf(['Cookie', cookies])).toContain(`a=1; b=2; session=flask.value; mysession=${ours}`)
-    expect(linesOf(['Cookie', `session=${ours}`])).not.toContain('Cookie')
+    const names = ['instatunnel_session', '__Host-instatunnel_session', 'session', '__Host-session']
+    const theirs = 'session=flask.value; __Host-session=theirs; __Host-session_id=1; instatunnel_session='
+    for (const name of names) {
+      const cookies = `a=1; ${name}=${ours}; b=2;${name}="${ours}"; ${theirs}; my${name}=${ours}`
+      expect(linesOf(['Cookie', cookies])).toContain(`a=1; b=2; ${theirs}; my${name}=${ours}`)
+      expect(linesOf(['Cookie', `${name}=${ours}`])).not.toContain('Cookie')
+      // Of a handshake too, and of each header of several.
+      const lines = linesOf(['cookie', `${name}=${ours}`, 'cookie', 'b=2'], { upgrade: 'websocket' })
+      expect(lines.filter((line) => line.includes('='))).toEqual(['b=2'])
+    }
+  })
+
+  it("passes a site's own cookies byte for byte, in their order", () => {
+    for (const cookies of [
+      ';a=1;;b = "2 ;c',
+      '__Host-session=of-the-site; __Host-session2=x; session=',
+      ' =x; session="a; b"; __Host-instatunnel_session=eyJhbGciOiJFZERTQSJ9.e30.c2ln ',
+    ]) {
+      expect(linesOf(['Cookie', cookies])).toContain(cookies)
+    }
   })
 })
 

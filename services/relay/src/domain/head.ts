@@ -1,4 +1,5 @@
 import { unmappedAddress } from '@instatunnel/kit/network'
+import { maySessionTokenBeIn, sessionTokenIn } from '@instatunnel/kit/session-cookie'
 
 /**
  * Heads as they stand in frames: a request is `METHOD LF target`, an answer `status LF reason`, and both go on with
@@ -179,20 +180,15 @@ function namedByConnection(rawHeaders: readonly string[], from = 0): Set<string>
   return named
 }
 
-// A session's token is a JWT whose head says so: {"alg":"EdDSA","typ":"session+jwt",…
-const OUR_TOKEN = /^\s*(__Host-session|session\s*=\s*"?eyJhbGciOiJFZERTQSIsInR5cCI6InNlc3Npb24rand0I)/
-
 /**
  * Cookies without the API's own session. Browsers keep it from other hosts; whoever sends it here all the same must
- * not lose it to the site. A site's own cookie named session passes.
+ * not lose it to the site. A site's own cookies pass as they are, also those named like ours.
  */
 function withoutOurSession(cookies: string): string {
-  if (!cookies.includes('session')) return cookies
-  return cookies
-    .split(';')
-    .filter((cookie) => !OUR_TOKEN.test(cookie))
-    .join(';')
-    .trimStart()
+  if (!maySessionTokenBeIn(cookies)) return cookies
+  const all = cookies.split(';')
+  const passed = all.filter((cookie) => sessionTokenIn(cookie) === undefined)
+  return passed.length === all.length ? cookies : passed.join(';').trimStart()
 }
 
 /** True for a cookie that a site would set for all of our domain, or for more: only for itself may it set any. */
