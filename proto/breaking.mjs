@@ -29,7 +29,9 @@ if (base !== undefined) {
     const build = ['build', '--config', 'proto/buf.yaml', '--path', 'proto/instatunnel', '-o']
     execFileSync('buf', [...build, before], { cwd: folder, stdio: 'inherit' })
     execFileSync('buf', [...build, now], { stdio: 'inherit' })
-    const rules = '{"version":"v2","breaking":{"use":["WIRE_JSON"]}}' // JSON names are public through REST
+    // JSON names are public through REST. What access.v1 declares are options of rpcs: they are read from the descriptor
+    // set that each release generates for itself, and are in no message that anybody sends.
+    const rules = '{"version":"v2","breaking":{"use":["WIRE_JSON"],"ignore":["instatunnel/access"]}}'
     const compare = ['breaking', now, '--against', before, '--exclude-imports', '--config', rules]
     execFileSync('buf', compare, { stdio: 'inherit' })
   } catch (error) {

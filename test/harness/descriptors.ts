@@ -19,7 +19,7 @@ export type DeclaredRule = {
   scope?: string
   limit?: string
   public?: boolean
-  internal?: boolean
+  internal?: string[]
   safe?: boolean
 } | null
 

@@ -1,8 +1,10 @@
 import { createPrivateKey } from 'node:crypto'
-import { Client, credentials } from '@grpc/grpc-js'
+import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import { createServiceSigner } from '@instatunnel/kit/service-identity'
+import type { ServiceName } from '@instatunnel/kit/service-name'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import { SignJWT } from 'jose'
+import { type Refused, refusedOf } from './refused.ts'
 import { type Rpcs, rpcsOf } from './rpcs.ts'
 import type { TestStack } from './stack.ts'
 
@@ -23,10 +25,31 @@ export function direct<Definition extends Record<string, object>>(
   return { rpcs: rpcsOf(channel, definition, metadataOf), close: () => channel.close() }
 }
 
+/** Calls the rpc with this path, with an empty request; tells how it was refused, undefined where it was not. */
+export async function callByPath(
+  address: string,
+  path: string,
+  headers: Record<string, string>,
+): Promise<Refused | undefined> {
+  const channel = new Client(address, credentials.createInsecure())
+  const metadata = new Metadata()
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
+  const asItIs = (bytes: Buffer) => bytes
+  try {
+    return await new Promise((resolve) => {
+      channel.makeUnaryRequest(path, asItIs, asItIs, Buffer.alloc(0), metadata, (error) =>
+        resolve(error ? refusedOf(error) : undefined),
+      )
+    })
+  } finally {
+    channel.close()
+  }
+}
+
 type Secrets = Pick<TestStack, 'secrets'>
 
 /** What a service of this platform calls its neighbours with. */
-export function serviceToken({ secrets }: Secrets, from: 'auth' | 'keys' | 'tunnels', to: string) {
+export function serviceToken({ secrets }: Secrets, from: ServiceName, to: string) {
   const privateKey = secrets.serviceKeys[from]
   return createServiceSigner({ service: from, privateKey, now: () => new Date() })(to)
 }

@@ -15,18 +15,18 @@ export type Rpcs<Definition> = {
     : never
 }
 
-/** Calls a service's rpcs, with this metadata on each call. */
+/** Calls a service's rpcs, with the metadata of each on the call. */
 export function rpcsOf<Definition extends Record<string, object>>(
   channel: Client,
   definition: Definition,
-  metadataOf: () => Promise<Record<string, string>> = async () => ({}),
+  metadataOf: (path: string) => Promise<Record<string, string>> = async () => ({}),
 ): Rpcs<Definition> {
   const rpcs = Object.entries(definition).map(([name, value]) => {
     const method = value as MethodDefinition<object, unknown>
     const empty = method.requestDeserialize(Buffer.alloc(0))
     const call: Rpc<object, unknown> = async (request, options) => {
       const metadata = new Metadata()
-      for (const [key, text] of Object.entries(await metadataOf())) metadata.set(key, text)
+      for (const [key, text] of Object.entries(await metadataOf(method.path))) metadata.set(key, text)
       return callOnce(channel, method, { ...empty, ...request }, metadata, options)
     }
     return [name, call]

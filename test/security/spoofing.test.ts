@@ -1,5 +1,6 @@
 import { connect } from 'node:http2'
-import { status } from '@grpc/grpc-js'
+import { descriptorsFile, readRules } from '@instatunnel/kit/rules'
+import { SERVICE_NAMES } from '@instatunnel/kit/service-name'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import { AuthServiceService } from '@instatunnel/proto/auth/v1/auth_service'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
@@ -7,7 +8,7 @@ import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service
 import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import { TunnelServiceService } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
-import { askAuth, direct, oddServiceToken, serviceToken } from '@instatunnel/test/direct'
+import { askAuth, callByPath, direct, oddServiceToken, serviceToken } from '@instatunnel/test/direct'
 import { expectError, expectUnauthorized } from '@instatunnel/test/errors'
 import { forgeries, readJwt } from '@instatunnel/test/jwt'
 import { refused } from '@instatunnel/test/refused'
@@ -301,23 +302,38 @@ describe('inside, a call to a service’s rpc', () => {
     for (const answer of await Promise.all(calls.map(refused))) expect(answer).toMatchObject(servicesOnly)
   }
 
-  it('is admitted with a service’s token', async () => {
-    const outcomes = async (to: 'auth' | 'keys' | 'tunnels') => {
-      const { calls, close } = internals({ 'x-instatunnel-service': await serviceToken(stack, 'auth', to) })
-      const codes = await Promise.all(
-        calls[to]().map((call) =>
-          call.then(
-            () => 'OK',
-            (error) => status[error.code],
-          ),
-        ),
-      )
-      close()
-      return codes
+  it('is admitted with the token of a service that its rule names, and of no other', async () => {
+    const internal = [...readRules(descriptorsFile())].flatMap(([path, rule]) =>
+      rule.kind === 'internal' ? [{ path, callers: rule.callers }] : [],
+    )
+    const notThis = { code: 'PERMISSION_DENIED', message: 'This service may not call this', http: 403 }
+    for (const { path, callers } of internal) {
+      const callee = path.split('.')[1] as 'auth' | 'keys' | 'tunnels'
+      for (const caller of SERVICE_NAMES) {
+        const metadata = { 'x-instatunnel-service': await serviceToken(stack, caller, callee) }
+        const refusal = await callByPath(stack.service(callee).address, path, metadata)
+        const admission = `${caller} calls ${path}: ${refusal?.reason ?? 'OK'}`
+        expect(refusal?.reason, admission).not.toBe('SERVICES_ONLY')
+        expect(refusal?.reason !== 'NOT_FOR_THIS_SERVICE', admission).toBe(callers.includes(caller))
+        if (!callers.includes(caller)) expect(refusal).toMatchObject(notThis)
+      }
     }
-    expect(await outcomes('auth')).toEqual(['OK', 'OK', 'OK'])
-    expect(await outcomes('keys')).toEqual(['OK', 'OK', 'NOT_FOUND'])
-    expect(await outcomes('tunnels')).toEqual(['NOT_FOUND', 'OK'])
+    expect(internal.length).toBeGreaterThan(15)
+  })
+
+  it('makes no key for a session that it knows of, but for auth', async () => {
+    for (const caller of ['relay', 'keys', 'tunnels'] as const) {
+      const { rpcs, close } = direct(stack.service('keys').address, KeyDirectoryServiceService, {
+        'x-instatunnel-service': await serviceToken(stack, caller, 'keys'),
+      })
+      const { sessions } = bodyOf(await stack.call('GET', '/v1/auth/sessions', { token: root.token }))
+      const asked = { sessionId: sessions[0].id, userId: root.id, permissions: ['*'] }
+      expect(await refused(rpcs.createSessionKey(asked))).toMatchObject({
+        code: 'PERMISSION_DENIED',
+        reason: 'NOT_FOR_THIS_SERVICE',
+      })
+      close()
+    }
   })
 
   it('is UNAUTHENTICATED with whatever a user has', async () => {

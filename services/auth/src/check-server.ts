@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createSecureServer, type TLSSocket } from 'node:tls'
 import type { Logger } from '@instatunnel/kit/log'
 import type { Serving } from '@instatunnel/kit/server'
-import { serviceIn, type TlsFiles } from '@instatunnel/kit/tls'
+import { servicesIn, type TlsFiles } from '@instatunnel/kit/tls'
 import { createCallTaker, type FramedUnary } from './check-call.ts'
 import { type Http2Connection, takeConnection } from './http2/connection.ts'
 
@@ -91,7 +91,7 @@ const mutual = (files: TlsFiles) => ({
   handshakeTimeout: HANDSHAKE_MS,
 })
 
-const isGateway = (socket: TLSSocket) => serviceIn(socket.getPeerCertificate(), ['gateway']) === 'gateway'
+const isGateway = (socket: TLSSocket) => servicesIn(socket.getPeerCertificate(), ['gateway']).length > 0
 
 async function listenOn(server: Server, address: string): Promise<number> {
   const colon = address.lastIndexOf(':')

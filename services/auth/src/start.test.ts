@@ -79,7 +79,7 @@ describe('the rules', () => {
       crossSite: { admitted: false, status: 403 },
     })
     expect(await decide({ public: true, limit: 'auth' })).toMatchObject({ nothing: admitted })
-    expect(await decide({ internal: true })).toMatchObject({
+    expect(await decide({ internal: ['keys'] })).toMatchObject({
       token: { status: 404 },
       nothing: { status: 404 },
     })

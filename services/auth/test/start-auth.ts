@@ -1,19 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
 import type { Evicted } from '@instatunnel/kit/eviction'
-import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
 import { connectNats } from '@instatunnel/kit/jetstream'
 import { createLog } from '@instatunnel/kit/log'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
 import { askReplicas } from '@instatunnel/kit/replicas'
-import { createServiceSigner } from '@instatunnel/kit/service-identity'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import { AdminServiceService } from '@instatunnel/proto/auth/v1/admin_service'
 import { AuthServiceService, type LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
+import { type Callers, createCallers } from '@instatunnel/test/callers'
 import { freshDatabase } from '@instatunnel/test/database'
-import { newKeyPair } from '@instatunnel/test/identity'
 import { type Rpc, type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
 import { readConfig } from '../src/config.ts'
 import { start } from '../src/start.ts'
@@ -53,7 +52,9 @@ export interface StartedAuth {
   check(method: string, call?: RestCall): Promise<Checked>
   /** The rpcs as the gateway calls them: Check first, then the rpc with what Check told. Refused by Check, they reject with it. */
   rest(call?: RestCall): RestRpcs
-  /** The rpcs that services call, as keys calls them. */
+  /** The services that call it. */
+  readonly callers: Callers
+  /** The rpcs that services call, each as one that may. */
   readonly internal: Rpcs<typeof AuthorizationServiceService>
   /** All rpcs, with this metadata and nothing else. */
   callWith(metadata: Record<string, string>): RestRpcs & Rpcs<typeof AuthorizationServiceService>
@@ -93,7 +94,7 @@ export async function startAuth(
 ): Promise<StartedAuth> {
   const now = overrides.now ?? (() => new Date())
   const neighbours = await startNeighbours(now)
-  const [auth, keys] = [newKeyPair(), newKeyPair()]
+  const callers = createCallers('auth', now)
   const DATABASE_URL = settings.DATABASE_URL ?? (await freshDatabase())
   const { release, ...ownNats } = settings.NATS_URL ? { release: async () => {} } : await natsOf(DATABASE_URL)
   const environment = {
@@ -108,8 +109,7 @@ export async function startAuth(
     TUNNELS_ADDRESS: neighbours.tunnelsAddress,
     ...NO_LIMITS,
     ...settings,
-    SERVICE_KEY: auth.privateKey,
-    SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, keys: keys.publicKey }),
+    ...callers.settings,
   }
   const logged: string[] = []
   const log = createLog('auth', 'trace', { write: (line: string) => void logged.push(line) })
@@ -123,7 +123,6 @@ export async function startAuth(
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
   const checkChannel = new Client(`127.0.0.1:${running.checkPort}`, credentials.createInsecure())
   const sql = connectPostgres({ url: config.DATABASE_URL, schema: 'auth', connections: 2 })
-  const sign = createServiceSigner({ service: 'keys', privateKey: keys.privateKey, now })
 
   const restRpcs = (metadataOf: () => Promise<Record<string, string>>): RestRpcs => ({
     ...rpcsOf(channel, USER_RPCS, metadataOf),
@@ -141,9 +140,8 @@ export async function startAuth(
     logged,
     check: async (method, call = {}) => checkedOf(await envoy.check(checkRequest(method, call))),
     rest: (call = {}) => throughCheck(restRpcs, (method) => started.check(method, call)),
-    internal: rpcsOf(channel, AuthorizationServiceService, async () => ({
-      [SERVICE_METADATA]: await sign('auth'),
-    })),
+    callers,
+    internal: rpcsOf(channel, AuthorizationServiceService, callers.metadataOf),
     callWith: (metadata) => ({
       ...restRpcs(async () => metadata),
       ...rpcsOf(channel, AuthorizationServiceService, async () => metadata),

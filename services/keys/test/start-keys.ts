@@ -1,20 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
-import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
 import { createLog } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
 import { type Role, scopesOfRole } from '@instatunnel/kit/scope'
 import { digestOf } from '@instatunnel/kit/secret'
-import { createServiceSigner } from '@instatunnel/kit/service-identity'
 import {
   KeyDirectoryServiceService,
   type KeyRecord,
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
+import { type Callers, createCallers } from '@instatunnel/test/callers'
 import { freshDatabase } from '@instatunnel/test/database'
-import { newKeyPair } from '@instatunnel/test/identity'
 import { type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
 import { inject } from 'vitest'
 import { readConfig } from '../src/config.ts'
@@ -42,7 +41,9 @@ export interface StartedKeys {
     scopes?: readonly string[]
     rewrite?: (bytes: Buffer) => Buffer
   }): User
-  /** The rpcs that services call, as auth calls them. */
+  /** The services that call it. */
+  readonly callers: Callers
+  /** The rpcs that services call, each as one that may. */
   readonly directory: Rpcs<typeof KeyDirectoryServiceService>
   /** What auth finds by a secret; undefined where it finds none. */
   lookUp(secret: string): Promise<KeyRecord | undefined>
@@ -77,8 +78,7 @@ export async function startKeys(
   launch: Launch = inProcess,
 ): Promise<StartedKeys> {
   const [stub, tunnels] = await Promise.all([startAuthStub(), startTunnelsStub()])
-  const auth = newKeyPair()
-  const keys = newKeyPair()
+  const callers = createCallers('keys', overrides.now)
   const environment = {
     DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
     NATS_URL: inject('natsUrl'),
@@ -89,18 +89,12 @@ export async function startKeys(
     TUNNELS_ADDRESS: tunnels.address,
     ...settings,
     AUTH_ADDRESS: stub.address,
-    SERVICE_KEY: keys.privateKey,
-    SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, keys: keys.publicKey }),
+    ...callers.settings,
   }
   const running = await launch(environment, overrides)
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
   const sql = connectPostgres({ url: environment.DATABASE_URL, schema: 'keys', connections: 2 })
-  const now = overrides.now ?? (() => new Date())
-  const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
-
-  const directory = rpcsOf(channel, KeyDirectoryServiceService, async () => ({
-    [SERVICE_METADATA]: await sign('keys'),
-  }))
+  const directory = rpcsOf(channel, KeyDirectoryServiceService, callers.metadataOf)
   return {
     sql,
     auth: stub,
@@ -111,6 +105,7 @@ export async function startKeys(
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
       return { id, ...rpcsOf(channel, rewriting(rewrite), metadata) }
     },
+    callers,
     directory,
     async lookUp(secret) {
       const { found } = await directory.lookUpKeys({ digests: [digestOf(secret)] })

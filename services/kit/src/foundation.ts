@@ -67,7 +67,7 @@ export async function openFoundation(options: {
     sql,
     rules,
     serve: async ({ services, guard, refusals, others = [] }) => {
-      const edge: Edge = { guard, rules, refusals, log, peerOf: transport.peerOf }
+      const edge: Edge = { guard, rules, refusals, log, certifiedOf: transport.certifiedOf }
       const served = services.map(({ definition, handlers }) => ({
         definition,
         implementation: implement(definition, handlers as Parameters<typeof implement>[1], edge),

@@ -11,11 +11,17 @@ const now = () => new Date()
 const identities = createIdentitySigner()
 const authKeys = newKeyPair()
 const sign = createServiceSigner({ service: 'auth', privateKey: authKeys.privateKey, now })
+const relayKeys = newKeyPair()
+const signAsRelay = createServiceSigner({ service: 'relay', privateKey: relayKeys.privateKey, now })
 const bearers: { bearer: string; method: string }[] = []
 
 const guard = createGuard({
   verifyIdentity: createIdentityVerifier({ listKeys: async () => identities.keys, now }),
-  verifyService: createServiceVerifier({ service: 'keys', publicKeys: { auth: authKeys.publicKey }, now }),
+  verifyService: createServiceVerifier({
+    service: 'keys',
+    publicKeys: { auth: authKeys.publicKey, relay: relayKeys.publicKey },
+    now,
+  }),
   authenticate: async (bearer, method) => {
     bearers.push({ bearer, method })
     if (bearer !== 'it_good') throw new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key')
@@ -26,20 +32,21 @@ const guard = createGuard({
 const method = '/instatunnel.keys.v1.ApiKeyService/ListKeys'
 const rules = {
   public: { kind: 'public', limit: 'auth', safe: false },
-  internal: { kind: 'internal' },
+  internal: { kind: 'internal', callers: ['auth', 'tunnels'] },
   any: { kind: 'scope', scope: 'any', limit: 'write', safe: false },
   read: { kind: 'scope', scope: 'tunnels:read', limit: 'read', safe: true },
   manage: { kind: 'scope', scope: 'keys:manage', limit: 'read', safe: true },
 } as const satisfies Record<string, Rule>
 
-const call = (rule: Rule, headers: Record<string, string> = {}, peer?: string) => {
+const call = (rule: Rule, headers: Record<string, string> = {}, certified?: string[]) => {
   const metadata = new Metadata()
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
-  return guard({ metadata, method, rule, ...(peer === undefined ? {} : { peer }) })
+  return guard({ metadata, method, rule, certified })
 }
 
 const missing = { reason: 'CREDENTIAL_MISSING', message: 'Invalid or missing API key' }
 const servicesOnly = { reason: 'SERVICES_ONLY' }
+const notThis = { reason: 'NOT_FOR_THIS_SERVICE', message: 'This service may not call this' }
 
 describe('a public rpc', () => {
   it('admits anyone, as nobody in particular, whatever they say they are', async () => {
@@ -59,7 +66,30 @@ describe('an internal rpc', () => {
   })
 
   it('admits a service by the name in its certificate', async () => {
-    expect(await call(rules.internal, {}, 'tunnels')).toEqual({ kind: 'service', service: 'tunnels' })
+    expect(await call(rules.internal, {}, ['tunnels'])).toEqual({ kind: 'service', service: 'tunnels' })
+  })
+
+  it('refuses a service that its rule does not name, however it shows who it is', async () => {
+    const relay = { [SERVICE_METADATA]: await signAsRelay('keys') }
+    await expect(call(rules.internal, relay)).rejects.toMatchObject(notThis)
+    await expect(call(rules.internal, relay, ['relay'])).rejects.toMatchObject(notThis)
+    await expect(call(rules.internal, {}, ['relay'])).rejects.toMatchObject(notThis)
+  })
+
+  it('refuses a service whose token and certificate do not agree', async () => {
+    const auth = { [SERVICE_METADATA]: await sign('keys') }
+    expect(await call(rules.internal, auth, ['auth'])).toEqual({ kind: 'service', service: 'auth' })
+    for (const certified of [['relay'], ['tunnels'], []])
+      await expect(call(rules.internal, auth, certified)).rejects.toMatchObject(servicesOnly)
+    const forged = { [SERVICE_METADATA]: 'e30.e30.' }
+    for (const certified of [['auth'], ['tunnels'], []])
+      await expect(call(rules.internal, forged, certified)).rejects.toMatchObject(servicesOnly)
+  })
+
+  it('has a certificate that names several services say by a token which one calls', async () => {
+    const auth = { [SERVICE_METADATA]: await sign('keys') }
+    expect(await call(rules.internal, auth, ['keys', 'auth'])).toEqual({ kind: 'service', service: 'auth' })
+    await expect(call(rules.internal, {}, ['keys', 'auth'])).rejects.toMatchObject(servicesOnly)
   })
 
   it('refuses users, admins too, and those who bring nothing', async () => {
@@ -130,7 +160,7 @@ describe('an rpc with a scope', () => {
   )
 
   it('admits no service: they have no user', async () => {
-    await expect(call(rules.read, {}, 'tunnels')).rejects.toMatchObject(missing)
+    await expect(call(rules.read, {}, ['tunnels'])).rejects.toMatchObject(missing)
     await expect(call(rules.read, { [SERVICE_METADATA]: await sign('keys') })).rejects.toMatchObject(missing)
   })
 })

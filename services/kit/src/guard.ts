@@ -2,24 +2,25 @@ import type { Metadata } from '@grpc/grpc-js'
 import type { Identity, VerifyIdentity } from './identity.ts'
 import { Refusal } from './refusal.ts'
 import type { Rule } from './rules.ts'
-import type { VerifyServiceToken } from './service-identity.ts'
+import { identifyService, type VerifyServiceToken } from './service-identity.ts'
+import { isServiceName, type ServiceName } from './service-name.ts'
 
 /** Who is calling an rpc. */
 export type Caller =
   | { readonly kind: 'user'; readonly identity: Identity }
-  | { readonly kind: 'service'; readonly service: string }
+  | { readonly kind: 'service'; readonly service: ServiceName }
   | { readonly kind: 'anyone' }
 
 /** Where callers put what vouches for them. */
 export const IDENTITY_METADATA = 'x-instatunnel-identity'
 export const SERVICE_METADATA = 'x-instatunnel-service'
 
-/** Admits a call by its rule, or refuses. `peer` is the service that mutual TLS names. */
+/** Admits a call by its rule, or refuses. `certified` are the services that the caller's certificate names; undefined in clear. */
 export type Guard = (call: {
   metadata: Metadata
   method: string
   rule: Rule
-  peer?: string | undefined
+  certified?: readonly string[] | undefined
   /** Aborts when the caller goes away. */
   signal?: AbortSignal
 }) => Promise<Caller>
@@ -34,14 +35,13 @@ export function createGuard(options: {
   /** Asks auth to decide about a bearer; gives an identity token. */
   authenticate: (bearer: string, method: string, signal?: AbortSignal) => Promise<string>
 }): Guard {
-  return async ({ metadata, method, rule, peer, signal }) => {
+  return async ({ metadata, method, rule, certified, signal }) => {
     if (rule.kind === 'public') return { kind: 'anyone' }
     if (rule.kind === 'internal') {
-      if (peer !== undefined) return { kind: 'service', service: peer }
-      return {
-        kind: 'service',
-        service: await options.verifyService(first(metadata, SERVICE_METADATA) ?? ''),
-      }
+      const token = first(metadata, SERVICE_METADATA)
+      const service = await identifyService({ verifyService: options.verifyService, token, certified })
+      if (!isServiceName(service) || !rule.callers.includes(service)) throw notForThisService()
+      return { kind: 'service', service }
     }
     const token =
       first(metadata, IDENTITY_METADATA) ?? (await options.authenticate(bearerOf(metadata), method, signal))
@@ -54,6 +54,8 @@ export function createGuard(options: {
 /** The refusal of a call whose credential lacks a scope. */
 export const scopeMissing = (scope: string) =>
   new Refusal('SCOPE_MISSING', 'Insufficient permissions for this operation', { requiredScope: scope })
+
+const notForThisService = () => new Refusal('NOT_FOR_THIS_SERVICE', 'This service may not call this')
 
 function bearerOf(metadata: Metadata): string {
   const [, bearer] = /^Bearer +([^\s]+)$/i.exec(first(metadata, 'authorization') ?? '') ?? []

@@ -49,6 +49,7 @@ export const commonRefusals = {
   SCOPE_MISSING: 'forbidden',
   TUNNEL_TOKEN_CONNECTS_ONLY: 'forbidden',
   SERVICES_ONLY: 'unauthorized',
+  NOT_FOR_THIS_SERVICE: 'forbidden',
   ADDRESS_NOT_ALLOWED: 'forbidden',
   RATE_LIMITED: 'rate_limited',
   USAGE_EXCEEDED: 'usage_exceeded',

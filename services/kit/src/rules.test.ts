@@ -16,7 +16,7 @@ describe('readRules', () => {
       [LIST_KEYS]: { kind: 'scope', scope: 'keys:manage', limit: 'read', safe: true },
       '/instatunnel.keys.v1.ApiKeyService/VerifyKey': { kind: 'scope', limit: 'read', safe: false },
       '/instatunnel.tunnels.v1.TunnelService/DeleteTunnel': { kind: 'scope', scope: 'tunnels:delete' },
-      '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKeys': { kind: 'internal' },
+      '/instatunnel.keys.internal.v1.KeyDirectoryService/LookUpKeys': { kind: 'internal', callers: ['auth'] },
     })
   })
 
@@ -49,8 +49,24 @@ describe('readRules', () => {
       { scope: 'keys:manage', public: true },
       'must set one of scope, public and internal',
     ],
-    ['public and internal', { public: true, internal: true }, 'must set one of scope, public and internal'],
-    ['a scope and internal', { scope: 'any', internal: true }, 'must set one of scope, public and internal'],
+    [
+      'public and internal',
+      { public: true, internal: ['auth'] },
+      'must set one of scope, public and internal',
+    ],
+    [
+      'a scope and internal',
+      { scope: 'any', internal: ['auth'] },
+      'must set one of scope, public and internal',
+    ],
+    ['internal, and nobody named', { internal: [] }, 'must set one of scope, public and internal'],
+    [
+      'a caller that is no service',
+      { internal: ['auth', 'billing'] },
+      `${LIST_KEYS}: "billing" is no service`,
+    ],
+    ['a caller without a name', { internal: [''] }, `${LIST_KEYS}: "" is no service`],
+    ['a pattern of callers', { internal: ['*'] }, `${LIST_KEYS}: "*" is no service`],
     ['an unknown scope', { scope: 'keys:manag' }, `${LIST_KEYS}: "keys:manag" is no scope`],
     ['a pattern of scopes', { scope: 'keys:*' }, `${LIST_KEYS}: "keys:*" is no scope`],
     ['a scope, and the limit of addresses', { scope: 'any', limit: 'auth' }, '"auth" counts addresses'],

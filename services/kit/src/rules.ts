@@ -3,11 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { createFileRegistry, fromBinary, getExtension, hasExtension } from '@bufbuild/protobuf'
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { isScope, type Scope } from './scope.ts'
+import { isServiceName, type ServiceName } from './service-name.ts'
 
 /** Who may call an rpc (instatunnel/access/v1/rule.proto), checked. */
 export type Rule =
   | { readonly kind: 'public'; readonly limit: Limit; readonly safe: boolean }
-  | { readonly kind: 'internal' }
+  /** Services that may call; no one else may. */
+  | { readonly kind: 'internal'; readonly callers: readonly ServiceName[] }
   | {
       readonly kind: 'scope'
       readonly scope: Scope | 'any'
@@ -47,19 +49,24 @@ interface DeclaredRule {
   scope: string
   limit: string
   public: boolean
-  internal: boolean
+  internal: string[]
   safe: boolean
 }
 
 function ruleOf(path: string, { scope, limit, public: isPublic, internal, safe }: DeclaredRule): Rule {
-  const kinds = [scope !== '', isPublic, internal].filter(Boolean).length
+  const kinds = [scope !== '', isPublic, internal.length > 0].filter(Boolean).length
   if (kinds !== 1) throw new Error(`${path}: its rule must set one of scope, public and internal`)
   if (!['', 'auth', 'read', 'write'].includes(limit)) throw new Error(`${path}: "${limit}" is no limit`)
-  if (internal) return { kind: 'internal' }
+  if (internal.length > 0) return { kind: 'internal', callers: internal.map((name) => callerOf(path, name)) }
   const counted = (limit || (safe ? 'read' : 'write')) as Limit
   if (isPublic) return { kind: 'public', limit: counted, safe }
   if (scope !== 'any' && !isScope(scope)) throw new Error(`${path}: "${scope}" is no scope`)
   if (counted === 'auth')
     throw new Error(`${path}: "auth" counts addresses, and a scope's calls are counted by user`)
   return { kind: 'scope', scope, limit: counted, safe }
+}
+
+function callerOf(path: string, name: string): ServiceName {
+  if (!isServiceName(name)) throw new Error(`${path}: "${name}" is no service`)
+  return name
 }

@@ -58,10 +58,29 @@ export function createServiceVerifier(options: {
       verified.set(token, { issuer, until: (payload.exp as number) * 1000 })
       return issuer
     } catch {
-      throw new Refusal('SERVICES_ONLY', 'Only services of the platform may call this')
+      throw servicesOnly()
     }
   }
 }
+
+/**
+ * Tells which service is calling: by its token, which its certificate must bear out where there is one. A certificate that
+ * names one service stands for it without a token as well. Refuses with SERVICES_ONLY.
+ */
+export async function identifyService(options: {
+  verifyService: VerifyServiceToken
+  token: string | undefined
+  /** The services that the caller's certificate names; undefined in clear. */
+  certified: readonly string[] | undefined
+}): Promise<string> {
+  const { verifyService, token, certified } = options
+  if (token === undefined && certified?.length === 1) return certified[0] as string
+  const service = await verifyService(token ?? '')
+  if (certified && !certified.includes(service)) throw servicesOnly()
+  return service
+}
+
+const servicesOnly = () => new Refusal('SERVICES_ONLY', 'Only services of the platform may call this')
 
 function keyOfIssuer<Key>(keys: ReadonlyMap<string, Key>, token: string): Key {
   const key = keys.get(decodeJwt(token).iss ?? '')

@@ -34,14 +34,14 @@ async function certificate(id: string, names: string, { by = ca, commonName = 'x
 const keysSettings = await certificate('keys', 'DNS:keys,DNS:localhost')
 
 /** Calls a service with TLS as somebody, and tells whom the service took them for. */
-async function calledAs(credentialsOfCaller: ChannelCredentials): Promise<string | undefined> {
+async function calledAs(credentialsOfCaller: ChannelCredentials): Promise<readonly string[] | undefined> {
   const transport = createTransport(keysSettings)
-  let peer: string | undefined
+  let certified: readonly string[] | undefined
   const implementation = Object.fromEntries(
     Object.keys(ApiKeyServiceService).map((name) => [
       name,
       (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<object>) => {
-        peer = transport.peerOf(call)
+        certified = transport.certifiedOf(call)
         done(null, deleted)
       },
     ]),
@@ -59,24 +59,25 @@ async function calledAs(credentialsOfCaller: ChannelCredentials): Promise<string
     await serving.close()
   })
   await rpcsOf(channel, ApiKeyServiceService).deleteKey()
-  return peer
+  return certified
 }
 
 describe('mutual TLS', () => {
   it.each([
-    ['auth', 'DNS:auth', 'auth'],
-    ['tunnels in its namespace', 'DNS:tunnels.instatunnel.svc.cluster.local', 'tunnels'],
-    ['auth by its second name', 'DNS:envoy,DNS:auth', 'auth'],
-    ['nobody, having no DNS name', 'IP:127.0.0.1', undefined],
-    ['nobody, having no name but a common one', '', undefined],
-    ['nobody, being no service', 'DNS:gateway', undefined],
-    ['nobody, being called like one at its end', 'DNS:evil.auth', undefined],
-    ['nobody, being called like one at its beginning', 'DNS:auth-evil.com', undefined],
-    ['nobody, having the name in a URI', 'URI:DNS:auth', undefined],
-    ['nobody, having the name in an e-mail', 'email:DNS:auth@x.com', undefined],
-  ])('takes a caller for %s', async (_, names, service) => {
+    ['auth', 'DNS:auth', ['auth']],
+    ['tunnels in its namespace', 'DNS:tunnels.instatunnel.svc.cluster.local', ['tunnels']],
+    ['auth by its second name', 'DNS:envoy,DNS:auth', ['auth']],
+    ['both of those that it names', 'DNS:keys,DNS:auth', ['auth', 'keys']],
+    ['nobody, having no DNS name', 'IP:127.0.0.1', []],
+    ['nobody, having no name but a common one', '', []],
+    ['nobody, being no service', 'DNS:gateway', []],
+    ['nobody, being called like one at its end', 'DNS:evil.auth', []],
+    ['nobody, being called like one at its beginning', 'DNS:auth-evil.com', []],
+    ['nobody, having the name in a URI', 'URI:DNS:auth', []],
+    ['nobody, having the name in an e-mail', 'email:DNS:auth@x.com', []],
+  ])('takes a caller for %s', async (_, names, services) => {
     const transport = createTransport(await certificate('caller', names, { commonName: 'auth' }))
-    expect(await calledAs(transport.client)).toBe(service)
+    expect(await calledAs(transport.client)).toEqual(services)
   })
 
   it('refuses a caller without a certificate', async () => {
@@ -107,9 +108,9 @@ describe('createTransport', () => {
   const { services, ...files } = keysSettings
 
   it('speaks in clear where nothing is set, and then knows nobody by name', () => {
-    expect(createTransport({ services }).peerOf({} as never)).toBeUndefined()
+    expect(createTransport({ services }).certifiedOf({} as never)).toBeUndefined()
     const empty = { TLS_CERT_FILE: '', TLS_KEY_FILE: '', TLS_CA_FILE: '' }
-    expect(createTransport({ ...empty, services }).peerOf({} as never)).toBeUndefined()
+    expect(createTransport({ ...empty, services }).certifiedOf({} as never)).toBeUndefined()
   })
 
   // Half of the settings must never mean "in clear".

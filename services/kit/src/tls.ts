@@ -6,8 +6,8 @@ import { type ChannelCredentials, credentials, ServerCredentials, type ServerUna
 export interface Transport {
   readonly server: ServerCredentials
   readonly client: ChannelCredentials
-  /** The service that the caller's certificate names in its DNS SANs ("keys" or "keys.<anything>"). */
-  readonly peerOf: (call: ServerUnaryCall<unknown, unknown>) => string | undefined
+  /** The services that the caller's certificate names in its DNS SANs ("keys" or "keys.<anything>"); undefined in clear. */
+  readonly certifiedOf: (call: ServerUnaryCall<unknown, unknown>) => readonly string[] | undefined
   /** The same for what is not gRPC; undefined in clear. */
   readonly files: TlsFiles | undefined
 }
@@ -31,7 +31,7 @@ export function createTransport(options: {
     return {
       server: ServerCredentials.createInsecure(),
       client: credentials.createInsecure(),
-      peerOf: () => undefined,
+      certifiedOf: () => undefined,
       files: undefined,
     }
   }
@@ -46,18 +46,18 @@ export function createTransport(options: {
   return {
     server: ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true),
     client: credentials.createSsl(ca, key, cert),
-    peerOf: (call) => serviceIn(call.getAuthContext().sslPeerCertificate, options.services),
+    certifiedOf: (call) => servicesIn(call.getAuthContext().sslPeerCertificate, options.services),
     files: { cert, key, ca },
   }
 }
 
-/** The service that a certificate names in its DNS SANs. */
-export function serviceIn(
+/** Which of these services a certificate names in its DNS SANs. */
+export function servicesIn(
   certificate: Pick<PeerCertificate, 'subjectaltname'> | undefined,
   services: readonly string[],
-): string | undefined {
+): string[] {
   const names = certificate?.subjectaltname?.split(', ') ?? []
-  return services.find((service) =>
+  return services.filter((service) =>
     names.some((name) => name === `DNS:${service}` || name.startsWith(`DNS:${service}.`)),
   )
 }

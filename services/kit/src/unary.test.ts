@@ -243,7 +243,7 @@ describe('implement', () => {
       rules: readRules(descriptorsFile()),
       refusals: {},
       log: undefined as never,
-      peerOf: createTransport({ services: [] }).peerOf,
+      certifiedOf: createTransport({ services: [] }).certifiedOf,
     }
     expect(() => implement(ApiKeyServiceService, {}, edge)).toThrow(`${PATH}ListKeys has no handler`)
     expect(() => implement(ApiKeyServiceService, {}, { ...edge, rules: new Map() })).toThrow(

@@ -50,8 +50,8 @@ export interface Edge {
   readonly rules: Rules
   readonly refusals: Refusals
   readonly log: Logger
-  /** Names the service that mutual TLS vouches for, where it does. */
-  readonly peerOf: (call: ServerUnaryCall<unknown, unknown>) => string | undefined
+  /** The services that the caller's certificate names; undefined in clear. */
+  readonly certifiedOf: (call: ServerUnaryCall<unknown, unknown>) => readonly string[] | undefined
 }
 
 /** Turns handlers into what grpc-js serves: this file is where callbacks and stray errors end. */
@@ -91,8 +91,8 @@ function serveUnary(
       if (call.request instanceof Unreadable) throw call.request.refusal
       const { metadata } = call
       const { signal } = gone
-      const peer = edge.peerOf(call)
-      const caller = await edge.guard({ metadata, method: method.path, rule, peer, signal })
+      const certified = edge.certifiedOf(call)
+      const caller = await edge.guard({ metadata, method: method.path, rule, certified, signal })
       return handler(call.request, { caller, metadata, signal, setHeader })
     }
     callerSignal.run(gone.signal, run).then(

@@ -29,7 +29,13 @@ export async function serveKeys(
   const logged: string[] = []
   const transport = createTransport({ services: [] })
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
-  const edge: Edge = { guard, rules: readRules(descriptorsFile()), refusals, log, peerOf: transport.peerOf }
+  const edge: Edge = {
+    guard,
+    rules: readRules(descriptorsFile()),
+    refusals,
+    log,
+    certifiedOf: transport.certifiedOf,
+  }
   const all = Object.fromEntries(Object.keys(ApiKeyServiceService).map((name) => [name, unused]))
   const serving: Serving = await serve({
     listen: '127.0.0.1:0',

@@ -7,8 +7,12 @@ import { SERVICE_METADATA } from '@instatunnel/kit/guard'
 import { Link, type LinkStream, type StreamSink } from '@instatunnel/kit/link'
 import type { Logger } from '@instatunnel/kit/log'
 import type { LiveRoute } from '@instatunnel/kit/relay-routes'
-import type { SignServiceToken, VerifyServiceToken } from '@instatunnel/kit/service-identity'
-import { serviceIn, type TlsFiles } from '@instatunnel/kit/tls'
+import {
+  identifyService,
+  type SignServiceToken,
+  type VerifyServiceToken,
+} from '@instatunnel/kit/service-identity'
+import { servicesIn, type TlsFiles } from '@instatunnel/kit/tls'
 import type { Carrier, Connections } from './connections.ts'
 import { listenOn } from './listen.ts'
 
@@ -67,7 +71,7 @@ function upgrade(
 }
 
 const notARelay = (_: string, certificate: PeerCertificate) =>
-  serviceIn(certificate, ['relay']) ? undefined : new Error('its certificate names no relay')
+  servicesIn(certificate, ['relay']).length > 0 ? undefined : new Error('its certificate names no relay')
 
 /** Connects to other relays, and keeps the links. */
 export function createPeers({ sign, tls, log }: Pick<PeerOptions, 'sign' | 'tls' | 'log'>): Peers {
@@ -165,9 +169,13 @@ async function isRelay(
   verifyService: VerifyServiceToken,
   tls: TlsFiles | undefined,
 ): Promise<boolean> {
-  if (tls) return serviceIn((incoming.socket as TLSSocket).getPeerCertificate(), ['relay']) === 'relay'
   const token = incoming.headers[SERVICE_METADATA]
-  return (await verifyService(typeof token === 'string' ? token : '').catch(() => undefined)) === 'relay'
+  const service = await identifyService({
+    verifyService,
+    token: typeof token === 'string' ? token : undefined,
+    certified: tls && servicesIn((incoming.socket as TLSSocket).getPeerCertificate(), ['relay']),
+  }).catch(() => undefined)
+  return service === 'relay'
 }
 
 /** Joins a peer's stream with one of this relay's agents: what comes on the one goes on the other, credit too. */

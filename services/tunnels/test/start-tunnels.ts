@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
-import { IDENTITY_METADATA, SERVICE_METADATA } from '@instatunnel/kit/guard'
+import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
 import { createLog } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
 import type { Plan } from '@instatunnel/kit/plans'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
-import { createServiceSigner } from '@instatunnel/kit/service-identity'
 import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import { TunnelServiceService } from '@instatunnel/proto/tunnels/v1/tunnel_service'
+import { type Callers, createCallers } from '@instatunnel/test/callers'
 import { freshDatabase } from '@instatunnel/test/database'
-import { newKeyPair } from '@instatunnel/test/identity'
 import { type Rpcs, rpcsOf } from '@instatunnel/test/rpcs'
 import { inject } from 'vitest'
 import { readConfig } from '../src/config.ts'
@@ -36,7 +35,9 @@ export interface StartedTunnels {
     scopes?: readonly string[]
     subdomains?: readonly string[]
   }): User
-  /** The rpcs that services call, as auth calls them. */
+  /** The services that call it. */
+  readonly callers: Callers
+  /** The rpcs that services call, each as one that may. */
   readonly directory: Rpcs<typeof TunnelDirectoryServiceService>
   /** All rpcs, with this metadata and nothing else. */
   callWith(metadata: Record<string, string>): Rpcs<typeof ALL>
@@ -62,8 +63,7 @@ export async function startTunnels(
   launch: Launch = inThisProcess(overrides),
 ): Promise<StartedTunnels> {
   const stub = await startAuthStub()
-  const auth = newKeyPair()
-  const tunnels = newKeyPair()
+  const callers = createCallers('tunnels', overrides.now)
   const environment = {
     DATABASE_URL: settings.DATABASE_URL ?? (await freshDatabase()),
     NATS_URL: inject('natsUrl'),
@@ -74,14 +74,11 @@ export async function startTunnels(
     TOKEN_SECRET: randomBytes(32).toString('base64'),
     ...settings,
     AUTH_ADDRESS: stub.address,
-    SERVICE_KEY: tunnels.privateKey,
-    SERVICE_PUBLIC_KEYS: JSON.stringify({ auth: auth.publicKey, tunnels: tunnels.publicKey }),
+    ...callers.settings,
   }
   const running = await launch(environment)
   const channel = new Client(`127.0.0.1:${running.port}`, credentials.createInsecure())
   const sql = connectPostgres({ url: environment.DATABASE_URL, schema: 'tunnels', connections: 2 })
-  const now = overrides.now ?? (() => new Date())
-  const sign = createServiceSigner({ service: 'auth', privateKey: auth.privateKey, now })
 
   return {
     sql,
@@ -92,9 +89,8 @@ export async function startTunnels(
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
       return { id, ...rpcsOf(channel, TunnelServiceService, metadata) }
     },
-    directory: rpcsOf(channel, TunnelDirectoryServiceService, async () => ({
-      [SERVICE_METADATA]: await sign('tunnels'),
-    })),
+    callers,
+    directory: rpcsOf(channel, TunnelDirectoryServiceService, callers.metadataOf),
     callWith: (metadata) => rpcsOf(channel, ALL, async () => metadata),
     async close() {
       channel.close()
