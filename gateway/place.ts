@@ -21,9 +21,9 @@ export interface TlsFiles {
 
 /** What differs from one place to the other. */
 export interface Place {
-  /** Where clients connect to. */
-  address: string
-  /** 0 means any free one. */
+  /** Where clients connect to; all on one port. */
+  addresses: readonly string[]
+  /** 0 means any free one, of a single address. */
   port: number
   services: ServiceAddresses
   /** The hosts that the API answers on, without a port. */
@@ -48,8 +48,10 @@ export function gatewayFiles(place: Place): Record<string, string> {
     'http.yaml': fill('http.yaml', { TRUSTED_HOPS: place.trustedHops, INTERIM_ANSWERS_PASS: true }),
     'continue.yaml': fill('http.yaml', { TRUSTED_HOPS: 1, INTERIM_ANSWERS_PASS: false }),
     'place/listeners.yaml': fill('place/listeners.yaml', {
-      ADDRESS: place.address,
-      PORT: place.port,
+      ADDRESS: socketAddress(place.addresses[0] as string, place.port),
+      ADDITIONAL_ADDRESSES: place.addresses
+        .slice(1)
+        .map((one) => ({ address: socketAddress(one, place.port) })),
       DOWNSTREAM_TLS: downstreamTls(place.downstreamTls),
     }),
     'place/routes.yaml': fill('place/routes.yaml', {
@@ -91,10 +93,11 @@ function fill(file: string, values: Record<string, unknown>): string {
 function endpoints(addresses: string[]) {
   return addresses.map((address) => {
     const { hostname, port } = new URL(`http://${address}`)
-    const socket_address = { address: hostname.replace(/^\[|\]$/g, ''), port_value: Number(port || 80) }
-    return { endpoint: { address: { socket_address } } }
+    return { endpoint: { address: socketAddress(hostname.replace(/^\[|\]$/g, ''), Number(port || 80)) } }
   })
 }
+
+const socketAddress = (address: string, port_value: number) => ({ socket_address: { address, port_value } })
 
 const tlsTypes = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3'
 

@@ -212,6 +212,13 @@ describe('npm start', { timeout: startTimeoutMs }, () => {
     taken.close()
   })
 
+  it('says in one line that no data can be kept where it is told to', async () => {
+    const started = npmStart({ INSTATUNNEL_DATA: join(repository, 'package.json') })
+    expect(await started.exited).toBe(1)
+    expect(started.output()).toMatch(/^INSTATUNNEL_DATA: .*package\.json is a file; name a folder$/m)
+    expect(started.output()).not.toMatch(/^\s+at /m)
+  })
+
   it('names a setting that makes no sense', async () => {
     const started = npmStart({ INSTATUNNEL_PORT: 'http' })
     expect(await started.exited).toBe(1)

@@ -1,6 +1,7 @@
+import { closeSync, openSync } from 'node:fs'
 import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { clustersFile, gatewayFiles, type Place, type ServiceAddresses } from '@instatunnel/gateway/place'
 import { type Exit, type RunningProcess, startProcess } from './process.ts'
@@ -16,11 +17,11 @@ const pollMs = 20
 const adminTimeoutMs = 5000
 
 /** What differs by place, and how Envoy is run here. */
-export interface EnvoyOptions extends Omit<Place, 'address'> {
+export interface EnvoyOptions extends Omit<Place, 'addresses'> {
   /** A folder for this Envoy alone; everything in it that Envoy reads is written anew. */
   runDir: string
-  /** Loopback unless it is said otherwise. */
-  address?: string
+  /** 127.0.0.1 unless it is said otherwise. */
+  addresses?: readonly string[]
   /** Worker threads; one for each core unless it is said otherwise. */
   concurrency?: number
   /** The program; by default the one that npm start would take. */
@@ -51,9 +52,8 @@ export interface Envoy {
 
 /** Starts Envoy on the gateway's files; resolves once it listens. */
 export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
-  const { runDir, address = '127.0.0.1', edit = (_file, text) => text } = options
-  const socket = join(runDir, 'admin.sock')
-  await rm(socket, { force: true })
+  const { runDir, addresses = ['127.0.0.1'], edit = (_file, text) => text } = options
+  await rm(join(runDir, 'admin.sock'), { force: true })
 
   const write = async (file: string, text: string) => {
     const path = join(runDir, file)
@@ -61,7 +61,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     await writeFile(`${path}.new`, edit(file, text), { mode: 0o600 })
     await rename(`${path}.new`, path) // Envoy hears of moves, and never reads half a file
   }
-  for (const [file, text] of Object.entries(gatewayFiles({ ...options, address }))) await write(file, text)
+  for (const [file, text] of Object.entries(gatewayFiles({ ...options, addresses }))) await write(file, text)
   await copyFile(descriptors, join(runDir, 'descriptors.binpb'))
 
   const running = await startProcess({
@@ -79,7 +79,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     logFile: options.logFile,
   })
   if (options.onAccessLog) hearAccessLog(running, options.onAccessLog)
-  const admin = (path: string) => get(socket, path)
+  const admin = (path: string) => get(runDir, path)
   return {
     port: await listening(running, admin),
     pid: running.pid,
@@ -123,10 +123,11 @@ const portIn = (listeners: string): number =>
   JSON.parse(listeners).listener_statuses.find(({ name }: { name: string }) => name === 'http').local_address
     .socket_address.port_value
 
-function get(socket: string, path: string): Promise<string> {
-  // The path of a socket may have 107 bytes: the way from here is often the shorter one.
-  const [socketPath] = [socket, relative(process.cwd(), socket)].sort((a, b) => a.length - b.length)
-  return new Promise((resolve, reject) => {
+function get(runDir: string, path: string): Promise<string> {
+  // The path of a socket has 107 bytes at most (unix(7)), which a folder's own may exceed: an open folder has a short one.
+  const folder = openSync(runDir, 'r')
+  const socketPath = `/proc/self/fd/${folder}/admin.sock`
+  return new Promise<string>((resolve, reject) => {
     const outgoing = request({ socketPath, path, agent: false }, (incoming) => {
       const chunks: Buffer[] = []
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -136,5 +137,5 @@ function get(socket: string, path: string): Promise<string> {
     outgoing.setTimeout(adminTimeoutMs, () => outgoing.destroy(new Error(`Envoy does not answer ${path}`)))
     outgoing.on('error', reject)
     outgoing.end()
-  })
+  }).finally(() => closeSync(folder))
 }

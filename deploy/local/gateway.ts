@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type EnvoyOptions, startEnvoy } from './envoy.ts'
-import { portOrFree } from './ports.ts'
+import { loopbackAddresses, portOrFree } from './ports.ts'
 import type { Exit, RunningProcess } from './process.ts'
 
 const healthTimeoutMs = 60_000
@@ -31,10 +31,11 @@ export async function startGateway(
   const { dataDir, domain, services, trustedHops } = options
   const port = await portOrFree(options.port)
   const apiHosts = [...new Set([domain, `api.${domain}`, 'localhost', '127.0.0.1', '[::1]'])]
+  const addresses = loopbackAddresses()
   const runDir = join(dataDir, 'envoy')
   const logFile = join(dataDir, 'logs/envoy.log')
   const start = () =>
-    startEnvoy({ runDir, logFile, port, services, apiHosts, visitorDomain: domain, trustedHops })
+    startEnvoy({ runDir, logFile, addresses, port, services, apiHosts, visitorDomain: domain, trustedHops })
 
   let envoy = await start()
   return {

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 
 /** Below the range from which systems take ports for outgoing connections, so that none of ours is taken between look and use. */
 const lowest = 20_000
@@ -9,7 +10,7 @@ const highest = 32_000
 export async function portOrFree(port: number, pick = () => randomInt(lowest, highest)): Promise<number> {
   while (port === 0) {
     const candidate = pick()
-    if ((await claim(candidate)) && (await isFree(candidate))) return candidate
+    if ((await claim(candidate)) && (await isFreeEverywhere(candidate))) return candidate
   }
   return port
 }
@@ -26,11 +27,22 @@ function claim(port: number): Promise<boolean> {
   })
 }
 
-/** Whether nothing listens on that port of the loopback address. */
-export function isFree(port: number): Promise<boolean> {
+/** Whether nothing listens on that port of any loopback address. */
+export async function isFreeEverywhere(port: number): Promise<boolean> {
+  return (await Promise.all(loopbackAddresses().map((address) => isFree(port, address)))).every(Boolean)
+}
+
+/** The addresses that "localhost" may lead to: clients try either first. Not every machine has the second. */
+export function loopbackAddresses(): readonly string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  return ['127.0.0.1', ...(all.some(({ address }) => address === '::1') ? ['::1'] : [])]
+}
+
+/** Whether nothing listens on that port of a loopback address. */
+export function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', () => resolve(false))
-    server.listen({ port, host: '127.0.0.1' }, () => server.close(() => resolve(true)))
+    server.listen({ port, host, ipv6Only: true }, () => server.close(() => resolve(true)))
   })
 }

@@ -1,5 +1,5 @@
 import type { Config } from './config.ts'
-import { isFree, portOrFree } from './ports.ts'
+import { isFreeEverywhere, portOrFree } from './ports.ts'
 import { type ServiceName, serviceNames, storingServices } from './service-names.ts'
 
 /** Every port of a stack, none of them 0. */
@@ -53,6 +53,6 @@ async function refuseUnusable(named: [setting: string, port: number][]): Promise
     }
   }
   const taken: string[] = []
-  for (const [setting, port] of named) if (!(await isFree(port))) taken.push(`${setting} (${port})`)
+  for (const [setting, port] of named) if (!(await isFreeEverywhere(port))) taken.push(`${setting} (${port})`)
   if (taken.length > 0) throw new Error(`Already in use: ${taken.join(', ')}. ${other}`)
 }

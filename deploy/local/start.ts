@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readConfig } from './config.ts'
+import { openDataFolder } from './data-folder.ts'
 import { tryLock } from './folder-lock.mjs'
 import { describeExit, type RunningProcess } from './process.ts'
 import { startStack } from './stack.ts'
@@ -15,6 +16,7 @@ const sameSignalMs = 500
 /** `npm start`: runs the platform until it is told to stop, or until a part of it dies. */
 async function main(): Promise<number> {
   const config = readConfig(process.env)
+  openDataFolder(config.dataDir)
   const lock = tryLock(join(config.dataDir, 'lock'))
   if (lock.heldBy !== undefined) {
     console.error(
@@ -70,5 +72,8 @@ function firstDeath(processes: RunningProcess[]): Promise<RunningProcess> {
   return Promise.race(processes.map((running) => running.exited.then(() => running)))
 }
 
-process.exitCode = await main()
+process.exitCode = await main().catch((error: Error) => {
+  console.error(error.message)
+  return 1
+})
 process.channel?.unref() // the channel to the bootstrap must not keep us
