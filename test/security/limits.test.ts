@@ -255,3 +255,31 @@ describe('invalid credentials', () => {
     )
   })
 })
+
+describe('600 logins at once', () => {
+  it('leave a session that was not met before its answer while they wait, and those are 503 that the queue has no room for', async () => {
+    const { token } = await accounts.login(await accounts.register())
+    let unanswered = 600
+    const logins = times(unanswered).map(async (i) => {
+      const body = { email: `stranger.${i}@example.com`, password: 'not the password' }
+      const answer = await stack.call('POST', '/v1/auth/login', {
+        body,
+        headers: from(`10.9.${i >> 8}.${i & 255}`),
+      })
+      unanswered--
+      return answer
+    })
+    await Promise.race(logins)
+    bodyOf(await stack.call('GET', '/v1/auth/whoami', { token }))
+    expect(unanswered).toBeGreaterThan(0)
+    const busy = (await Promise.all(logins)).filter(({ status }) => status !== 401)
+    for (const answer of busy) {
+      expectError(answer, 'unavailable', {
+        message: 'Too many passwords are being checked right now; try again shortly',
+        retry_after: 1,
+      })
+      expect(answer.headers['retry-after']).toBe('1')
+    }
+    expect(busy.length).toBeGreaterThan(0)
+  })
+})

@@ -66,7 +66,7 @@ export async function completeSession(
   try {
     // Not tied to the caller's signal: a caller that goes away must not leave a session half made.
     const { key } = await keys.createSessionKey({ sessionId: session.id, userId: user.id, permissions })
-    const token = await signSessionToken(session, signingKeys.signing('session'))
+    const token = signSessionToken(session, signingKeys.signing('session'))
     return { user, token, expiresAt: session.expiresAt, apiKey: key }
   } catch (error) {
     log.warn({ session: session.id, cause: String(error) }, 'the session gets no key and is ended')

@@ -5,6 +5,7 @@ export const refusals = {
   EMAIL_TAKEN: 'conflict',
   LOGIN_FAILED: 'unauthorized',
   WRONG_PASSWORD: 'forbidden',
+  PASSWORDS_BUSY: 'unavailable',
   USER_NOT_FOUND: 'not_found',
   SESSION_NOT_FOUND: 'not_found',
   ACCOUNT_SUSPENDED: 'forbidden',

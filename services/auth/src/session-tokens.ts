@@ -1,6 +1,7 @@
+import { kidOf } from '@instatunnel/kit/jwt'
 import { LRUCache } from 'lru-cache'
-import { kidOf, type SessionClaims, verifySessionToken } from './domain/token.ts'
-import type { Eventual } from './eventual.ts'
+import { type SessionClaims, verifySessionToken } from './domain/token.ts'
+import { after, type Eventual } from './eventual.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
 const REMEMBERED_TOKENS = 10_000
@@ -12,12 +13,12 @@ export type SessionClaimsOf = (token: string) => Eventual<SessionClaims | undefi
 export function createSessionTokens(options: { signingKeys: SigningKeys; now: () => Date }): SessionClaimsOf {
   const { signingKeys, now } = options
   const verified = new LRUCache<string, SessionClaims>({ max: REMEMBERED_TOKENS })
-  const verify = async (token: string) => {
-    const key = await signingKeys.verifying('session', kidOf(token) ?? '')
-    const claims = key && (await verifySessionToken(token, key, now()))
-    if (claims) verified.set(token, claims)
-    return claims
-  }
+  const verify = (token: string) =>
+    after(signingKeys.verifying('session', kidOf(token) ?? ''), (key) => {
+      const claims = key && verifySessionToken(token, key, now())
+      if (claims) verified.set(token, claims)
+      return claims
+    })
   return (token) => {
     const known = verified.get(token)
     if (!known) return verify(token)

@@ -4,6 +4,7 @@ import type { Sql } from '@instatunnel/kit/postgres'
 import { seal, unseal } from '@instatunnel/kit/sealed'
 import { SESSION_SECONDS } from './domain/session.ts'
 import type { SigningKey } from './domain/token.ts'
+import type { Eventual } from './eventual.ts'
 import {
   deleteSigningKeys,
   insertSigningKey,
@@ -28,7 +29,7 @@ export interface SigningKeys {
   /** The newest key of a purpose that every replica knows by now. */
   signing(purpose: Purpose): SigningKey
   /** The public key of a purpose with this kid, also of another replica's newest; undefined for an unknown one. */
-  verifying(purpose: Purpose, kid: string): Promise<KeyObject | undefined>
+  verifying(purpose: Purpose, kid: string): Eventual<KeyObject | undefined>
   /** The public identity keys that may still be met. */
   identityKeys(): { kid: string; publicKey: string }[]
   close(): void
@@ -69,10 +70,11 @@ export async function openSigningKeys(options: {
       if (!key) throw new Error(`there is no ${purpose} key`)
       return { kid: key.kid, privateKey: key.privateKey }
     },
-    verifying: async (purpose, kid) => {
+    verifying: (purpose, kid) => {
+      const known = find(purpose, kid)
+      if (known) return known.publicKey
       const mayAsk = reloading !== undefined || now().getTime() - loadedAt > UNKNOWN_KID_MS
-      if (!find(purpose, kid) && mayAsk) await reload()
-      return find(purpose, kid)?.publicKey
+      return mayAsk ? reload().then(() => find(purpose, kid)?.publicKey) : undefined
     },
     identityKeys: () =>
       keys

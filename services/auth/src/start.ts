@@ -26,6 +26,7 @@ import { onRecall } from './events/on-recall.ts'
 import { createGate } from './gate.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createMemory, forgettingUses } from './memory.ts'
+import { createPasswordHasher } from './password-hasher.ts'
 import { refusals } from './refusals.ts'
 import { check } from './rpc/check.ts'
 import { healthCheck } from './rpc/health-check.ts'
@@ -147,6 +148,7 @@ export async function start(
       evict,
       windows,
       cookie,
+      passwords: createPasswordHasher(),
       log,
       now,
       authLimit: limits.auth,

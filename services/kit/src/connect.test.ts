@@ -32,12 +32,12 @@ describe('createConnectVerifier', () => {
     })
   })
 
-  it('refuses a token the moment it expires, known as it may be', async () => {
+  it('refuses a token that is over, known as it may be, as a fault of our clocks', async () => {
     const token = await signer.sign('user_1', claims)
-    pass(59_999)
+    pass(89_999)
     await expect(verify(token)).resolves.toMatchObject({ userId: 'user_1' })
     pass(1)
-    await expect(verify(token)).rejects.toMatchObject(invalid)
+    await expect(verify(token)).rejects.toMatchObject({ reason: 'UNAVAILABLE' })
   })
 
   it('takes no identity for a connect token, and the identity verifier no connect token', async () => {

@@ -11,7 +11,6 @@ export const CONNECT_TOKEN: TokenKind = {
   typ: 'connect+jwt',
   issuer: 'instatunnel-auth',
   audience: 'instatunnel-relay',
-  algorithms: ['EdDSA'],
   lifeSeconds: 60,
 }
 

@@ -26,6 +26,11 @@ function setUp(keys?: () => Promise<PublicKey[]>) {
 }
 
 const invalid = { reason: 'CREDENTIAL_INVALID', message: 'Invalid identity' }
+const clocksDiffer = {
+  reason: 'UNAVAILABLE',
+  message: 'The clocks of our services differ right now; try again shortly',
+  details: { retryAfterSeconds: 1 },
+}
 
 /** A token with one thing about it changed. */
 interface Forgery {
@@ -86,7 +91,6 @@ describe('createIdentityVerifier', () => {
     ['an unknown kid', { header: { kid: 'identity_other' } }],
     ['no kid', { header: { kid: undefined } }],
     ['no subject', { subject: '' }],
-    ['an expiry that has passed', { expiresAt: seconds(0) }],
   ])('refuses a token with %s, well signed as it is', async (_, change) => {
     const { signer, verify } = setUp()
     await expect(verify(await forge(change, signer.privateKey))).rejects.toMatchObject(invalid)
@@ -155,17 +159,51 @@ describe('createIdentityVerifier', () => {
     },
   )
 
-  it('forgets a token the moment it expires', async () => {
+  it('takes a token by a clock that is half a minute off, known or not', async () => {
+    for (const isKnown of [true, false]) {
+      const { signer, verify, pass } = setUp()
+      const token = await signer.sign('user_1')
+      if (isKnown) await verify(token)
+      pass(89_999)
+      await expect(verify(token)).resolves.toMatchObject({ userId: 'user_1' })
+    }
     const { signer, verify, pass } = setUp()
     const token = await signer.sign('user_1')
-    pass(59_999)
+    pass(-30_000)
     await expect(verify(token)).resolves.toMatchObject({ userId: 'user_1' })
-    pass(1)
-    await expect(verify(token)).rejects.toMatchObject(invalid)
+  })
+
+  it.each([
+    ['ahead', 90_000],
+    ['behind', -30_001],
+  ])(
+    'says that our clocks differ, and not that the token is wrong, by one that is further %s',
+    async (_, ms) => {
+      for (const isKnown of [true, false]) {
+        const { signer, verify, pass } = setUp()
+        const token = await signer.sign('user_1')
+        if (isKnown) await verify(token)
+        pass(ms)
+        if (isKnown && ms < 0) continue // it was good once, and still is
+        await expect(verify(token)).rejects.toMatchObject(clocksDiffer)
+        // That is not remembered: by a clock that is right again the same token is good.
+        pass(-ms)
+        await expect(verify(token)).resolves.toMatchObject({ userId: 'user_1' })
+      }
+    },
+  )
+
+  it('says of a forged one that it is wrong, whatever its time', async () => {
+    const { verify } = setUp()
+    const { privateKey } = generateKeyPairSync('ed25519')
+    await expect(verify(await forge({ expiresAt: seconds(-90) }, privateKey))).rejects.toMatchObject(invalid)
   })
 
   it('asks for the keys when an unknown one comes, and learns a new one', async () => {
-    const [old, young] = [createIdentitySigner({ kid: 'a' }), createIdentitySigner({ kid: 'b' })]
+    const [old, young] = [
+      createIdentitySigner({ kid: 'a', now: () => NOW }),
+      createIdentitySigner({ kid: 'b', now: () => NOW }),
+    ]
     const published = [...old.keys]
     const { verify, asked, pass } = setUp(async () => published)
     await verify(await old.sign('user_1', {}, 1e9))
@@ -202,7 +240,7 @@ describe('createIdentityVerifier', () => {
   it('says that auth is away, and not that the token is wrong, while the keys cannot be had', async () => {
     const away = Object.assign(new Error('No connection established'), { code: 14 })
     let isAway = true
-    const signer = createIdentitySigner()
+    const signer = createIdentitySigner({ now: () => NOW })
     const { verify } = setUp(async () => (isAway ? Promise.reject(away) : signer.keys))
     const token = await signer.sign('user_1', {}, 1e9)
     await expect(verify(token)).rejects.toBe(away)

@@ -7,7 +7,6 @@ export const IDENTITY_TOKEN: TokenKind = {
   typ: 'identity+jwt',
   issuer: 'instatunnel-auth',
   audience: 'instatunnel-services',
-  algorithms: ['EdDSA'],
   lifeSeconds: 60,
 }
 

@@ -71,3 +71,9 @@ export function invalidFields(violations: readonly FieldViolation[]): Refusal {
   const message = fields.map(({ field, message: said }) => `${field}: ${said}`).join('; ')
   return new Refusal('INVALID_FIELDS', message, { fields })
 }
+
+/** The refusal of a token that is ours and not good at this time: our clocks differ, and the caller is not to blame. */
+export const outOfTime = () =>
+  new Refusal('UNAVAILABLE', 'The clocks of our services differ right now; try again shortly', {
+    retryAfterSeconds: 1,
+  })

@@ -1,14 +1,13 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
-import { Refusal } from './refusal.ts'
+import { type JwtClaims, kidOf, verifyJwt } from './jwt.ts'
+import { outOfTime, Refusal } from './refusal.ts'
 
 /** What pins a kind of token down, so that no other token of the platform passes for one. */
 export interface TokenKind {
   readonly typ: string
   readonly issuer: string
   readonly audience: string
-  readonly algorithms: string[]
   /** How long one is good for. */
   readonly lifeSeconds: number
 }
@@ -28,39 +27,39 @@ export interface TokenTrust {
 
 // An unknown kid asks for the keys again, but an attacker's made-up ones not more often than this.
 const REFETCH_MS = 1000
+// Two replicas that are ready are each 30 s from the database's clock at most (kit/clock), so 60 s from one another, and
+// auth hands out no token with less than 30 s left.
+const LEEWAY_SECONDS = 30
 const REMEMBERED_TOKENS = 10_000
 
 /**
- * Verifies one kind of the tokens that auth signs for others; refuses with CREDENTIAL_INVALID. Each distinct token is
- * verified once and remembered until it expires; keys are fetched when an unknown kid comes.
+ * Verifies one kind of the tokens that auth signs for others; refuses with CREDENTIAL_INVALID. A token that auth did sign, and
+ * that is out of time, is no fault of the caller's but of our clocks: it is refused with UNAVAILABLE. Each distinct token
+ * is verified once and remembered until it expires, refusals never; keys are fetched when an unknown kid comes.
  */
 export function createTokenVerifier<Claims, Meaning>(options: {
   readonly kind: TokenKind
   /** What the refusal says. */
   readonly invalid: string
   /** Makes of a verified token's claims what callers are told. */
-  readonly read: (payload: JWTPayload & Claims) => Meaning
+  readonly read: (payload: JwtClaims & Claims) => Meaning
   readonly trust: TokenTrust
 }): (token: string) => Promise<Meaning> {
   const { kind, read, trust } = options
   const verified = new LRUCache<string, { meaning: Meaning; expiresAt: number }>({ max: REMEMBERED_TOKENS })
   const findKey = createKeyFinder(trust)
+  const pins = { ...kind, leewaySeconds: LEEWAY_SECONDS }
   const invalid = () => new Refusal('CREDENTIAL_INVALID', options.invalid)
 
-  const verify = async (token: string): Promise<JWTPayload & Claims> => {
+  const verify = async (token: string): Promise<JwtClaims & Claims> => {
     const kid = kidOf(token)
     // Outside the try: keys that cannot be fetched right now are no fault of the token's.
     const key = kid === undefined ? undefined : await findKey(kid)
     if (!key) throw invalid()
-    const { typ, issuer, audience, algorithms } = kind
-    const currentDate = trust.now()
-    const pins = { typ, issuer, audience, algorithms, currentDate, requiredClaims: ['exp', 'sub'] }
-    try {
-      const { payload } = await jwtVerify<Claims>(token, key, pins)
-      return payload
-    } catch {
-      throw invalid()
-    }
+    const verdict = verifyJwt<Claims>(token, key, pins, trust.now())
+    if (verdict.kind === 'out_of_time') throw outOfTime()
+    if (verdict.kind === 'invalid' || verdict.claims.sub === undefined) throw invalid()
+    return verdict.claims
   }
 
   return async (token) => {
@@ -68,7 +67,7 @@ export function createTokenVerifier<Claims, Meaning>(options: {
     if (known && known.expiresAt > trust.now().getTime()) return known.meaning
     const payload = await verify(token)
     const meaning = read(payload)
-    verified.set(token, { meaning, expiresAt: (payload.exp ?? 0) * 1000 })
+    verified.set(token, { meaning, expiresAt: (payload.exp + LEEWAY_SECONDS) * 1000 })
     return meaning
   }
 }
@@ -93,13 +92,5 @@ function createKeyFinder({ listKeys, now }: TokenTrust): (kid: string) => Promis
       await fetching
     }
     return keys.get(kid)
-  }
-}
-
-function kidOf(token: string): string | undefined {
-  try {
-    return decodeProtectedHeader(token).kid
-  } catch {
-    return undefined
   }
 }

@@ -5,10 +5,9 @@ import { validate } from '@instatunnel/kit/validate'
 import type { ChangePasswordRequest, ChangePasswordResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
 import { passwordField } from '../domain/account.ts'
-import { hashPassword, isPassword } from '../domain/password.ts'
 import { tellRevoked, tellUpdated } from '../store/outbox.ts'
 import { endOtherSessions } from '../store/session-store.ts'
-import { lockUser, updateUser } from '../store/user-store.ts'
+import { findPasswordHash, lockUser, updateUser } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
 import { userNotFound } from './user-not-found.ts'
 
@@ -19,18 +18,23 @@ const request = z.object({
 
 /** Changes the caller's password and ends every session but the one that the call was made with. */
 export const changePassword =
-  ({ sql, windows, evict, authLimit, now }: Deps): Unary<ChangePasswordRequest, ChangePasswordResponse> =>
+  (deps: Deps): Unary<ChangePasswordRequest, ChangePasswordResponse> =>
   async (input, call) => {
+    const { sql, windows, passwords, evict, authLimit, now } = deps
     const { currentPassword, newPassword } = validate(request, input)
     const { userId, credential } = identityOf(call)
     const rate = await windows.take(`password:${userId}`, authLimit, now())
     if (!rate.admitted) throw rateLimited(rate)
-    // Hashed before the row is locked: a lock is not held for as long as Argon2 takes, but for the comparison.
-    const passwordHash = await hashPassword(newPassword)
+    const caller = { signal: call.signal, isKnown: true }
+    const before = await findPasswordHash(sql, userId)
+    if (before === undefined) throw userNotFound()
+    if (!(await passwords.matches(currentPassword, before, caller))) throw wrongPassword()
+    const passwordHash = await passwords.hash(newPassword, caller)
     const ended = await sql.begin(async (tx) => {
       const user = await lockUser(tx, userId)
       if (!user) throw userNotFound()
-      if (!(await isPassword(currentPassword, user.passwordHash))) throw wrongPassword()
+      // It was changed meanwhile: what was compared is the current password no more.
+      if (user.passwordHash !== before) throw wrongPassword()
       await updateUser(tx, userId, { passwordHash }, now())
       const ended = await endOtherSessions(tx, { userId, except: credential.sessionId ?? '' }, now())
       await tellUpdated(tx, user, ['password'], now())

@@ -5,6 +5,7 @@ import type { SessionCookie } from '../domain/cookie.ts'
 import type { SlidingWindows } from '../domain/sliding-window.ts'
 import type { Gate } from '../gate.ts'
 import type { SessionOpening } from '../open-session.ts'
+import type { PasswordHasher } from '../password-hasher.ts'
 
 /** What auth's handlers are made with; built in start.ts only. */
 export interface Deps extends SessionOpening {
@@ -12,6 +13,7 @@ export interface Deps extends SessionOpening {
   readonly keys: ServiceClient<typeof KeyDirectoryServiceService>
   readonly tunnels: ServiceClient<typeof TunnelDirectoryServiceService>
   readonly cookie: SessionCookie
+  readonly passwords: PasswordHasher
   /** The windows of a minute that limits are counted in. */
   readonly windows: SlidingWindows
   /** LIMIT_AUTH_PER_MINUTE. */

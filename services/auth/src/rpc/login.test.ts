@@ -134,7 +134,8 @@ describe('Login', () => {
 
   it('keeps to 50 where many log in at once', async () => {
     const person = await auth.register()
-    await Promise.all(Array.from({ length: 60 }, () => auth.login(person)))
+    // As many as the password hasher lets wait, twice.
+    for (const _ of [1, 2]) await Promise.all(Array.from({ length: 30 }, () => auth.login(person)))
     const live = (await sessionsOf(person.id)).filter(({ endedAt }) => endedAt === null)
     expect(live).toHaveLength(50)
   })

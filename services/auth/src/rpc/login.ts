@@ -4,7 +4,6 @@ import { validate } from '@instatunnel/kit/validate'
 import type { LoginRequest, LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
 import { emailField, emailKey } from '../domain/account.ts'
-import { isNobodysPassword, isPassword } from '../domain/password.ts'
 import { clientAddressOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
 import { tellLoginFailed } from '../store/outbox.ts'
 import { findUserByEmail, lockUser } from '../store/user-store.ts'
@@ -26,7 +25,8 @@ export const login =
     const { email, password } = validate(request, input)
     await countEmail(deps, email)
     const found = await findUserByEmail(deps.sql, email)
-    const matches = found ? await isPassword(password, found.passwordHash) : await isNobodysPassword(password)
+    const caller = { signal: call.signal, isKnown: false }
+    const matches = await deps.passwords.matches(password, found?.passwordHash, caller)
     if (!found || !matches) {
       await tellFailure(deps, emailKey(email), clientAddressOf(call))
       throw loginFailed()

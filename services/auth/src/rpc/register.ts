@@ -6,7 +6,6 @@ import { validate } from '@instatunnel/kit/validate'
 import type { RegisterRequest, RegisterResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
 import { type Account, emailField, nameField, passwordField, usernameFrom } from '../domain/account.ts'
-import { hashPassword } from '../domain/password.ts'
 import { completeSession, sessionFor, writeSession } from '../open-session.ts'
 import { tellRegistered } from '../store/outbox.ts'
 import { insertUser } from '../store/user-store.ts'
@@ -24,7 +23,7 @@ export const register =
   async (input, call) => {
     const { email, password, name } = validate(request, input)
     await countEmail(deps, email)
-    const passwordHash = await hashPassword(password)
+    const passwordHash = await deps.passwords.hash(password, { signal: call.signal, isKnown: false })
     const now = deps.now()
     const username = usernameFrom(email)
     const user: Account = {

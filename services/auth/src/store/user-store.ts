@@ -30,6 +30,12 @@ export async function lockUser(
   return user
 }
 
+/** The hash of an account's password, where there is the account. */
+export async function findPasswordHash(sql: ISql, id: string): Promise<string | undefined> {
+  const [user] = await sql<{ passwordHash: string }[]>`select password_hash from users where id = ${id}`
+  return user?.passwordHash
+}
+
 /** The account with this e-mail, with its password's hash. */
 export async function findUserByEmail(
   sql: ISql,

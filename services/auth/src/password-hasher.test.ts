@@ -1,0 +1,120 @@
+import { describe, expect, it, vi } from 'vitest'
+import { createPasswordHasher } from './password-hasher.ts'
+
+/** Hashes that begin, and end when a test says so. */
+const argon2 = vi.hoisted(() => ({
+  running: [] as { what: string; end: () => void }[],
+  begun: [] as string[],
+}))
+vi.mock('./domain/password.ts', () => {
+  const begin = (what: string) => {
+    argon2.begun.push(what)
+    return new Promise<boolean>((resolve) => {
+      const end = () => {
+        argon2.running = argon2.running.filter((one) => one.end !== end)
+        resolve(true)
+      }
+      argon2.running.push({ what, end })
+    })
+  }
+  return {
+    hashPassword: (password: string) => begin(`hash ${password}`),
+    isPassword: (password: string) => begin(`compare ${password}`),
+    isNobodysPassword: (password: string) => begin(`compare ${password} with nobody's`).then(() => false),
+  }
+})
+
+const busy = { reason: 'PASSWORDS_BUSY', details: { retryAfterSeconds: 1 } }
+const stranger = () => ({ signal: new AbortController().signal, isKnown: false })
+const known = () => ({ ...stranger(), isKnown: true })
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** A hasher, and how each of its calls ended so far. */
+function setUp() {
+  Object.assign(argon2, { running: [], begun: [] })
+  const passwords = createPasswordHasher()
+  const outcomes = new Map<string, unknown>()
+  const note = (name: string, call: Promise<unknown>) =>
+    void call.then(
+      (value) => outcomes.set(name, value),
+      (error) => outcomes.set(name, error),
+    )
+  const endOne = async () => {
+    argon2.running[0]?.end()
+    await turn()
+  }
+  return { passwords, outcomes, note, endOne }
+}
+
+describe('the password hasher', () => {
+  it('hashes two at once, whatever for, in the order that they came', async () => {
+    const { passwords, note, endOne } = setUp()
+    note('1', passwords.matches('a', 'stored', stranger()))
+    note('2', passwords.matches('b', undefined, stranger()))
+    note('3', passwords.hash('c', stranger()))
+    note('4', passwords.matches('d', undefined, stranger()))
+    expect(argon2.begun).toEqual(['compare a', "compare b with nobody's"])
+    await endOne()
+    expect(argon2.begun.slice(2)).toEqual(['hash c'])
+    expect(argon2.running).toHaveLength(2)
+    await endOne()
+    expect(argon2.begun.slice(3)).toEqual(["compare d with nobody's"])
+  })
+
+  it('refuses past two and 32 that wait, known and unknown e-mails alike, and goes on as places come free', async () => {
+    const { passwords, outcomes, note, endOne } = setUp()
+    for (let n = 0; n < 34; n++)
+      note(`${n}`, passwords.matches(`${n}`, n % 2 ? 'stored' : undefined, stranger()))
+    for (const stored of [undefined, 'stored'])
+      await expect(passwords.matches('late', stored, stranger())).rejects.toMatchObject(busy)
+    await expect(passwords.hash('late', stranger())).rejects.toMatchObject(busy)
+    expect(argon2.running).toHaveLength(2)
+    await endOne()
+    note('next', passwords.matches('next', undefined, stranger()))
+    while (argon2.running.length > 0) await endOne()
+    expect(argon2.begun).toHaveLength(35)
+    expect(outcomes.get('next')).toBe(false)
+  })
+
+  it('lets those that are known go first, though strangers fill their queue', async () => {
+    const { passwords, note, endOne } = setUp()
+    for (let n = 0; n < 34; n++) note(`${n}`, passwords.matches(`${n}`, undefined, stranger()))
+    note('known', passwords.matches('known', 'stored', known()))
+    await endOne()
+    expect(argon2.begun.at(-1)).toBe('compare known')
+  })
+
+  it('drops a caller that has gone without hashing, and gives the place to another', async () => {
+    const { passwords, outcomes, note, endOne } = setUp()
+    const gone = Array.from({ length: 32 }, () => new AbortController())
+    for (const n of [1, 2]) note(`${n}`, passwords.matches(`${n}`, undefined, stranger()))
+    for (const { signal } of gone)
+      note('gone', passwords.matches('gone', undefined, { ...stranger(), signal }))
+    for (const caller of gone) caller.abort()
+    await turn()
+    expect(outcomes.get('gone')).toMatchObject({ name: 'AbortError' })
+    note('next', passwords.matches('next', undefined, stranger()))
+    await endOne()
+    expect(argon2.begun).toEqual([
+      "compare 1 with nobody's",
+      "compare 2 with nobody's",
+      "compare next with nobody's",
+    ])
+    const caller = { ...stranger(), signal: AbortSignal.abort() }
+    await expect(passwords.hash('late', caller)).rejects.toMatchObject({ name: 'AbortError' })
+  })
+
+  it('never hashes more than two at once, though callers leave while theirs are hashed', async () => {
+    const { passwords, note, endOne } = setUp()
+    for (let n = 0; n < 8; n++) {
+      const leaving = new AbortController()
+      note(`${n}`, passwords.matches(`${n}`, undefined, { ...stranger(), signal: leaving.signal }))
+      leaving.abort()
+      await turn()
+    }
+    expect(argon2.begun).toHaveLength(2)
+    await endOne()
+    note('last', passwords.matches('last', undefined, stranger()))
+    expect(argon2.running).toHaveLength(2)
+  })
+})

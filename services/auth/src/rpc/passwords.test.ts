@@ -1,0 +1,88 @@
+import { refused } from '@instatunnel/test/refused'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import { newEmail, newPassword, startAuth } from '../../test/start-auth.ts'
+
+/** Told of each piece of Argon2's work before it begins. */
+const argon2 = vi.hoisted(() => ({ beforeEach: async () => {} }))
+vi.mock('@node-rs/argon2', async (original) => {
+  const real = await original<typeof import('@node-rs/argon2')>()
+  return {
+    ...real,
+    hash: (...args: Parameters<typeof real.hash>) => argon2.beforeEach().then(() => real.hash(...args)),
+    verify: (...args: Parameters<typeof real.verify>) => argon2.beforeEach().then(() => real.verify(...args)),
+  }
+})
+
+const auth = await startAuth()
+afterAll(() => auth.close())
+
+const WHO_AM_I = '/instatunnel.auth.v1.AuthService/WhoAmI'
+
+describe('passwords', () => {
+  it('are hashed outside of every transaction', async () => {
+    const open: unknown[] = []
+    argon2.beforeEach = async () => {
+      // But for the publisher of events, which no call waits for.
+      const rows = await auth.sql`
+        select query from pg_stat_activity
+        where datname = current_database() and xact_start is not null and pid <> pg_backend_pid()
+          and state like 'idle in transaction%' and query !~ 'outbox|advisory'`
+      open.push(...rows)
+      hashed++
+    }
+    let hashed = 0
+    const person = await auth.register()
+    await auth.login(person)
+    await refused(auth.login({ ...person, password: 'wrong' }))
+    await refused(auth.login({ email: newEmail(), password: 'wrong' }))
+    const change = { currentPassword: person.password, newPassword: newPassword() }
+    await auth.rest({ bearer: person.token }).changePassword(change)
+    await refused(auth.rest({ bearer: person.token }).changePassword(change))
+    argon2.beforeEach = async () => {}
+    expect(hashed).toBe(7)
+    expect(open).toEqual([])
+  })
+
+  it('keep no other call waiting: 600 logins at once leave a session that was not met its answer', async () => {
+    const { token } = await auth.login(await auth.register())
+    const begun = Promise.withResolvers<void>()
+    const end = Promise.withResolvers<void>()
+    let running = 0
+    argon2.beforeEach = () => {
+      running++
+      begun.resolve()
+      return end.promise
+    }
+    const logins = Array.from({ length: 600 }, () =>
+      refused(auth.login({ email: newEmail(), password: 'wrong' })),
+    )
+    await begun.promise
+    expect((await auth.check(WHO_AM_I, { bearer: token })).admitted).toBe(true)
+    // All that the queue has no room for are refused, while the others wait.
+    await vi.waitFor(async () => expect(await settled(logins)).toBe(600 - 2 - 32), 10_000)
+    expect(running).toBe(2)
+    argon2.beforeEach = async () => {}
+    end.resolve()
+    const answers = await Promise.all(logins)
+    const busy = answers.filter(({ reason }) => reason === 'PASSWORDS_BUSY')
+    expect(busy).toHaveLength(600 - 2 - 32)
+    expect(answers.filter(({ reason }) => reason === 'LOGIN_FAILED')).toHaveLength(34)
+    const message = 'Too many passwords are being checked right now; try again shortly'
+    expect(busy[0]).toEqual({
+      code: 'UNAVAILABLE',
+      reason: 'PASSWORDS_BUSY',
+      message,
+      metadata: {},
+      retryAfterSeconds: 1,
+      http: 503,
+      body: { error: 'unavailable', message, code: 5003, retry_after: 1 },
+    })
+  })
+})
+
+/** How many have an answer by now. */
+async function settled(calls: readonly Promise<unknown>[]): Promise<number> {
+  const open = Symbol('open')
+  const all = await Promise.all(calls.map((call) => Promise.race([call, Promise.resolve(open)])))
+  return all.filter((one) => one !== open).length
+}
