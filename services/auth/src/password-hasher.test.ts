@@ -117,4 +117,17 @@ describe('the password hasher', () => {
     note('last', passwords.matches('last', undefined, stranger()))
     expect(argon2.running).toHaveLength(2)
   })
+
+  it('looks four accounts up at once, 128 wait, and the next is refused', async () => {
+    const { passwords, note } = setUp()
+    const ends: (() => void)[] = []
+    const find = () => new Promise<void>((resolve) => ends.push(resolve))
+    const { signal } = stranger()
+    for (let n = 0; n < 132; n++) note(`${n}`, passwords.lookUp(find, signal))
+    expect(ends).toHaveLength(4)
+    await expect(passwords.lookUp(find, signal)).rejects.toMatchObject(busy)
+    ends[0]?.()
+    await turn()
+    expect(ends).toHaveLength(5)
+  })
 })

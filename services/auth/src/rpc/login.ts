@@ -24,7 +24,7 @@ export const login =
   async (input, call) => {
     const { email, password } = validate(request, input)
     await countEmail(deps, email)
-    const found = await findUserByEmail(deps.sql, email)
+    const found = await deps.passwords.lookUp(() => findUserByEmail(deps.sql, email), call.signal)
     const caller = { signal: call.signal, isKnown: false }
     const matches = await deps.passwords.matches(password, found?.passwordHash, caller)
     if (!found || !matches) {
