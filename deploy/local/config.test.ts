@@ -17,9 +17,10 @@ describe('readConfig', () => {
       INSTATUNNEL_REPLICAS: '0',
       TRUSTED_HOPS: 'two',
       INSTATUNNEL_DOMAIN: 'A..b',
+      REGISTRATION: 'public',
     }
     expect(() => readConfig(bad)).toThrow(
-      /INSTATUNNEL_PORT: must be .* 65535.*INSTATUNNEL_DOMAIN: .*INSTATUNNEL_REPLICAS: .*TRUSTED_HOPS: /,
+      /INSTATUNNEL_PORT: must be .* 65535.*INSTATUNNEL_DOMAIN: .*INSTATUNNEL_REPLICAS: .*REGISTRATION: must be open.*TRUSTED_HOPS: /,
     )
   })
 

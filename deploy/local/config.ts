@@ -43,6 +43,11 @@ const settings = z.object({
   /** Made, or promoted, as an admin on plan business at start. */
   INSTATUNNEL_ADMIN_EMAIL: z.string().optional(),
   INSTATUNNEL_ADMIN_PASSWORD: z.string().optional(),
+  /** Who may register without an invitation: open, closed, or domain: and domains. */
+  REGISTRATION: z
+    .string()
+    .regex(/^(open|closed|domain:.+)$/, 'must be open, closed or domain:example.com,…')
+    .optional(),
   /** Passed on to the services, which know what each is when left out. */
   LIMIT_AUTH_PER_MINUTE: limit,
   LIMIT_READ_PER_MINUTE: limit,
@@ -78,6 +83,7 @@ export type PassedOn =
   | `LIMIT_${'AUTH' | 'READ' | 'WRITE' | 'CONNECT'}_PER_MINUTE`
   | 'LIMIT_REGENERATE_PER_HOUR'
   | `INSTATUNNEL_ADMIN_${'EMAIL' | 'PASSWORD'}`
+  | 'REGISTRATION'
   | 'PLANS'
   | 'LOG_LEVEL'
 
@@ -111,6 +117,7 @@ export function readConfig(environment: Environment): Config {
       LIMIT_REGENERATE_PER_HOUR: read.LIMIT_REGENERATE_PER_HOUR,
       INSTATUNNEL_ADMIN_EMAIL: read.INSTATUNNEL_ADMIN_EMAIL,
       INSTATUNNEL_ADMIN_PASSWORD: read.INSTATUNNEL_ADMIN_PASSWORD,
+      REGISTRATION: read.REGISTRATION,
       PLANS: read.PLANS,
       LOG_LEVEL: read.LOG_LEVEL,
     },

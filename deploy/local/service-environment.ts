@@ -28,7 +28,7 @@ export function serviceEnvironment(name: ServiceName, around: ServiceSurrounding
       POSTGRES_POOL_SIZE: poolSize,
       ...passedOn('LIMIT_AUTH_PER_MINUTE', 'LIMIT_READ_PER_MINUTE', 'LIMIT_WRITE_PER_MINUTE'),
       ...passedOn('LIMIT_CONNECT_PER_MINUTE'),
-      ...passedOn('INSTATUNNEL_ADMIN_EMAIL', 'INSTATUNNEL_ADMIN_PASSWORD', 'PLANS'),
+      ...passedOn('INSTATUNNEL_ADMIN_EMAIL', 'INSTATUNNEL_ADMIN_PASSWORD', 'PLANS', 'REGISTRATION'),
     },
     keys: {
       DATABASE_URL: around.databaseUrls.keys,

@@ -11,6 +11,7 @@ import {
 } from '@grpc/grpc-js'
 import { AdminServiceService } from '@instatunnel/proto/auth/v1/admin_service'
 import { AuthServiceService } from '@instatunnel/proto/auth/v1/auth_service'
+import { AdminKeyServiceService } from '@instatunnel/proto/keys/v1/admin_key_service'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
 import { TunnelServiceService } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { HealthImplementation } from 'grpc-health-check'
@@ -36,7 +37,13 @@ export interface Backend {
   stop(): Promise<void>
 }
 
-const services = [AuthServiceService, AdminServiceService, ApiKeyServiceService, TunnelServiceService]
+const services = [
+  AuthServiceService,
+  AdminServiceService,
+  AdminKeyServiceService,
+  ApiKeyServiceService,
+  TunnelServiceService,
+]
 
 /** Starts one on any free port, or on the port of one that was stopped; in clear unless it is said otherwise. */
 export async function startBackend(

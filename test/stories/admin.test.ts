@@ -109,6 +109,48 @@ describe('administration', () => {
     expect((await login('correct horse battery')).status).toBe(200)
   })
 
+  it("lists an account's keys and sessions, and ends all of them", async () => {
+    const email = 'contained@example.com'
+    const { user, token: session, api_key: sessionKey } = await register(email)
+    const { key } = (await stack.call('POST', '/v1/auth/keys', { token: session, body: { name: 'CI' } })).body
+    const works = async (credential: string) =>
+      (await stack.call('GET', '/v1/auth/whoami', { token: credential })).status === 200
+    const keysPath = `/v1/admin/users/${user.id}/keys`
+    const sessionsPath = `/v1/admin/users/${user.id}/sessions`
+    const call = (method: string, path: string) => stack.call(method, path, { token })
+
+    const { keys } = (await call('GET', keysPath)).body
+    expect(keys.map(({ name, user_id }: { name: string; user_id: string }) => [name, user_id])).toEqual([
+      ['CI', user.id],
+      [expect.any(String), user.id],
+    ])
+    const { sessions } = (await stack.call('GET', '/v1/auth/sessions', { token: session })).body
+    expectAnswer(await call('GET', sessionsPath), {
+      sessions: [{ ...sessions[0], current: false }],
+      next_page_token: '',
+    })
+
+    expectAnswer(await call('DELETE', `${keysPath}?reason=leaked`), {
+      success: true,
+      keys_revoked: 2,
+      replicas_acked: 1,
+      replicas_total: 1,
+    })
+    for (const each of [key, sessionKey]) expect(await works(each)).toBe(false)
+    expect(await works(session)).toBe(true)
+    expectAnswer(await call('GET', keysPath), { keys: [], next_page_token: '' })
+    expect((await call('GET', `${keysPath}?state=revoked`)).body.keys).toHaveLength(2)
+
+    expectAnswer(await call('DELETE', sessionsPath), { success: true, sessions_ended: 1 })
+    expect(await works(session)).toBe(false)
+    expectAnswer(await call('DELETE', sessionsPath), { success: true, sessions_ended: 0 })
+    for (const path of ['keys', 'sessions'])
+      for (const method of ['GET', 'DELETE'])
+        expectCountedError(await call(method, `/v1/admin/users/user_x/${path}`), 'not_found', {
+          message: 'There is no such account',
+        })
+  })
+
   it('refuses to suspend oneself', async () => {
     const [{ id }] = (await list(`?email=${admin.email}`)).body.users
     expectCountedError(await patch(id, { status: 'suspended' }), 'forbidden', {
@@ -122,6 +164,13 @@ describe('administration', () => {
     const calls = [
       ['GET', '/v1/admin/users'],
       ['PATCH', `/v1/admin/users/${user.id}`],
+      ['GET', `/v1/admin/users/${user.id}/keys`],
+      ['DELETE', `/v1/admin/users/${user.id}/keys`],
+      ['GET', `/v1/admin/users/${user.id}/sessions`],
+      ['DELETE', `/v1/admin/users/${user.id}/sessions`],
+      ['GET', '/v1/admin/invitations'],
+      ['POST', '/v1/admin/invitations'],
+      ['DELETE', '/v1/admin/invitations/inv_1'],
     ] as const
     for (const [method, path] of calls) {
       expectScopeMissing(await stack.call(method, path, { token: session }), 'users:manage')

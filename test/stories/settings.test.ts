@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 /** What settings change: a domain, a proxy before the gateway, plans; and the bounds that none changes. */
 
 const domain = 'tunnels.example'
+const admin = { email: 'root@elsewhere.example', password: 'a long admin password' }
 const authLimit = 60 // more than the 51 logins of one e-mail below
 
 let stack: TestStack
@@ -24,6 +25,9 @@ beforeAll(async () => {
   stack = await startTestStack({
     settings: {
       INSTATUNNEL_DOMAIN: domain,
+      REGISTRATION: 'domain:Example.com.',
+      INSTATUNNEL_ADMIN_EMAIL: admin.email,
+      INSTATUNNEL_ADMIN_PASSWORD: admin.password,
       TRUSTED_HOPS: '1',
       LIMIT_AUTH_PER_MINUTE: `${authLimit}`,
       PLANS: JSON.stringify({ free: { tunnels: 1 } }),
@@ -148,6 +152,80 @@ describe('TRUSTED_HOPS', () => {
     // Whoever comes from elsewhere is not kept out by naming it.
     const other = await register(`${address}, ${newAddress()}`)
     expect(other.headers['ratelimit-remaining']).toBe(`${authLimit - 1}`)
+  })
+})
+
+describe('REGISTRATION', () => {
+  const password = 'correct horse battery'
+  const register = (email: string, invitation?: string) =>
+    stack.call('POST', '/v1/auth/register', {
+      body: { email, password, ...(invitation === undefined ? {} : { invitation }) },
+      headers: elsewhere(),
+    })
+  const closed = {
+    message: 'Only e-mail addresses at example.com may register here; ask an administrator for an invitation',
+  }
+  const invalid = {
+    message:
+      'This invitation is not for this e-mail, has expired, was used or revoked; ask an administrator for another',
+    fields: [{ field: 'invitation', message: 'is not good for this e-mail' }],
+  }
+
+  it('lets in e-mails at a domain, and no others, whether they have an account or not', async () => {
+    expect((await register('Grace+ci@EXAMPLE.com')).status).toBe(200)
+    for (const email of [
+      'eve@evil.example',
+      'eve@sub.example.com',
+      'eve%example.com@evil.example',
+      admin.email,
+    ])
+      expectCountedError(await register(email), 'forbidden', closed)
+    for (const email of [
+      '"eve@evil.example"@example.com',
+      'eve@example.com@evil.example',
+      'eve@example.com.',
+    ])
+      expectCountedError(
+        await register(email),
+        'validation_error',
+        aField('email', 'must be an e-mail address'),
+      )
+  })
+
+  it('lets in whom an admin invites, once, whatever the domain', async () => {
+    const root = await accounts.login(admin)
+    const invite = (body: object) => stack.call('POST', '/v1/admin/invitations', { token: root.token, body })
+    const email = 'linus@kernel.example'
+    const made = await invite({ email, plan: 'pro' })
+    const invitation = {
+      id: anId('inv_'),
+      email,
+      plan: 'pro',
+      role: 'user',
+      invited_by: root.id,
+      created_at: aTime,
+      expires_at: aTime,
+    }
+    expectAnswer(made, { invitation, token: expect.stringMatching(/^iti_[0-9A-Za-z]{32}$/) })
+    const { token } = made.body
+    const list = () => stack.call('GET', '/v1/admin/invitations', { token: root.token })
+    expectAnswer(await list(), { invitations: [invitation], next_page_token: '' })
+    expectCountedError(await register('eve@evil.example', token), 'forbidden', invalid)
+    const { user } = bodyOf(await register(email, token))
+    expect(user).toMatchObject({ email, plan: 'pro', role: 'user' })
+    expectCountedError(await register(email, token), 'forbidden', invalid)
+    expectAnswer(await list(), { invitations: [], next_page_token: '' })
+
+    const gone = bodyOf(await invite({ email: 'eve@evil.example' }))
+    const path = `/v1/admin/invitations/${gone.invitation.id}`
+    expectAnswer(await stack.call('DELETE', path, { token: root.token }), { success: true })
+    expectCountedError(await register('eve@evil.example', gone.token), 'forbidden', invalid)
+    const again = await stack.call('DELETE', path, { token: root.token })
+    expectCountedError(again, 'not_found', { message: 'There is no such invitation' })
+    expectCountedError(await invite({ email }), 'conflict', {
+      message: 'There is an account with this e-mail',
+      fields: [{ field: 'email', message: 'has an account' }],
+    })
   })
 })
 

@@ -8,6 +8,7 @@ import {
 } from '@instatunnel/kit/config'
 import { plansSetting } from '@instatunnel/kit/plans'
 import { z } from 'zod'
+import { registrationSetting } from './domain/registration.ts'
 
 const limit = (standard: number) => wholeNumber(1, 1_000_000).default(standard)
 
@@ -23,6 +24,10 @@ const settings = z.object({
   TUNNELS_ADDRESS: z.string().default('127.0.0.1:50053'),
   /** Where people reach the API: the origin that the session cookie is trusted from. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://localhost:8080'),
+  /** The public domain, which the API answers on. */
+  DOMAIN: z.string().default('localhost'),
+  /** Who may register without an invitation; left out, everybody where DOMAIN is localhost, otherwise nobody. */
+  REGISTRATION: registrationSetting.optional(),
   /** 32 bytes in base64: what the private signing keys are sealed with in the database. */
   AUTH_SECRET: secretBytes,
   /** Calls to register and login per client address and per e-mail, a minute. */

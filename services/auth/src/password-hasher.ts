@@ -15,7 +15,7 @@ const MAX_WAITING_LOOK_UPS = 128
  * it inside a transaction: a connection would be held for as long as the queue is.
  */
 export interface PasswordHasher {
-  /** Looks up the account whose password is to be compared. */
+  /** Looks up what a password is to be compared with, or hashed for: an account or an invitation. */
   lookUp<T>(find: () => Promise<T>, signal: AbortSignal): Promise<T>
   hash(password: string, caller: BulkheadCaller): Promise<string>
   /** Whether it is the stored password; where none is stored it never is, after the same wait and the same work. */

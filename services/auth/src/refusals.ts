@@ -3,6 +3,9 @@ import type { Refusals } from '@instatunnel/kit/refusal'
 /** Every reason that auth may refuse with → the row of the error table that answers. */
 export const refusals = {
   EMAIL_TAKEN: 'conflict',
+  REGISTRATION_CLOSED: 'forbidden',
+  INVITATION_INVALID: 'forbidden',
+  INVITATION_NOT_FOUND: 'not_found',
   LOGIN_FAILED: 'unauthorized',
   WRONG_PASSWORD: 'forbidden',
   PASSWORDS_BUSY: 'unavailable',

@@ -9,12 +9,17 @@ import { adminUpdateUser } from './rpc/admin-update-user.ts'
 import { authenticate } from './rpc/authenticate.ts'
 import { changePassword } from './rpc/change-password.ts'
 import { checkConnection } from './rpc/check-connection.ts'
+import { createInvitation } from './rpc/create-invitation.ts'
+import { deleteInvitation } from './rpc/delete-invitation.ts'
 import type { Deps } from './rpc/deps.ts'
+import { endUserSessions } from './rpc/end-user-sessions.ts'
 import { explainKey } from './rpc/explain-key.ts'
 import { findUser } from './rpc/find-user.ts'
 import { getUser } from './rpc/get-user.ts'
 import { listIdentityKeys } from './rpc/list-identity-keys.ts'
+import { listInvitations } from './rpc/list-invitations.ts'
 import { listSessions } from './rpc/list-sessions.ts'
+import { listUserSessions } from './rpc/list-user-sessions.ts'
 import { listUsers } from './rpc/list-users.ts'
 import { login } from './rpc/login.ts'
 import { logout } from './rpc/logout.ts'
@@ -45,6 +50,11 @@ export const services = (deps: Deps) => [
     handlers: {
       listUsers: listUsers(deps),
       updateUser: adminUpdateUser(deps),
+      listUserSessions: listUserSessions(deps),
+      endUserSessions: endUserSessions(deps),
+      createInvitation: createInvitation(deps),
+      listInvitations: listInvitations(deps),
+      deleteInvitation: deleteInvitation(deps),
     } satisfies Handlers<AdminServiceServer>,
   },
   {

@@ -7,6 +7,7 @@ import { newId } from '@instatunnel/kit/id'
 import { createIdentityVerifier } from '@instatunnel/kit/identity'
 import type { Logger } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
+import { defaultRegistration } from '@instatunnel/kit/registration'
 import { announceReplica, followReplicas } from '@instatunnel/kit/replicas'
 import { readRestBindings } from '@instatunnel/kit/rest-bindings'
 import { descriptorsFile } from '@instatunnel/kit/rules'
@@ -16,6 +17,7 @@ import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/intern
 import { serveGateway } from './check-server.ts'
 import type { Config } from './config.ts'
 import { createSessionCookie } from './domain/cookie.ts'
+import { createInvitationHash } from './domain/invitation.ts'
 import { createRestRoutes } from './domain/rest-routes.ts'
 import { createSlidingWindows } from './domain/sliding-window.ts'
 import { windowBounds } from './domain/window-bounds.ts'
@@ -152,6 +154,8 @@ export async function start(
       log,
       now,
       authLimit: limits.auth,
+      registration: config.REGISTRATION ?? { kind: defaultRegistration(config.DOMAIN) },
+      invitationHash: createInvitationHash(config.AUTH_SECRET),
     }
 
     const guard = createGuard({

@@ -20,7 +20,8 @@ import { type Checked, checkedOf, checkRequest, type RestCall } from './check.ts
 import { natsOf } from './nats-of.ts'
 import { type Neighbours, startNeighbours } from './neighbours.ts'
 
-const USER_RPCS = { ...AuthServiceService, listUsers: AdminServiceService.listUsers }
+const { updateUser: _, ...ADMIN_RPCS } = AdminServiceService
+const USER_RPCS = { ...AuthServiceService, ...ADMIN_RPCS }
 
 /** The rpcs that people and programs call; AdminService.UpdateUser goes by another name, for there are two. */
 export type RestRpcs = Rpcs<typeof USER_RPCS> & {

@@ -1,5 +1,6 @@
 import type { Handlers } from '@instatunnel/kit/unary'
 import type { KeyDirectoryServiceServer } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import type { AdminKeyServiceServer } from '@instatunnel/proto/keys/v1/admin_key_service'
 import type { ApiKeyServiceServer } from '@instatunnel/proto/keys/v1/api_key_service'
 import { createKey } from './rpc/create-key.ts'
 import { createSessionKey } from './rpc/create-session-key.ts'
@@ -11,9 +12,11 @@ import { getKey } from './rpc/get-key.ts'
 import { getKeyRecord } from './rpc/get-key-record.ts'
 import { leaseUses } from './rpc/lease-uses.ts'
 import { listKeys } from './rpc/list-keys.ts'
+import { listUserKeys } from './rpc/list-user-keys.ts'
 import { lookUpKeys } from './rpc/look-up-keys.ts'
 import { restoreKey } from './rpc/restore-key.ts'
 import { revokeKey } from './rpc/revoke-key.ts'
+import { revokeUserKeys } from './rpc/revoke-user-keys.ts'
 import { rotateKey } from './rpc/rotate-key.ts'
 import { settleUses } from './rpc/settle-uses.ts'
 import { updateKey } from './rpc/update-key.ts'
@@ -33,6 +36,13 @@ export const apiKeyService = (deps: Deps) =>
     verifyKey: verifyKey(deps),
     explainKey: explainKey(deps),
   }) satisfies Handlers<ApiKeyServiceServer>
+
+/** instatunnel.keys.v1.AdminKeyService: what administrators call. */
+export const adminKeyService = (deps: Deps) =>
+  ({
+    listUserKeys: listUserKeys(deps),
+    revokeUserKeys: revokeUserKeys(deps),
+  }) satisfies Handlers<AdminKeyServiceServer>
 
 /** instatunnel.keys.internal.v1.KeyDirectoryService: what services call. */
 export const keyDirectoryService = (deps: Deps) =>

@@ -8,6 +8,7 @@ import type { Running } from '@instatunnel/kit/main'
 import { createRemoteGuard } from '@instatunnel/kit/remote-auth'
 import { followReplicas } from '@instatunnel/kit/replicas'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import { AdminKeyServiceService } from '@instatunnel/proto/keys/v1/admin_key_service'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
 import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { Config } from './config.ts'
@@ -15,7 +16,7 @@ import { onKeyUsage } from './events/on-key-usage.ts'
 import { onSessionRevoked } from './events/on-session-revoked.ts'
 import { createRecall } from './events/recall.ts'
 import { refusals } from './refusals.ts'
-import { apiKeyService, keyDirectoryService } from './service.ts'
+import { adminKeyService, apiKeyService, keyDirectoryService } from './service.ts'
 import { startSweeper } from './sweeper.ts'
 
 /** What a test may set otherwise than production does. */
@@ -57,6 +58,7 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
   const { port } = await foundation.serve({
     services: [
       { definition: ApiKeyServiceService, handlers: apiKeyService(deps) },
+      { definition: AdminKeyServiceService, handlers: adminKeyService(deps) },
       { definition: KeyDirectoryServiceService, handlers: keyDirectoryService(deps) },
     ],
     guard,

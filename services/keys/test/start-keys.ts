@@ -11,6 +11,7 @@ import {
   KeyDirectoryServiceService,
   type KeyRecord,
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
+import { AdminKeyServiceService } from '@instatunnel/proto/keys/v1/admin_key_service'
 import { ApiKeyServiceService } from '@instatunnel/proto/keys/v1/api_key_service'
 import { type Callers, createCallers } from '@instatunnel/test/callers'
 import { freshDatabase } from '@instatunnel/test/database'
@@ -22,7 +23,7 @@ import { type AuthStub, startAuthStub } from './auth-stub.ts'
 import { startTunnelsStub, type TunnelsStub } from './tunnels-stub.ts'
 
 /** The rpcs that users call, as one of them calls them. */
-export type User = { readonly id: string } & Rpcs<typeof ApiKeyServiceService>
+export type User = { readonly id: string } & Rpcs<typeof USER_RPCS>
 
 /** The service, running, and those who call it. */
 export interface StartedKeys {
@@ -60,7 +61,8 @@ const inProcess: Launch = (environment, overrides) => {
   return start(config, createLog('keys', config.LOG_LEVEL), overrides)
 }
 
-const ALL = { ...ApiKeyServiceService, ...KeyDirectoryServiceService }
+const USER_RPCS = { ...ApiKeyServiceService, ...AdminKeyServiceService }
+const ALL = { ...USER_RPCS, ...KeyDirectoryServiceService }
 
 /** A user's id that no one has. */
 export const newUserId = () => newId('user_', new Date())
@@ -122,9 +124,9 @@ export async function startKeys(
 }
 
 /** The service's definition for a client that changes the bytes of its requests. */
-function rewriting(rewrite: (bytes: Buffer) => Buffer = (bytes) => bytes): typeof ApiKeyServiceService {
+function rewriting(rewrite: (bytes: Buffer) => Buffer = (bytes) => bytes): typeof USER_RPCS {
   const { createKey } = ApiKeyServiceService
   const requestSerialize: typeof createKey.requestSerialize = (request) =>
     rewrite(createKey.requestSerialize(request))
-  return { ...ApiKeyServiceService, createKey: { ...createKey, requestSerialize } }
+  return { ...USER_RPCS, createKey: { ...createKey, requestSerialize } }
 }

@@ -11,7 +11,9 @@ const domain = 'tunnels.example'
 let stack: TestStack
 let open: OpenTunnel
 beforeAll(async () => {
-  stack = await startTestStack({ settings: { INSTATUNNEL_DOMAIN: domain, TRUSTED_HOPS: '1' } })
+  stack = await startTestStack({
+    settings: { INSTATUNNEL_DOMAIN: domain, REGISTRATION: 'open', TRUSTED_HOPS: '1' },
+  })
   open = await openTunnel(stack, accountsOf(stack.call))
 })
 afterAll(async () => {

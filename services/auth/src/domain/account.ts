@@ -51,6 +51,9 @@ export const usernameField = z
 /** E-mails are compared in lower case. */
 export const emailKey = (email: string) => email.toLowerCase()
 
+/** The domain of an e-mail, in lower case. */
+export const emailDomain = (email: string) => emailKey(email.slice(email.lastIndexOf('@') + 1))
+
 /** An account's first username: the e-mail's local part, of the characters that a username may have. */
 export const usernameFrom = (email: string) =>
   emailKey(email.slice(0, email.lastIndexOf('@')))

@@ -2,6 +2,7 @@ import type { ServiceClient } from '@instatunnel/kit/client'
 import type { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { SessionCookie } from '../domain/cookie.ts'
+import type { Registration } from '../domain/registration.ts'
 import type { SlidingWindows } from '../domain/sliding-window.ts'
 import type { Gate } from '../gate.ts'
 import type { SessionOpening } from '../open-session.ts'
@@ -18,4 +19,8 @@ export interface Deps extends SessionOpening {
   readonly windows: SlidingWindows
   /** LIMIT_AUTH_PER_MINUTE. */
   readonly authLimit: number
+  /** Who may register without an invitation. */
+  readonly registration: Registration
+  /** What is kept of an invitation's token. */
+  readonly invitationHash: (token: string) => Buffer
 }

@@ -1,6 +1,5 @@
 import { newId } from '@instatunnel/kit/id'
 import { violates } from '@instatunnel/kit/postgres'
-import { Refusal } from '@instatunnel/kit/refusal'
 import type { Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { RegisterRequest, RegisterResponse } from '@instatunnel/proto/auth/v1/auth_service'
@@ -9,10 +8,17 @@ import { type Account, emailField, nameField, passwordField, usernameFrom } from
 import { completeSession, sessionFor, writeSession } from '../open-session.ts'
 import { tellRegistered } from '../store/outbox.ts'
 import { insertUser } from '../store/user-store.ts'
+import { admitRegistration } from './admit-registration.ts'
 import { countEmail } from './count-email.ts'
 import type { Deps } from './deps.ts'
+import { emailTaken } from './email-taken.ts'
 
-const request = z.object({ email: emailField, password: passwordField, name: nameField })
+const request = z.object({
+  email: emailField,
+  password: passwordField,
+  name: nameField,
+  invitation: z.string().max(256, 'must be at most 256 characters').optional(),
+})
 
 const NO_KEY =
   'Your account was made, but you could not be logged in; log in with the same e-mail and password'
@@ -21,12 +27,13 @@ const NO_KEY =
 export const register =
   (deps: Deps): Unary<RegisterRequest, RegisterResponse> =>
   async (input, call) => {
-    const { email, password, name } = validate(request, input)
+    const { email, password, name, invitation } = validate(request, input)
+    const takeInvitation = await admitRegistration(deps, { email, invitation }, call.signal)
     await countEmail(deps, email)
     const passwordHash = await deps.passwords.hash(password, { signal: call.signal, isKnown: false })
     const now = deps.now()
     const username = usernameFrom(email)
-    const user: Account = {
+    const ordinary: Account = {
       id: newId('user_', now),
       email,
       name,
@@ -36,18 +43,18 @@ export const register =
       status: 'active',
       createdAt: now,
     }
-    const session = sessionFor(user, call, now)
-    await deps.sql
+    const session = sessionFor(ordinary, call, now)
+    const user = await deps.sql
       .begin(async (tx) => {
+        const taken = await takeInvitation(tx)
+        const user = taken ? { ...ordinary, plan: taken.plan, role: taken.role } : ordinary
         await insertUser(tx, { ...user, passwordHash })
-        await tellRegistered(tx, user, now)
+        await tellRegistered(tx, user, now, taken?.id)
         await writeSession(tx, session, now)
+        return user
       })
-      .catch((error) => Promise.reject(violates(error, 'users_email_unique') ? emailTaken() : error))
+      .catch((error) =>
+        Promise.reject(violates(error, 'users_email_unique') ? emailTaken('; log in instead') : error),
+      )
     return completeSession(deps, user, session, NO_KEY)
   }
-
-const emailTaken = () =>
-  new Refusal('EMAIL_TAKEN', 'There is an account with this e-mail; log in instead', {
-    fields: [{ field: 'email', message: 'has an account' }],
-  })

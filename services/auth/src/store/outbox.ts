@@ -3,17 +3,34 @@ import { newId } from '@instatunnel/kit/id'
 import type { ISql } from '@instatunnel/kit/postgres'
 import {
   SessionRevoked,
+  UserInvitationRevoked,
+  UserInvited,
   UserLoggedIn,
   UserLoginFailed,
   UserRegistered,
   UserUpdated,
 } from '@instatunnel/proto/events/v1/events'
 import type { Account } from '../domain/account.ts'
+import type { Invitation } from '../domain/invitation.ts'
 import type { EndReason, Session } from '../domain/session.ts'
 
 /** Tells that an account was made. */
-export const tellRegistered = (tx: ISql, user: Account, now: Date) =>
-  tell(tx, 'user.registered', user.id, now, UserRegistered.toJSON({ ...user, userId: user.id }))
+export const tellRegistered = (tx: ISql, user: Account, now: Date, invitationId?: string) =>
+  tell(tx, 'user.registered', user.id, now, UserRegistered.toJSON({ ...user, userId: user.id, invitationId }))
+
+/** Appends a user.invited event to the outbox. */
+export const appendInvited = (tx: ISql, invitation: Invitation, now: Date) =>
+  tell(
+    tx,
+    'user.invited',
+    invitation.id,
+    now,
+    UserInvited.toJSON({ ...invitation, invitationId: invitation.id }),
+  )
+
+/** Appends a user.invitation_revoked event to the outbox. */
+export const appendInvitationRevoked = (tx: ISql, { id, email }: Invitation, now: Date) =>
+  tell(tx, 'user.invitation_revoked', id, now, UserInvitationRevoked.toJSON({ invitationId: id, email }))
 
 /** Tells that an account was changed. */
 export const tellUpdated = (tx: ISql, user: Account, changed: string[], now: Date) =>

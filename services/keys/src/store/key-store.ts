@@ -80,9 +80,14 @@ export const foundByHash = (sql: ISql, hashes: readonly Buffer[], now: Date) => 
     select id, at, true from asked join api_keys on old_hash = asked.hash where old_ends_at > ${now}
   )`
 
+/** The user's creates and restores of keys wait until the transaction ends. */
+export async function holdKeysOf(tx: ISql, userId: string): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`keys of ${userId}`}, 0))`
+}
+
 /** How many keys a user has, those of sessions not counted. The user's other creates wait until the transaction ends. */
 export async function countKeys(tx: ISql, userId: string): Promise<number> {
-  await tx`select pg_advisory_xact_lock(hashtextextended(${`keys of ${userId}`}, 0))`
+  await holdKeysOf(tx, userId)
   const [row] = await tx<{ count: number }[]>`
     select count(*)::integer as count
     from api_keys

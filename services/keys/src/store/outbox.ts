@@ -19,7 +19,7 @@ export const tellUpdated = (tx: ISql, key: Key, changed: string[], now: Date) =>
   tell(tx, 'updated', key, now, KeyUpdated.toJSON({ keyId: key.id, userId: key.userId, changed }))
 
 /** Tells that a key works no longer. */
-export const tellRevoked = (tx: ISql, key: Key, reason: string, now: Date) =>
+export const tellRevoked = (tx: ISql, key: Pick<Key, 'id' | 'userId'>, reason: string, now: Date) =>
   tell(tx, 'revoked', key, now, KeyRevoked.toJSON({ keyId: key.id, userId: key.userId, reason }))
 
 /** Tells that a key has another secret, and until when the one before works. */

@@ -1,4 +1,6 @@
 import type { ISql } from '@instatunnel/kit/postgres'
+import type { Key } from '../domain/key.ts'
+import { holdKeysOf } from './key-store.ts'
 
 // So many rows at once: whoever wants one of them waits little.
 const PURGED_AT_ONCE = 1000
@@ -10,6 +12,23 @@ export async function markRevoked(tx: ISql, id: string, reason: string, now: Dat
     set revoked_at = ${now}, revoked_reason = ${reason === '' ? null : reason}, updated_at = ${now}
     where id = ${id} and revoked_at is null`
   return count === 1
+}
+
+/** Marks all of a user's keys as revoked, and returns those that were not before. */
+export async function markAllRevoked(
+  tx: ISql,
+  userId: string,
+  reason: string,
+  now: Date,
+): Promise<Pick<Key, 'id' | 'userId'>[]> {
+  await holdKeysOf(tx, userId)
+  // Locked in one order, so that two such calls never wait for one another.
+  await tx`select from api_keys where user_id = ${userId} and revoked_at is null order by id for no key update`
+  return tx<Pick<Key, 'id' | 'userId'>[]>`
+    update api_keys
+    set revoked_at = ${now}, revoked_reason = ${reason === '' ? null : reason}, updated_at = ${now}
+    where user_id = ${userId} and revoked_at is null
+    returning id, user_id`
 }
 
 /** Marks a key as not revoked. */

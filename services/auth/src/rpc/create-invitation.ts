@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto'
+import { PLANS } from '@instatunnel/kit/plans'
+import { identityOf, type Unary } from '@instatunnel/kit/unary'
+import { validate } from '@instatunnel/kit/validate'
+import type {
+  CreateInvitationRequest,
+  CreateInvitationResponse,
+} from '@instatunnel/proto/auth/v1/admin_service'
+import { z } from 'zod'
+import { emailField } from '../domain/account.ts'
+import { newInvitation, newInvitationToken } from '../domain/invitation.ts'
+import { deleteExpiredInvitations, insertInvitation, replaceInvitation } from '../store/invitation-store.ts'
+import { appendInvitationRevoked, appendInvited } from '../store/outbox.ts'
+import { findUserByEmail } from '../store/user-store.ts'
+import type { Deps } from './deps.ts'
+import { emailTaken } from './email-taken.ts'
+
+const request = z.object({
+  email: emailField,
+  plan: z.enum(PLANS, 'must be free, pro or business').default('free'),
+  role: z.enum(['user', 'admin'], 'must be user or admin').default('user'),
+})
+
+/** Invites an e-mail to make an account, and shows the token, this once; an invitation before it is revoked. */
+export const createInvitation =
+  ({ sql, invitationHash, now }: Deps): Unary<CreateInvitationRequest, CreateInvitationResponse> =>
+  async (input, call) => {
+    const { email, plan, role } = validate(request, input)
+    if (await findUserByEmail(sql, email)) throw emailTaken('')
+    const time = now()
+    const token = newInvitationToken(randomBytes)
+    const invitation = newInvitation({ email, plan, role, invitedBy: identityOf(call).userId }, time)
+    await sql.begin(async (tx) => {
+      await deleteExpiredInvitations(tx, time)
+      const replaced = await replaceInvitation(tx, email)
+      if (replaced) await appendInvitationRevoked(tx, replaced, time)
+      await insertInvitation(tx, invitation, invitationHash(token))
+      await appendInvited(tx, invitation, time)
+    })
+    return { invitation, token }
+  }
