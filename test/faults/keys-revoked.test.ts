@@ -62,6 +62,7 @@ describe('a key that is deleted in use', () => {
           replicas_acked: 2,
           replicas_total: 2,
           took_ms: expect.any(Number),
+          tunnels: [],
         })
         expect(bodyOf(answer).took_ms).toBeLessThan(1000)
         expect(late).toEqual([])

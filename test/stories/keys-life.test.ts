@@ -171,6 +171,7 @@ describe('DELETE /v1/auth/keys/{id}', () => {
       replicas_acked: 1,
       replicas_total: 1,
       took_ms: expect.any(Number),
+      tunnels: [],
     })
     const list = async (query: string) =>
       bodyOf(await stack.call('GET', `/v1/auth/keys${query}`, { token: user.token })).keys
@@ -259,6 +260,57 @@ describe('a key that is held to something and may manage keys', () => {
     expect(bodyOf(await stack.call('PATCH', keyPath(api_key.id), { token, body }))).toMatchObject(body)
     const cleared = { update_mask: 'allowed_subdomains' }
     expectBounded(await stack.call('PATCH', keyPath(api_key.id), { token, body: cleared }))
+  })
+})
+
+describe('a key that is held to a network, a time or a number of uses', () => {
+  const MASKED = expect.stringMatching(/^itt_\*\*\*/)
+  const WHOLE = expect.stringMatching(/^itt_[0-9A-Za-z]{32}$/)
+
+  it.each([{ allowed_ips: ['127.0.0.0/8'] }, { expires_in: 3600 }, { remaining: 100 }])(
+    'gets no tunnel token, which is held to none of them: %j',
+    async (fields) => {
+      const { key: token } = await accounts.key(admin.token, fields)
+      const made = bodyOf(await post('/v1/tunnels', token, { name: 'A', local_port: 3000 })).tunnel
+      const path = `/v1/tunnels/${made.id}`
+      expect(made.token).toEqual(MASKED)
+      expect(bodyOf(await stack.call('GET', path, { token })).token).toEqual(MASKED)
+      for (const tunnel of bodyOf(await tunnels(token)).tunnels) expect(tunnel.token).toEqual(MASKED)
+      const changed = await stack.call('PATCH', path, { token, body: { name: 'B' } })
+      expect(bodyOf(changed).token).toEqual(MASKED)
+      expect(await post(`${path}/regenerate-token`, token)).toMatchObject({
+        status: 403,
+        body: { error: 'forbidden' },
+      })
+      // Nor an admin, who could get all.
+      const promoted = await stack.call('PATCH', `/v1/admin/users/${user.id}`, {
+        token,
+        body: { role: 'admin' },
+      })
+      expect(promoted).toMatchObject({ status: 403, body: { error: 'forbidden' } })
+      expect(bodyOf(await stack.call('GET', path, { token: admin.token })).token).toEqual(WHOLE)
+      bodyOf(await stack.call('DELETE', path, { token: admin.token }))
+    },
+  )
+
+  it('one that is held to nothing leaks tokens with itself: deleting it names them, and regenerates them', async () => {
+    const owner = await accounts.register()
+    const tunnel = await accounts.tunnel(owner.token, {})
+    const { id, key } = await accounts.key(owner.token)
+    const path = `/v1/tunnels/${tunnel.id}`
+    const { token, name } = bodyOf(await stack.call('GET', path, { token: key }))
+    expect(token).toEqual(WHOLE)
+    const query = '?reason=leaked&regenerate=true'
+    const answer = bodyOf(await stack.call('DELETE', keyPath(id, query), { token: owner.token }))
+    expect(answer).toMatchObject({ success: true, tunnels: [{ id: tunnel.id, name }] })
+    expect(answer).toMatchObject({ tunnels_known: true, tokens_regenerated: true })
+    expect(bodyOf(await stack.call('GET', path, { token: owner.token })).token).not.toBe(token)
+    // A second time it does the same.
+    expect(bodyOf(await stack.call('DELETE', keyPath(id, query), { token: owner.token }))).toMatchObject({
+      tunnels: [{ id: tunnel.id, name }],
+    })
+    const wrong = await stack.call('DELETE', keyPath(id, '?regenerate=true'), { token: owner.token })
+    expectCountedError(wrong, 'validation_error', aField('regenerate', wrong.body.fields[0].message))
   })
 })
 

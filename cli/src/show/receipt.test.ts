@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { isOpen, receiptOf } from './receipt.ts'
+import { isOpen, receiptOf, tokenLines } from './receipt.ts'
 
 const receipt = (
   replicas_acked: number,
@@ -8,7 +8,7 @@ const receipt = (
   took_ms: number,
 ) => ({
   success: true,
-  ...{ replicas_acked, replicas_total, connections_cut, took_ms },
+  ...{ replicas_acked, replicas_total, connections_cut, took_ms, tunnels: [] },
 })
 
 it.each([
@@ -18,4 +18,29 @@ it.each([
   [receipt(0, 0, 0, 2), '0 of 0 replicas refuse it, 0 connections cut, 2 ms', true],
 ])('%o is shown as "%s"', (answer, shown, open) => {
   expect([receiptOf(answer), isOpen(answer)]).toEqual([shown, open])
+})
+
+const tunnels = [
+  { id: 'tun_1', name: 'Docs' },
+  { id: 'tun_2', name: 'Shop' },
+]
+it.each([
+  [{}, undefined],
+  [{ tunnels: [], tunnels_known: true }, undefined],
+  [
+    { tunnels, tunnels_known: true },
+    /^It could read the tokens of Docs \(tun_1\), Shop \(tun_2\); add --regenerate/,
+  ],
+  [
+    { tunnels, tunnels_known: true, tokens_regenerated: true },
+    /^These tunnels have new tokens, .*: Docs \(tun_1\), Shop/,
+  ],
+  [{ tunnels_known: false }, /is not known; add --regenerate$/],
+  [
+    { tunnels_known: false, tokens_regenerated: false },
+    /^No token was regenerated: .* run the same command again$/,
+  ],
+])('of the tunnels in %o it says %s', (more, line) => {
+  const lines = tokenLines({ ...receipt(1, 1, 0, 1), ...more })
+  expect(lines).toEqual(line === undefined ? [] : [expect.stringMatching(line)])
 })

@@ -1,6 +1,6 @@
 import type { DeleteKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
 import type { Json } from '../calls/json.ts'
-import { fields, number, type Shape } from '../shape.ts'
+import { fields, flag, list, number, optional, type Shape, text } from '../shape.ts'
 import { duration } from './duration.ts'
 
 /** What the command reads of it. */
@@ -9,6 +9,9 @@ export const RECEIPT_SHAPE: Shape = fields({
   replicas_total: number,
   connections_cut: number,
   took_ms: number,
+  // An API that is older than the command says nothing of these.
+  ...{ tunnels: optional(list(fields({ id: text, name: text }))), tunnels_known: optional(flag) },
+  tokens_regenerated: optional(flag),
 })
 
 /** What became of a key that was revoked: "2 of 2 replicas refuse it, 1 connection cut, 14 ms". */
@@ -21,3 +24,23 @@ export function receiptOf(receipt: Json<DeleteKeyResponse>): string {
 /** True where the receipt leaves it open whether every replica refuses the key already. */
 export const isOpen = ({ replicas_acked, replicas_total }: Json<DeleteKeyResponse>) =>
   replicas_acked < replicas_total || replicas_total === 0
+
+/** What became of the tunnels whose tokens a key that leaked could read; nothing for any other key. */
+export function tokenLines({
+  tunnels = [],
+  tunnels_known,
+  tokens_regenerated,
+}: Json<DeleteKeyResponse>): string[] {
+  if (tunnels_known === undefined) return []
+  if (tokens_regenerated === false)
+    return [
+      'No token was regenerated: tunnels did not answer. The key is revoked; run the same command again',
+    ]
+  if (!tunnels_known && !tokens_regenerated)
+    return ['Which tokens it could read is not known; add --regenerate']
+  if (tunnels.length === 0) return []
+  const named = tunnels.map(({ id, name }) => `${name} (${id})`).join(', ')
+  return tokens_regenerated
+    ? [`These tunnels have new tokens, and agents with the old ones are cut off: ${named}`]
+    : [`It could read the tokens of ${named}; add --regenerate to give them new ones`]
+}

@@ -12,6 +12,7 @@ export const refusals = {
   USER_NOT_FOUND: 'not_found',
   SESSION_NOT_FOUND: 'not_found',
   ACCOUNT_SUSPENDED: 'forbidden',
+  KEY_BOUNDED: 'forbidden',
   OWN_ACCOUNT: 'forbidden',
   LAST_ADMIN: { error: 'conflict', grpc: 'ABORTED' },
   SESSION_KEY_UNAVAILABLE: 'unavailable',

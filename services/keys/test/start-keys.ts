@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
 import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
+import type { PresentedCredential } from '@instatunnel/kit/identity'
 import { createLog } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
 import { connectPostgres, type Sql } from '@instatunnel/kit/postgres'
@@ -40,6 +41,7 @@ export interface StartedKeys {
     id?: string
     role?: Role
     scopes?: readonly string[]
+    credential?: PresentedCredential
     rewrite?: (bytes: Buffer) => Buffer
   }): User
   /** The services that call it. */
@@ -102,8 +104,8 @@ export async function startKeys(
     auth: stub,
     tunnels,
     environment,
-    user({ id = newUserId(), role = 'user', scopes = scopesOfRole(role), rewrite } = {}) {
-      const token = stub.sign(id, { scopes, role })
+    user({ id = newUserId(), role = 'user', scopes = scopesOfRole(role), credential, rewrite } = {}) {
+      const token = stub.sign(id, { scopes, role, ...(credential && { credential }) })
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
       return { id, ...rpcsOf(channel, rewriting(rewrite), metadata) }
     },

@@ -10,6 +10,7 @@ import {
 import {
   type CutConnectionsRequest,
   type CutConnectionsResponse,
+  type ListTunnelNamesRequest,
   TunnelDirectoryServiceService,
 } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 
@@ -22,6 +23,10 @@ export interface TunnelsStub {
   readonly lastMetadata: () => Metadata | undefined
   /** What CutConnections answers: a count, an error's code, or nothing ever. */
   cut: number | { code: number } | 'hangs'
+  /** What ListTunnelNames and RegenerateTokens were asked; what both answer: tunnels, or an error's code. */
+  readonly listed: ListTunnelNamesRequest[]
+  readonly regenerated: ListTunnelNamesRequest[]
+  tokens: { id: string; name: string }[] | { code: number }
   /** Looked at by CutConnections before it answers. */
   onCut: () => Promise<void>
   /** How many calls were given up on before they were answered. */
@@ -34,6 +39,15 @@ export async function startTunnelsStub(): Promise<TunnelsStub> {
   const server = new Server()
   let metadata: Metadata | undefined
   let givenUp = 0
+  /** Answers with the tunnels, unless it is to fail. */
+  const tokens =
+    (what: 'listed' | 'regenerated') =>
+    (call: ServerUnaryCall<ListTunnelNamesRequest, unknown>, answer: sendUnaryData<unknown>) => {
+      stub[what].push(call.request)
+      const { tokens } = stub
+      if ('code' in tokens) answer(tokens)
+      else answer(null, { tunnels: tokens, connectionsCut: what === 'regenerated' ? 2 : 0 })
+    }
   const unimplemented = (_call: unknown, answer: sendUnaryData<unknown>) =>
     answer({ code: status.UNIMPLEMENTED })
   server.addService(TunnelDirectoryServiceService, {
@@ -41,6 +55,8 @@ export async function startTunnelsStub(): Promise<TunnelsStub> {
     lookUpTunnel: unimplemented,
     lookUpSubdomain: unimplemented,
     getUsage: unimplemented,
+    listTunnelNames: tokens('listed'),
+    regenerateTokens: tokens('regenerated'),
     cutConnections: (
       call: ServerUnaryCall<CutConnectionsRequest, CutConnectionsResponse>,
       answer: sendUnaryData<CutConnectionsResponse>,
@@ -63,6 +79,9 @@ export async function startTunnelsStub(): Promise<TunnelsStub> {
     asked: [],
     lastMetadata: () => metadata,
     cut: 0,
+    listed: [],
+    regenerated: [],
+    tokens: [],
     onCut: async () => {},
     givenUp: () => givenUp,
     close: async () => server.forceShutdown(),

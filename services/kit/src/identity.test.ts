@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createIdentitySigner, newKeyPair } from '@instatunnel/test/identity'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { createIdentityVerifier, IDENTITY_TOKEN } from './identity.ts'
+import { createIdentityVerifier, IDENTITY_TOKEN, isBounded } from './identity.ts'
 import { createServiceSigner } from './service-identity.ts'
 import type { PublicKey } from './token-verifier.ts'
 
@@ -246,5 +246,19 @@ describe('createIdentityVerifier', () => {
     await expect(verify(token)).rejects.toBe(away)
     isAway = false
     await expect(verify(token)).resolves.toMatchObject({ userId: 'user_1' })
+  })
+})
+
+describe('isBounded', () => {
+  const type = 'api_key'
+  it.each([{ networks: ['192.0.2.0/24'] }, { counted: true as const }, { expiresAt: 1 }])(
+    'is a key with %j',
+    (held) => expect(isBounded({ type, ...held })).toBe(true),
+  )
+
+  it('is no key without, or with subdomains alone, and no session', () => {
+    expect(isBounded({ type })).toBe(false)
+    expect(isBounded({ type, subdomains: ['docs-*'] })).toBe(false)
+    expect(isBounded({ type: 'session', expiresAt: 1 })).toBe(false)
   })
 })

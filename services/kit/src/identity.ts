@@ -29,6 +29,19 @@ export interface PresentedCredential {
   readonly counted?: true
 }
 
+/** What bounds the credential that a call comes with, beside its scopes. */
+export type CredentialBounds = Pick<
+  PresentedCredential,
+  'type' | 'networks' | 'subdomains' | 'counted' | 'expiresAt'
+>
+
+/**
+ * True for a key that is held to networks, a time or a number of uses: no credential that it can get is held to less. A
+ * session is none: it is renewed by logging in.
+ */
+export const isBounded = ({ type, networks, counted, expiresAt }: CredentialBounds): boolean =>
+  type === 'api_key' && (networks !== undefined || counted === true || expiresAt !== undefined)
+
 /** Who is calling, as auth vouches for. */
 export interface Identity {
   readonly userId: string

@@ -16,7 +16,9 @@ const unused: Unary<never, never> = async () => {
 }
 
 /** An answer of DeleteKey. */
-export const deleted = { success: true, connectionsCut: 0, replicasAcked: 0, replicasTotal: 0, tookMs: 0 }
+export const deleted = {
+  ...{ success: true, connectionsCut: 0, replicasAcked: 0, replicasTotal: 0, tookMs: 0, tunnels: [] },
+}
 
 /**
  * Serves some handlers of ApiKeyService, as a service would, until the test has ended. What the service logs is kept

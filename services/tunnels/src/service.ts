@@ -8,11 +8,13 @@ import type { Deps } from './rpc/deps.ts'
 import { getTunnel } from './rpc/get-tunnel.ts'
 import { getTunnelStats } from './rpc/get-tunnel-stats.ts'
 import { getUsage } from './rpc/get-usage.ts'
+import { listTunnelNames } from './rpc/list-tunnel-names.ts'
 import { listTunnels } from './rpc/list-tunnels.ts'
 import { lookUpSubdomain } from './rpc/look-up-subdomain.ts'
 import { lookUpToken } from './rpc/look-up-token.ts'
 import { lookUpTunnel } from './rpc/look-up-tunnel.ts'
 import { regenerateToken } from './rpc/regenerate-token.ts'
+import { regenerateTokens } from './rpc/regenerate-tokens.ts'
 import { updateTunnel } from './rpc/update-tunnel.ts'
 
 /** instatunnel.tunnels.v1.TunnelService: what users call. */
@@ -33,6 +35,8 @@ export const tunnelDirectoryService = (deps: Deps) =>
     lookUpToken: lookUpToken(deps),
     lookUpTunnel: lookUpTunnel(deps),
     lookUpSubdomain: lookUpSubdomain(deps),
+    listTunnelNames: listTunnelNames(deps),
+    regenerateTokens: regenerateTokens(deps),
     cutConnections: cutConnections(deps),
     getUsage: getUsage(deps),
   }) satisfies Handlers<TunnelDirectoryServiceServer>

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Client, credentials } from '@grpc/grpc-js'
 import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import { newId } from '@instatunnel/kit/id'
+import type { CredentialBounds } from '@instatunnel/kit/identity'
 import { createLog } from '@instatunnel/kit/log'
 import type { Running } from '@instatunnel/kit/main'
 import type { Plan } from '@instatunnel/kit/plans'
@@ -34,6 +35,8 @@ export interface StartedTunnels {
     plan?: Plan
     scopes?: readonly string[]
     subdomains?: readonly string[]
+    /** What else bounds the key. */
+    bounds?: Partial<CredentialBounds>
   }): User
   /** The services that call it. */
   readonly callers: Callers
@@ -83,8 +86,9 @@ export async function startTunnels(
   return {
     sql,
     environment,
-    user({ id = newId('user_', new Date()), subdomains, ...claims } = {}) {
-      const credential = subdomains && { type: 'api_key' as const, id: 'key_1', subdomains }
+    user({ id = newId('user_', new Date()), subdomains, bounds, ...claims } = {}) {
+      const held = { ...(subdomains && { subdomains }), ...bounds }
+      const credential = (subdomains ?? bounds) && { type: 'api_key' as const, id: 'key_1', ...held }
       const token = stub.sign(id, { ...claims, ...(credential && { credential }) })
       const metadata = async () => ({ [IDENTITY_METADATA]: await token })
       return { id, ...rpcsOf(channel, TunnelServiceService, metadata) }

@@ -40,6 +40,16 @@ describe('keys delete', () => {
       expect((await run('keys', 'delete', id, '--reason', reason)).stderr).toBe('')
   })
 
+  it('has the tokens that a leaked key could read regenerated, and names their tunnels', async () => {
+    const tunnels = [{ id: 'tun_1', name: 'Docs\u001b[31m' }]
+    const leaked = { ...receipt, tunnels, tunnels_known: true, tokens_regenerated: true }
+    const { asked, run } = await startRecording({ [`DELETE ${path}`]: leaked })
+    const { stderr } = await run('keys', 'delete', id, '--reason', 'leaked', '--regenerate')
+    expect(asked).toEqual([{ call: `DELETE ${path}?reason=leaked&regenerate=true` }])
+    expect(stderr).toMatch(/^These tunnels have new tokens, .*Docs.* \(tun_1\)\n$/)
+    expect(stderr).not.toContain('\u001b')
+  })
+
   it('prints what the API answers with --json', async () => {
     const { run } = await startRecording(answers)
     const { stdout, stderr } = await run('keys', 'delete', id, '--json')

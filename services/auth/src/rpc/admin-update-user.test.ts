@@ -55,6 +55,19 @@ describe('AdminService.UpdateUser', () => {
       })
   })
 
+  it.each([{ allowedIps: ['0.0.0.0/0'] }, { expiresAt: new Date(Date.now() + 3_600_000) }])(
+    'makes nobody an admin by a key that is held to %j, which an admin is not',
+    async (bound) => {
+      const person = await auth.register()
+      const { secret } = auth.neighbours.addKey({ userId: admin.id, permissions: ['*'], ...bound })
+      const key = auth.rest({ bearer: secret })
+      const promotion = key.adminUpdateUser({ id: person.id, role: 'admin' })
+      expect(await refused(promotion)).toMatchObject({ reason: 'KEY_BOUNDED', http: 403 })
+      expect(await roleOf(person.id)).toBe('user')
+      await key.adminUpdateUser({ id: person.id, plan: 'pro' })
+    },
+  )
+
   it('sets what update_mask names, absent ones back to free and user', async () => {
     const { id } = await auth.register()
     await rest.adminUpdateUser({ id, plan: 'business', role: 'admin' })

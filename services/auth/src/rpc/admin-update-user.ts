@@ -1,4 +1,5 @@
 import { isId } from '@instatunnel/kit/id'
+import { isBounded } from '@instatunnel/kit/identity'
 import { PLANS } from '@instatunnel/kit/plans'
 import type { ISql } from '@instatunnel/kit/postgres'
 import { Refusal } from '@instatunnel/kit/refusal'
@@ -31,7 +32,9 @@ export const adminUpdateUser =
     const fields = fieldsToSet(input.updateMask, FIELDS, (field) => input[field] !== undefined)
     if (!isId(input.id, 'user_')) throw userNotFound()
     const isSuspended = fields.has('status') && wanted.status === 'suspended'
-    if (isSuspended && input.id === identityOf(call).userId) throw ownAccount()
+    const { userId, credential } = identityOf(call)
+    if (isSuspended && input.id === userId) throw ownAccount()
+    if (fields.has('role') && wanted.role === 'admin' && isBounded(credential)) throw boundedKey()
     const now = deps.now()
     const user = await changeUser(deps, input.id, now, async ({ id, role }, tx) => {
       const isDemoted = fields.has('role') && wanted.role === 'user'
@@ -61,3 +64,9 @@ const ownAccount = () =>
   new Refusal('OWN_ACCOUNT', 'You cannot suspend your own account; another admin can', {
     fields: [{ field: 'status', message: 'cannot be suspended for your own account' }],
   })
+
+const boundedKey = () =>
+  new Refusal(
+    'KEY_BOUNDED',
+    'This key is held to networks, a time or a number of uses, and an admin is to none of them; use another credential',
+  )

@@ -1,4 +1,4 @@
-import type { PresentedCredential } from '@instatunnel/kit/identity'
+import type { CredentialBounds } from '@instatunnel/kit/identity'
 import { isNetworkWithin } from '@instatunnel/kit/network'
 import { isPatternWithin } from '@instatunnel/kit/subdomain-pattern'
 import type { Key } from './key.ts'
@@ -6,16 +6,10 @@ import type { Key } from './key.ts'
 /** What bounds a key beside its permissions: to some places, to some tunnels, to a time. */
 export type Bounds = Pick<Key, 'allowedIps' | 'allowedSubdomains' | 'expiresAt'>
 
-/** What bounds the credential that a call comes with. */
-export type CallerBounds = Pick<
-  PresentedCredential,
-  'type' | 'networks' | 'subdomains' | 'counted' | 'expiresAt'
->
-
 /** What bounds a new key where nothing is said: what bounds its maker. */
 export function boundsWithin(
   { allowedIps, allowedSubdomains, expiresAt }: Bounds,
-  caller: CallerBounds,
+  caller: CredentialBounds,
 ): Bounds {
   return {
     allowedIps: allowedIps.length > 0 ? allowedIps : (caller.networks ?? []),
@@ -30,7 +24,7 @@ export function boundsWithin(
  */
 export function boundsFault(
   { allowedIps, allowedSubdomains, expiresAt }: Bounds,
-  caller: CallerBounds,
+  caller: CredentialBounds,
 ): string | undefined {
   const { networks, subdomains, counted } = caller
   const end = endOf(caller)
@@ -49,7 +43,7 @@ const areAll = (list: readonly string[], isWithin: (each: string) => boolean) =>
   list.length > 0 && list.every(isWithin)
 
 /** When a key ends; a session is renewed by logging in, and what it makes does not end with it. */
-const endOf = ({ type, expiresAt }: CallerBounds): Date | undefined =>
+const endOf = ({ type, expiresAt }: CredentialBounds): Date | undefined =>
   type === 'api_key' && expiresAt !== undefined ? new Date(expiresAt * 1000) : undefined
 
 /** Identities tell whole seconds. */

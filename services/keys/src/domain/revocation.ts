@@ -16,7 +16,7 @@ export const isVisible = ({ revokedAt }: Revocable, now: Date): boolean =>
 
 /** Until when a revoked key may be restored; undefined where it may not. */
 export function restorableUntil(key: Revocable, now: Date): Date | undefined {
-  if (!key.revokedAt || key.sessionId !== null || wasLeaked(key)) return undefined
+  if (!key.revokedAt || key.sessionId !== null || isLeaked(key.revokedReason)) return undefined
   const until = new Date(key.revokedAt.getTime() + RESTORABLE_MS)
   return until > now ? until : undefined
 }
@@ -30,9 +30,9 @@ export function refuseUnrestorable(key: Revocable, now: Date): void {
 
 function whyNot(key: Revocable): string {
   if (key.sessionId !== null) return 'This key belonged to a session; log in for another'
-  if (wasLeaked(key)) return 'This API key was revoked because it leaked; make another one'
+  if (isLeaked(key.revokedReason)) return 'This API key was revoked because it leaked; make another one'
   return 'This API key was revoked more than 24 hours ago; make another one'
 }
 
-// However it is written: what leaked must not come back by a capital letter.
-const wasLeaked = ({ revokedReason }: Revocable) => revokedReason?.trim().toLowerCase() === 'leaked'
+/** True for the reason of a key that leaked, however it is written: it must not come back by a capital letter. */
+export const isLeaked = (reason: string | null) => reason?.trim().toLowerCase() === 'leaked'

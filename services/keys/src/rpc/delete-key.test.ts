@@ -19,6 +19,9 @@ const receipt = (connectionsCut: number) => ({
   replicasAcked: expect.any(Number),
   replicasTotal: expect.any(Number),
   tookMs: expect.any(Number),
+  tunnels: [],
+  tunnelsKnown: undefined,
+  tokensRegenerated: undefined,
 })
 
 const stateOf = async (user: User, id: string) => (await user.getKey({ id })).state
@@ -27,7 +30,7 @@ describe('DeleteKey', () => {
   it('revokes a key: it is found no more, by its secret or to be deleted', async () => {
     const user = keys.user()
     const { id, secret } = await made(user)
-    expect(await user.deleteKey({ id, reason: 'leaked' })).toEqual(receipt(0))
+    expect(await user.deleteKey({ id })).toEqual(receipt(0))
     expect(await keys.lookUp(secret)).toBeUndefined()
     expect(await refused(user.deleteKey({ id }))).toEqual(keyNotFound)
   })
@@ -93,7 +96,7 @@ describe('DeleteKey', () => {
     const admin = keys.user({ role: 'admin' })
     const { id } = await made(admin, { permissions: ['users:manage', 'tunnels:read'] })
     const demoted = keys.user({ id: admin.id })
-    expect(await demoted.deleteKey({ id, reason: 'leaked' })).toEqual(receipt(0))
+    expect(await demoted.deleteKey({ id })).toEqual(receipt(0))
   })
 
   it("ends a session's key", async () => {
@@ -117,6 +120,84 @@ describe('DeleteKey', () => {
     const { id } = await made(user)
     expect(await refused(user.deleteKey({ id, reason }))).toEqual(invalid('reason', message))
     await user.getKey({ id })
+  })
+})
+
+describe('DeleteKey of one that leaked', () => {
+  const { tunnels } = keys
+  const two = [
+    { id: 'tun_1', name: 'Docs' },
+    { id: 'tun_2', name: 'Shop' },
+  ]
+  beforeEach(() => {
+    Object.assign(tunnels, { cut: 1, onCut: async () => {}, tokens: two })
+    for (const asked of [tunnels.asked, tunnels.listed, tunnels.regenerated]) asked.length = 0
+  })
+  const admin = () => keys.user({ role: 'admin' })
+
+  it('names the tunnels whose tokens it could read', async () => {
+    const user = keys.user()
+    const { id } = await made(user, { allowedSubdomains: ['docs-*'] })
+    const answer = await user.deleteKey({ id, reason: ' Leaked' })
+    expect(answer).toMatchObject({ tunnels: two, tunnelsKnown: true, connectionsCut: 1 })
+    expect(answer.tokensRegenerated).toBeUndefined()
+    expect(tunnels.listed).toEqual([{ userId: user.id, subdomains: ['docs-*'], within: [] }])
+    expect(tunnels.regenerated).toEqual([])
+  })
+
+  it.each([
+    ['that may not change tunnels', { permissions: ['tunnels:read'] }],
+    ['of a network', { allowedIps: ['192.0.2.0/24'] }],
+    ['that expires', { expiresIn: 3600 }],
+    ['of counted uses', { remaining: 5 }],
+  ])('names none for a key %s: it could read none', async (_, fields) => {
+    const user = admin()
+    const { id } = await made(user, fields)
+    expect(await user.deleteKey({ id, reason: 'leaked', regenerate: true })).toMatchObject({
+      ...{ success: true, tunnels: [], tunnelsKnown: true, tokensRegenerated: true },
+    })
+    expect([...tunnels.listed, ...tunnels.regenerated]).toEqual([])
+  })
+
+  it('regenerates those tokens, within what the caller may see', async () => {
+    const owner = keys.user()
+    const { id } = await made(owner)
+    const bound = { type: 'api_key' as const, id: 'key_2', subdomains: ['docs-*'] }
+    const caller = keys.user({ id: owner.id, credential: bound })
+    const answer = await caller.deleteKey({ id, reason: 'leaked', regenerate: true })
+    expect(answer).toMatchObject({ tunnels: two, tokensRegenerated: true, connectionsCut: 3 })
+    expect(tunnels.regenerated).toEqual([{ userId: owner.id, subdomains: [], within: ['docs-*'] }])
+  })
+
+  it('revokes while tunnels is away, says so, and makes up for it when asked again', async () => {
+    const user = keys.user()
+    const { id, secret } = await made(user)
+    tunnels.tokens = { code: 14 }
+    const request = { id, reason: 'leaked', regenerate: true }
+    expect(await user.deleteKey(request)).toMatchObject({
+      ...{ success: true, tunnels: [], tunnelsKnown: false, tokensRegenerated: false },
+    })
+    expect(await keys.lookUp(secret)).toBeUndefined()
+    tunnels.tokens = two
+    for (let n = 0; n < 2; n++)
+      expect(await user.deleteKey(request)).toMatchObject({ tunnels: two, tokensRegenerated: true })
+    // Nothing else is there any more.
+    expect(await refused(user.deleteKey({ id, reason: 'leaked' }))).toEqual(keyNotFound)
+    expect(await refused(keys.user().deleteKey(request))).toEqual(keyNotFound)
+  })
+
+  it('regenerates nothing for one who may not, or for another reason, and then revokes nothing', async () => {
+    const owner = keys.user()
+    const { id } = await made(owner)
+    const caller = keys.user({ id: owner.id, scopes: ['keys:manage'] })
+    expect(await refused(caller.deleteKey({ id, reason: 'leaked', regenerate: true }))).toEqual(
+      scopeMissing('tunnels:write'),
+    )
+    const message = 'is for a key that is deleted with reason "leaked"'
+    const lost = { id, reason: 'lost', regenerate: true }
+    expect(await refused(owner.deleteKey(lost))).toEqual(invalid('regenerate', message))
+    expect(await stateOf(owner, id)).toBe('active')
+    expect(tunnels.regenerated).toEqual([])
   })
 })
 

@@ -1,40 +1,71 @@
+import { scopeMissing } from '@instatunnel/kit/guard'
+import type { Identity } from '@instatunnel/kit/identity'
 import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { DeleteKeyRequest, DeleteKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
-import { availableTo, keyIdFrom } from '../domain/key.ts'
+import { availableTo, type Key, keyIdFrom, visibleTo } from '../domain/key.ts'
 import { inForce } from '../domain/permission.ts'
+import { isLeaked } from '../domain/revocation.ts'
 import { lockKey } from '../store/key-store.ts'
 import { tellRevoked } from '../store/outbox.ts'
 import { markRevoked } from '../store/revocation-store.ts'
 import { cutConnections } from './cut-connections.ts'
 import type { Deps } from './deps.ts'
-import { reasonFields } from './key-fields.ts'
+import { deletionFields } from './key-fields.ts'
+import { type LeakedTokens, leakedTokens } from './leaked-tokens.ts'
 import { refuseUnheld } from './refuse-unheld.ts'
 
 /**
  * Revokes a key: the caller's own, or anyone's with admin:write; then every replica of auth forgets it and its live
- * connections are cut off. Of a session's key it ends the key only.
+ * connections are cut off. Of a session's key it ends the key only. Of one that leaked, it tells of the tunnels' tokens.
  */
 export const deleteKey =
-  ({ sql, now, evict, tunnels, log }: Deps): Unary<DeleteKeyRequest, DeleteKeyResponse> =>
+  (deps: Deps): Unary<DeleteKeyRequest, DeleteKeyResponse> =>
   async (request, call) => {
+    const { sql, evict, tunnels, log } = deps
     const caller = identityOf(call)
-    const { reason } = validate(reasonFields, request)
+    const { reason, regenerate } = validate(deletionFields, request)
+    if (regenerate && !caller.scopes.has('tunnels:write')) throw scopeMissing('tunnels:write')
     const id = keyIdFrom(request.id)
-    await sql.begin(async (tx) => {
-      const key = availableTo(caller, 'admin:write', await lockKey(tx, id))
+    const key = await sql.begin(async (tx) => {
+      const time = deps.now()
+      const key = deletableBy(caller, await lockKey(tx, id), { again: regenerate, now: time })
       refuseUnheld(caller, inForce(key, caller))
-      const time = now()
-      await markRevoked(tx, id, reason, time)
-      await tellRevoked(tx, key, reason, time)
+      if (await markRevoked(tx, id, reason, time)) await tellRevoked(tx, key, reason, time)
+      return key
     })
     const [receipt, connectionsCut] = await Promise.all([
       timed(() => evict({ keys: [id] })),
       cutConnections({ tunnels, log }, id),
     ])
-    const { acked, total, tookMs } = receipt
-    return { success: true, connectionsCut, replicasAcked: acked.length, replicasTotal: total, tookMs }
+    // Only now: a replica that still admitted the key would show it the new tokens.
+    const leaked = isLeaked(reason) ? await leakedTokens(deps, { key, caller, regenerate }) : NOT_LEAKED
+    return {
+      success: true,
+      ...leaked,
+      connectionsCut: connectionsCut + leaked.connectionsCut,
+      replicasAcked: receipt.acked.length,
+      replicasTotal: receipt.total,
+      tookMs: receipt.tookMs,
+    }
   }
+
+const NOT_LEAKED: LeakedTokens = {
+  tunnels: [],
+  tunnelsKnown: undefined,
+  tokensRegenerated: undefined,
+  connectionsCut: 0,
+}
+
+/** The key that is to be deleted; or was as leaked, where it is named again for its tunnels' tokens. */
+function deletableBy(
+  caller: Identity,
+  key: Key | undefined,
+  { again, now }: { again: boolean; now: Date },
+): Key {
+  const wasLeaked = again && key?.revokedAt && isLeaked(key.revokedReason)
+  return wasLeaked ? visibleTo(caller, 'admin:write', key, now) : availableTo(caller, 'admin:write', key)
+}
 
 /** What is done, and how many milliseconds it took, to the hundredth. */
 async function timed<Result extends object>(

@@ -15,7 +15,10 @@ export interface Deps {
   readonly random: Random
   readonly peppers: Peppers
   readonly auth: Pick<AuthClient, 'explainKey' | 'findUser' | 'verifyKey'>
-  readonly tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'cutConnections'>
+  readonly tunnels: Pick<
+    ServiceClient<typeof TunnelDirectoryServiceService>,
+    'cutConnections' | 'listTunnelNames' | 'regenerateTokens'
+  >
   /** Has every replica of auth forget a key: after each committed change of one, before it is answered. */
   readonly evict: Evict
   /** Has other replicas of auth settle what they hold of a key. */

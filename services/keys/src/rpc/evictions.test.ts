@@ -100,6 +100,7 @@ describe("DeleteKey's receipt", () => {
       replicasAcked: 2,
       replicasTotal: 2,
       tookMs: expect.any(Number),
+      tunnels: [],
     })
     expect(receipt.tookMs).toBeGreaterThan(0)
     expect(receipt.tookMs).toBeLessThan(1000)

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { metadataFault } from '../domain/metadata.ts'
 import { GRACE_MAX_SECONDS } from '../domain/old-secret.ts'
 import { isPermission, PERMISSIONS_MAX, tidied } from '../domain/permission.ts'
+import { isLeaked } from '../domain/revocation.ts'
 import { prefixFault } from '../domain/secret.ts'
 import { isSessionId } from '../domain/session-key.ts'
 import { STATES } from '../domain/state.ts'
@@ -87,6 +88,14 @@ export const reasonFields = z.object({
     .refine(isAtMost(REASON_MAX), { error: `must be at most ${REASON_MAX} characters`, abort: true })
     .refine((text) => !hasControls(text), withoutControls),
 })
+
+/** Why a key is deleted, and whether the tokens that it could read are to be renewed. */
+export const deletionFields = reasonFields
+  .extend({ regenerate: z.boolean() })
+  .refine(({ reason, regenerate }) => !regenerate || isLeaked(reason), {
+    path: ['regenerate'],
+    message: 'is for a key that is deleted with reason "leaked"',
+  })
 
 /** A secret to be verified, and for what. */
 export const verifiedFields = z.object({

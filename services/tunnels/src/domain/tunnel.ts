@@ -1,4 +1,5 @@
 import { isId } from '@instatunnel/kit/id'
+import { type CredentialBounds, isBounded } from '@instatunnel/kit/identity'
 import { Refusal } from '@instatunnel/kit/refusal'
 import type { Scope } from '@instatunnel/kit/scope'
 import { isSubdomainAllowed } from '@instatunnel/kit/subdomain-pattern'
@@ -25,6 +26,7 @@ export interface Tunnel extends SealedToken {
 
 /** Who asks: what a decision needs of an identity. */
 export interface Asker extends Restricted {
+  readonly credential: CredentialBounds
   readonly userId: string
   readonly scopes: ReadonlySet<string>
 }
@@ -49,9 +51,23 @@ export function availableTo<T extends Tunnel>(
   return tunnel
 }
 
-/** True where the asker sees the token whole: who holds it has the tunnel, so only those who may change the tunnel. */
+/**
+ * True where the asker sees the token whole: who holds it has the tunnel, so only those who may change the tunnel. A
+ * token is good everywhere and until it is regenerated: a key that is not sees none.
+ */
 export const mayHoldToken = (asker: Asker, tunnel: Tunnel) =>
-  asker.scopes.has('tunnels:write') && (tunnel.userId === asker.userId || asker.scopes.has('admin:write'))
+  asker.scopes.has('tunnels:write') &&
+  (tunnel.userId === asker.userId || asker.scopes.has('admin:write')) &&
+  !isBounded(asker.credential)
+
+/** Refuses to give a token to a key that is held to more than the token. */
+export function refuseBounded({ credential }: Pick<Asker, 'credential'>): void {
+  if (!isBounded(credential)) return
+  throw new Refusal(
+    'KEY_BOUNDED',
+    "This key is held to networks, a time or a number of uses, and a tunnel's token is to none of them; use another credential",
+  )
+}
 
 /** What people choose about a tunnel, by its name on the wire. */
 export const CHOICES = ['name', 'subdomain', 'local_port'] as const

@@ -1,6 +1,7 @@
 import { digestOf } from '@instatunnel/kit/secret'
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
+import { BOUNDED } from '../../test/bounded.ts'
 import { made, outcomesOf } from '../../test/made.ts'
 import { notTunnelIds, tunnelNotFound } from '../../test/not-tunnel-ids.ts'
 import { startTunnels } from '../../test/start-tunnels.ts'
@@ -95,6 +96,18 @@ describe('RegenerateToken', () => {
       expect(await restricted.regenerateToken({ id: inside.id })).toMatchObject({ success: true })
     }
     for (let i = 0; i < 5; i++) await user.regenerateToken({ id: outside.id })
+  })
+
+  it.each(BOUNDED)('gives no token to a key that is held to more than it: %j', async (bounds) => {
+    const user = tunnels.user()
+    const { id, token } = await made(user)
+    for (const one of [{ id: user.id }, { scopes: ['tunnels:write', 'admin:write'] }])
+      expect(await refused(tunnels.user({ ...one, bounds }).regenerateToken({ id }))).toMatchObject({
+        code: 'PERMISSION_DENIED',
+        reason: 'KEY_BOUNDED',
+        http: 403,
+      })
+    expect((await user.getTunnel({ id })).token).toBe(token)
   })
 
   it.each(notTunnelIds)('finds nothing by %s', async (_, id) => {

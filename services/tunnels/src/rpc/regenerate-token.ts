@@ -5,7 +5,7 @@ import type {
 } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { regenerationsWith } from '../domain/regeneration.ts'
 import { issueToken } from '../domain/token.ts'
-import { availableTo, tunnelIdFrom } from '../domain/tunnel.ts'
+import { availableTo, refuseBounded, tunnelIdFrom } from '../domain/tunnel.ts'
 import { tellTokenRegenerated } from '../store/outbox.ts'
 import { lockTunnel, replaceToken } from '../store/tunnel-store.ts'
 import type { Deps } from './deps.ts'
@@ -18,13 +18,14 @@ export const regenerateToken =
   (deps: Deps): Unary<RegenerateTokenRequest, RegenerateTokenResponse> =>
   async (request, call) => {
     const caller = identityOf(call)
+    refuseBounded(caller)
     const id = tunnelIdFrom(request.id)
     const { token, kept } = issueToken(id, deps)
     const tokenGeneration = await deps.sql.begin(async (tx) => {
       const tunnel = availableTo(caller, 'admin:write', await lockTunnel(tx, id))
       const now = deps.now()
       const regeneratedAt = regenerationsWith(now, tunnel.regeneratedAt, deps.regenerationsPerHour)
-      const generation = await replaceToken(tx, id, kept, regeneratedAt)
+      const generation = await replaceToken(tx, id, kept, { regeneratedAt, now })
       await tellTokenRegenerated(tx, tunnel, now)
       return generation
     })

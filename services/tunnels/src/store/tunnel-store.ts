@@ -2,7 +2,7 @@ import type { Page } from '@instatunnel/kit/page'
 import { type ISql, type TransactionSql, violates } from '@instatunnel/kit/postgres'
 import type { KeptToken } from '../domain/token.ts'
 import type { Tunnel } from '../domain/tunnel.ts'
-import { areOf, type WhoseTunnels } from './whose-tunnels.ts'
+import { areOf, areOfAll, type WhoseTunnels } from './whose-tunnels.ts'
 
 const columns = (sql: ISql) => sql`
   id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at, ephemeral,
@@ -35,6 +35,16 @@ export async function lockTunnel(tx: ISql, id: string): Promise<LockedTunnel | u
     select ${columns(tx)}, regenerated_at from tunnels where id = ${id} for update`
   return tunnel
 }
+
+/** A user's tunnels that match one of each list of patterns, locked as by lockTunnel, and always in the same order. */
+export const lockTunnelsOf = (tx: ISql, userId: string, patterns: readonly (readonly string[])[]) =>
+  tx<LockedTunnel[]>`
+    select ${columns(tx)}, regenerated_at from tunnels where ${areOfAll(tx, userId, patterns)} order by id for update`
+
+/** The names of a user's tunnels that match one of each list of patterns, oldest first. */
+export const listNames = (sql: ISql, userId: string, patterns: readonly (readonly string[])[]) =>
+  sql<Pick<Tunnel, 'id' | 'name'>[]>`
+    select id, name from tunnels where ${areOfAll(sql, userId, patterns)} order by id`
 
 /** How many tunnels a user has now. */
 export async function countTunnels(sql: ISql, userId: string): Promise<number> {
@@ -87,7 +97,7 @@ export async function replaceToken(
   tx: ISql,
   id: string,
   token: KeptToken,
-  regeneratedAt: readonly Date[],
+  { regeneratedAt, now }: { readonly regeneratedAt: readonly Date[]; readonly now: Date },
 ): Promise<number> {
   const { tokenHash, tokenPepperId, tokenSealed, tokenSecretId } = token
   const [row] = await tx<[{ tokenGeneration: number }]>`
@@ -95,7 +105,7 @@ export async function replaceToken(
     set token_hash = ${tokenHash}, token_pepper_id = ${tokenPepperId},
       token_sealed = ${tokenSealed}, token_secret_id = ${tokenSecretId},
       regenerated_at = ${regeneratedAt.map((time) => time.toISOString())}::timestamptz[],
-      token_generation = token_generation + 1, updated_at = ${regeneratedAt.at(-1) ?? null}
+      token_generation = token_generation + 1, updated_at = ${now}
     where id = ${id}
     returning token_generation`
   return row.tokenGeneration

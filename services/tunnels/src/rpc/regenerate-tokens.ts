@@ -1,0 +1,40 @@
+import type { Unary } from '@instatunnel/kit/unary'
+import type {
+  RegenerateTokensRequest,
+  RegenerateTokensResponse,
+} from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import { issueToken } from '../domain/token.ts'
+import { tellTokenRegenerated } from '../store/outbox.ts'
+import { lockTunnelsOf, replaceToken } from '../store/tunnel-store.ts'
+import type { Deps } from './deps.ts'
+
+/**
+ * Gives a user's tunnels, those of some subdomains or all, new tokens: all of them or none. Agents that connected with
+ * an old one are cut off before it is answered. It does not count against the hourly limit: what leaked must end.
+ */
+export const regenerateTokens =
+  (deps: Deps): Unary<RegenerateTokensRequest, RegenerateTokensResponse> =>
+  async ({ userId, subdomains, within }) => {
+    const regenerated = await deps.sql.begin(async (tx) => {
+      const now = deps.now()
+      const tunnels = await lockTunnelsOf(tx, userId, [subdomains, within])
+      const done: { id: string; name: string; tokenGeneration: number }[] = []
+      for (const tunnel of tunnels) {
+        const { id, name, regeneratedAt } = tunnel
+        const { kept } = issueToken(id, deps)
+        done.push({ id, name, tokenGeneration: await replaceToken(tx, id, kept, { regeneratedAt, now }) })
+        await tellTokenRegenerated(tx, tunnel, now)
+      }
+      return done
+    })
+    const cut = regenerated.map(({ id, tokenGeneration }) =>
+      deps.cutConnections({
+        credentialType: 'tunnel_token',
+        credentialId: id,
+        reason: 'token_regenerated',
+        tokenGeneration,
+      }),
+    )
+    const connectionsCut = (await Promise.all(cut)).reduce((sum, count) => sum + count, 0)
+    return { tunnels: regenerated.map(({ id, name }) => ({ id, name })), connectionsCut }
+  }
