@@ -283,6 +283,7 @@ describe('DELETE /v1/auth/keys/{id}', () => {
       replicas_total: 1,
       took_ms: expect.any(Number),
       tunnels: [],
+      tunnels_known: true,
     })
     expectUnauthorized(await stack.call('GET', '/v1/tunnels', { token: key }))
     const again = await stack.call('DELETE', `/v1/auth/keys/${api_key.id}`, { token })
