@@ -65,7 +65,7 @@ describe('register and login', () => {
   let people = 0
   const somebody = () => `somebody.${++people}@example.com`
 
-  it('share one limit per client address, whatever their outcome', async () => {
+  it('share one limit per client address; logins that succeed do not use it up', async () => {
     const headers = from(newAddress())
     const body = { email: somebody(), password: 'correct horse battery' }
     const answers = [
@@ -73,9 +73,11 @@ describe('register and login', () => {
       await stack.call('POST', '/v1/auth/login', { body, headers }),
       await wrong(somebody(), headers),
       await stack.call('POST', '/v1/auth/register', { body: {}, headers }),
+      await wrong(somebody(), headers),
     ]
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 400])
-    expect(answers.map(rateOf)).toEqual([3, 2, 1, 0].map((remaining) => ({ limit: limits.auth, remaining })))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 400, 401])
+    const left = [3, 2, 2, 1, 0]
+    expect(answers.map(rateOf)).toEqual(left.map((remaining) => ({ limit: limits.auth, remaining })))
     expectLimited(await stack.call('POST', '/v1/auth/login', { body, headers }), limits.auth)
     expectLimited(
       await stack.call('POST', '/v1/auth/register', { body: { ...body, email: somebody() }, headers }),
@@ -129,15 +131,41 @@ describe('register and login', () => {
       expectLimited(answer, limits.auth)
   })
 
-  it('are limited per e-mail as well, from wherever: the right password included', async () => {
-    const user = await accounts.register() // the first of them
+  it('keep strangers waiting that try one e-mail from wherever, and register it', async () => {
+    const user = await accounts.register()
     const spellings = [user.email, user.email.toUpperCase(), user.email.replace(/^./, (c) => c.toUpperCase())]
-    for (const email of spellings) expect((await wrong(email, from(newAddress()))).status).toBe(401)
-    const { email, password } = user
-    for (const path of ['/v1/auth/login', '/v1/auth/register']) {
-      const right = await stack.call('POST', path, { body: { email, password }, headers: from(newAddress()) })
-      expectLimited(right, limits.auth)
+    const tries = times(limits.auth * 3 + 4).map((i) => wrong(spellings[i % 3] ?? '', from(newAddress())))
+    const refusals = (await Promise.all(tries)).filter(({ status }) => status !== 401)
+    expect(refusals.length).toBeGreaterThan(0)
+    for (const answer of refusals) expectLimited(answer, limits.auth * 3)
+    const again = times(4).map(() =>
+      stack.call('POST', '/v1/auth/register', { body: user, headers: from(newAddress()) }),
+    )
+    const limited = (await Promise.all(again)).filter(({ status }) => status === 429)
+    expect(limited.length).toBeGreaterThan(1)
+  })
+
+  it('let the owner in from their own network, 30 times of 30, while 40 others try 8 passwords a second', async () => {
+    const home = from(newAddress())
+    const body = { email: somebody(), password: 'correct horse battery' }
+    bodyOf(await stack.call('POST', '/v1/auth/register', { body, headers: home }))
+    const networks = times(40).map(() => from(newAddress()))
+    let sent = 0
+    const guesses: Promise<Answer>[] = []
+    const guess = () => guesses.push(wrong(body.email, networks[sent++ % networks.length] ?? {}))
+    for (const _ of networks) guess()
+    const attack = setInterval(guess, 1000 / 8)
+    try {
+      const logins: number[] = []
+      for (const _ of times(30))
+        logins.push((await stack.call('POST', '/v1/auth/login', { body, headers: home })).status)
+      expect(logins).toEqual(Array(30).fill(200))
+    } finally {
+      clearInterval(attack)
     }
+    const statuses = (await Promise.all(guesses)).map(({ status }) => status)
+    expect(statuses.filter((status) => status !== 429).length).toBeLessThan(limits.auth * 3 + 10)
+    expect(statuses).not.toContain(200)
   })
 })
 

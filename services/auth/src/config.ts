@@ -30,7 +30,7 @@ const settings = z.object({
   REGISTRATION: registrationSetting.optional(),
   /** 32 bytes in base64: what the private signing keys are sealed with in the database. */
   AUTH_SECRET: secretBytes,
-  /** Calls to register and login per client address and per e-mail, a minute. */
+  /** Calls to register and login per client address, a minute; three times as many wrong passwords of an e-mail come without delay. */
   LIMIT_AUTH_PER_MINUTE: limit(10),
   /** Reading calls per user, a minute; a plan may multiply them. */
   LIMIT_READ_PER_MINUTE: limit(100),

@@ -8,6 +8,7 @@ import type { Call } from '@instatunnel/kit/unary'
 import type { LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import type { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import type { Account } from './domain/account.ts'
+import { addressSubject } from './domain/client-address.ts'
 import { MAX_SESSIONS, newSession, type Session } from './domain/session.ts'
 import { signSessionToken } from './domain/token.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -19,6 +20,9 @@ export const CLIENT_ADDRESS_METADATA = 'x-instatunnel-client-address'
 
 /** The client's address; empty where it is not known. */
 export const clientAddressOf = (call: Call) => String(call.metadata.get(CLIENT_ADDRESS_METADATA)[0] ?? '')
+
+/** The client's network, which limits count; empty where it is not known. */
+export const clientNetworkOf = (call: Call) => addressSubject(clientAddressOf(call))
 
 /** What opening a session needs. */
 export interface SessionOpening {

@@ -10,6 +10,11 @@ import { openWindowLine } from './events/window-line.ts'
 
 /** Windows that all replicas count in together. */
 export interface SharedWindows extends SlidingWindows {
+  /**
+   * Undoes the subject's earliest take since a time, whichever replica it was that took it: what was taken at that time may
+   * be known to that one only.
+   */
+  refund(subject: string, since: Date): void
   close(): void
 }
 
@@ -82,6 +87,11 @@ export function createSharedWindows(options: {
       if (!counted) local.giveBack(subject, at)
       else if (counted.owner === replica) local.giveBack(subject, new Date(counted.at))
       else line.giveBack(counted.owner, { subject, at: counted.at })
+    },
+    refund(subject, since) {
+      const owner = otherOwner({ verb: 'take', subject, limit: 0 })
+      if (owner === undefined) local.giveBack(subject, since)
+      else line.giveBack(owner, { subject, at: since.getTime() })
     },
     close: () => line.close(),
   }

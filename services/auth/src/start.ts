@@ -17,9 +17,11 @@ import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/intern
 import { serveGateway } from './check-server.ts'
 import type { Config } from './config.ts'
 import { createSessionCookie } from './domain/cookie.ts'
+import { createGrowingDelays } from './domain/growing-delays.ts'
 import { createInvitationHash } from './domain/invitation.ts'
+import { networkDigest } from './domain/network-digest.ts'
 import { createRestRoutes } from './domain/rest-routes.ts'
-import { createSlidingWindows } from './domain/sliding-window.ts'
+import { countedByKind, createSlidingWindows } from './domain/sliding-window.ts'
 import { windowBounds } from './domain/window-bounds.ts'
 import { ensureAdmin } from './ensure-admin.ts'
 import { startKeyUsage } from './events/key-usage.ts'
@@ -38,6 +40,8 @@ import { openSigningKeys } from './signing-keys.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('./store/migrations/', import.meta.url))
 const MINUTE_MS = 60_000
+// Wrong passwords for an e-mail, from strangers' networks and from each that its account is known from.
+const DELAYED = ['email', 'place']
 
 /**
  * Opens, builds and serves auth. `descriptors` stands in for the generated descriptor set, whose rules it reads; `replica`
@@ -93,10 +97,11 @@ export async function start(
       connect: config.LIMIT_CONNECT_PER_MINUTE,
       plans: config.PLANS,
     }
+    const delays = createGrowingDelays()
     // They hear the other replicas before those hear of this one, and ask it.
     const windows = closing.adopt(
       createSharedWindows({
-        local: createSlidingWindows(MINUTE_MS),
+        local: countedByKind(new Map(DELAYED.map((kind) => [kind, delays])), createSlidingWindows(MINUTE_MS)),
         bounds: windowBounds(limits),
         replicas,
         replica,
@@ -151,6 +156,7 @@ export async function start(
       windows,
       cookie,
       passwords: createPasswordHasher(),
+      networkDigest: (email: string, network: string) => networkDigest(config.AUTH_SECRET, email, network),
       log,
       now,
       authLimit: limits.auth,

@@ -1,6 +1,7 @@
 import type { Rate } from '@instatunnel/kit/rate'
 import { addMoment, forgetMoments, type Moments, momentAfter, noMoments, removeMoment } from './moments.ts'
 import { createSteadyTime } from './steady-time.ts'
+import { kindOf } from './window-bounds.ts'
 
 /** A window's answer to one call. */
 export interface Taken extends Rate {
@@ -24,6 +25,16 @@ export interface SlidingWindows {
 export interface LocalWindows extends SlidingWindows {
   take(subject: string, limit: number, now: Date): Taken
   look(subject: string, limit: number, now: Date): Taken
+}
+
+/** Counts the subjects of these kinds in their own way, and all others by the windows. */
+export function countedByKind(kinds: ReadonlyMap<string, LocalWindows>, others: LocalWindows): LocalWindows {
+  const of = (subject: string) => kinds.get(kindOf(subject)) ?? others
+  return {
+    take: (subject, limit, now) => of(subject).take(subject, limit, now),
+    look: (subject, limit, now) => of(subject).look(subject, limit, now),
+    giveBack: (subject, now) => of(subject).giveBack(subject, now),
+  }
 }
 
 // Twice so many subjects at most: under any traffic, those not seen for longest are forgotten, and memory stays bounded.

@@ -8,7 +8,9 @@ const bounds = windowBounds({ auth: 10, read: 101, write: 20, connect: 30, plans
 describe('windowBounds', () => {
   it.each([
     ['auth:203.0.113.7', 10],
-    ['email:ada@example.com', 10],
+    ['email:ada@example.com', 30],
+    ['place:203.0.113.7:ada@example.com', 30],
+    ['right:203.0.113.7', 100],
     ['password:user_1', 10],
     ['invalid:2001:db8::/64', 100],
     ['login_failed:203.0.113.7:ada@example.com', 1],

@@ -10,6 +10,22 @@ const INVALID_FACTOR = 10
 /** How many wrong credentials an address may bring a minute. */
 export const invalidLimit = ({ auth }: { readonly auth: number }): number => auth * INVALID_FACTOR
 
+// Wrong passwords for one e-mail, as a multiple of the auth limit: from networks that its account is not known from all
+// together, and from each that it is known from.
+const LOGIN_FACTOR = 3
+
+/** How many wrong passwords may be tried for one e-mail before each is followed by a delay. */
+export const loginLimit = ({ auth }: { readonly auth: number }): number => auth * LOGIN_FACTOR
+
+// Logins with the right password do not count against a network's auth limit, but not without bound: each costs a hash.
+const RIGHT_FACTOR = 10
+
+/** How many right logins of a network do not count, a minute. */
+export const rightLimit = ({ auth }: { readonly auth: number }): number => auth * RIGHT_FACTOR
+
+/** The kind of a window: what stands before the colon of its subject. */
+export const kindOf = (subject: string): string => subject.slice(0, Math.max(subject.indexOf(':'), 0))
+
 /**
  * The bound of each kind of window, by what stands before the colon of its subjects. A replica that counts for another
  * admits no more than its own settings allow, whatever it is asked.
@@ -26,7 +42,9 @@ export function windowBounds(limits: {
     Math.max(...PLANS.map((plan) => plans[plan][factor]))
   return new Map([
     ['auth', auth],
-    ['email', auth],
+    ['email', loginLimit(limits)],
+    ['place', loginLimit(limits)],
+    ['right', rightLimit(limits)],
     ['password', auth],
     ['invalid', invalidLimit(limits)],
     ['login_failed', 1],
@@ -38,6 +56,6 @@ export function windowBounds(limits: {
 
 /** The limit that a subject is counted by here: no larger than its kind's bound, where that has one. */
 export function boundedLimit(bounds: WindowBounds, subject: string, limit: number): number {
-  const bound = bounds.get(subject.slice(0, Math.max(subject.indexOf(':'), 0)))
+  const bound = bounds.get(kindOf(subject))
   return bound === undefined ? limit : Math.min(limit, bound)
 }

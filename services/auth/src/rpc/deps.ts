@@ -3,10 +3,10 @@ import type { KeyDirectoryServiceService } from '@instatunnel/proto/keys/interna
 import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { SessionCookie } from '../domain/cookie.ts'
 import type { Registration } from '../domain/registration.ts'
-import type { SlidingWindows } from '../domain/sliding-window.ts'
 import type { Gate } from '../gate.ts'
 import type { SessionOpening } from '../open-session.ts'
 import type { PasswordHasher } from '../password-hasher.ts'
+import type { SharedWindows } from '../shared-windows.ts'
 
 /** What auth's handlers are made with; built in start.ts only. */
 export interface Deps extends SessionOpening {
@@ -15,8 +15,10 @@ export interface Deps extends SessionOpening {
   readonly tunnels: ServiceClient<typeof TunnelDirectoryServiceService>
   readonly cookie: SessionCookie
   readonly passwords: PasswordHasher
-  /** The windows of a minute that limits are counted in. */
-  readonly windows: SlidingWindows
+  /** The windows of a minute, and the delays, that limits are counted in. */
+  readonly windows: SharedWindows
+  /** What a network that an account was logged in from is stored as. */
+  networkDigest(email: string, network: string): Buffer
   /** LIMIT_AUTH_PER_MINUTE. */
   readonly authLimit: number
   /** Who may register without an invitation. */

@@ -111,7 +111,8 @@ describe('Login', () => {
 
   it('ends the oldest session at the 51st, and that one only', async () => {
     const person = await auth.register()
-    for (let n = 0; n < 49; n++) await auth.login(person)
+    // As many at once as the password hasher lets wait.
+    for (const count of [24, 25]) await Promise.all(Array.from({ length: count }, () => auth.login(person)))
     expect((await auth.rest({ bearer: person.token }).whoAmI()).user?.id).toBe(person.id)
     const { token } = await auth.login(person)
     const sessions = await sessionsOf(person.id)
@@ -165,5 +166,95 @@ describe('Login', () => {
     const admin = await auth.registerAdmin()
     await auth.login(admin)
     expect(auth.neighbours.sessionKeys.at(-1)?.permissions).toHaveLength(16)
+  })
+})
+
+describe('wrong passwords', async () => {
+  const limited = await startAuth({ LIMIT_AUTH_PER_MINUTE: '4' })
+  afterAll(() => limited.close())
+  let networks = 0
+  const newNetwork = () => `2001:db8:${(++networks).toString(16)}:1`
+  const wrong = (email: string, network: string, host = 1) =>
+    refused(limited.rest({ address: `${network}::${host}` }).login({ email, password: 'wrong' }))
+  const right = (person: { email: string; password: string }, network: string) =>
+    limited.rest({ address: `${network}::7` }).login(person)
+  /** Strangers try a password until they have to wait. */
+  const attack = async (email: string) => {
+    for (let tried = 0; ; tried++) {
+      const { reason } = await wrong(email, newNetwork())
+      if (reason === 'RATE_LIMITED') return tried
+      expect(reason).toBe('LOGIN_FAILED')
+    }
+  }
+
+  it('of strangers hold up strangers, and nobody who comes from a network of theirs', async () => {
+    const home = newNetwork()
+    const person = { email: newEmail(), password: newPassword() }
+    await limited.rest({ address: `${home}::1` }).register({ ...person, name: '' })
+    // The registration was the first of them.
+    expect(await attack(person.email)).toBeGreaterThanOrEqual(11)
+    // The strangers now wait from wherever, and hear until when; the owner is let in from home, each time.
+    await vi.waitFor(async () => {
+      const waiting = await wrong(person.email, newNetwork())
+      expect(waiting).toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        reason: 'RATE_LIMITED',
+        http: 429,
+        retryAfterSeconds: expect.any(Number),
+      })
+    })
+    for (let n = 0; n < 30; n++) expect((await right(person, home)).user?.email).toBe(person.email)
+  })
+
+  it('make the same answers for an e-mail without an account', async () => {
+    const home = newNetwork()
+    const person = { email: newEmail(), password: newPassword() }
+    await limited.rest({ address: `${home}::1` }).register({ ...person, name: '' })
+    const answersTo = async (email: string) => {
+      const answers = []
+      for (let n = 0; n < 16; n++) answers.push(await wrong(email, newNetwork()))
+      return answers.map(({ retryAfterSeconds, ...answer }) =>
+        JSON.stringify({ ...answer, body: { ...answer.body, retry_after: undefined } }),
+      )
+    }
+    // The account's own registration was one.
+    await wrong(person.email, newNetwork())
+    const known = new Set(await answersTo(person.email))
+    const unknownEmail = newEmail()
+    await wrong(unknownEmail, newNetwork())
+    await wrong(unknownEmail, newNetwork())
+    expect(new Set(await answersTo(unknownEmail))).toEqual(known)
+    expect(known.size).toBe(2)
+  })
+
+  it('from a network that the account is known from hold up nobody elsewhere', async () => {
+    const [home, work] = [newNetwork(), newNetwork()]
+    const person = { email: newEmail(), password: newPassword() }
+    await limited.rest({ address: `${home}::1` }).register({ ...person, name: '' })
+    await right(person, work)
+    // Somebody behind the same router guesses until that network has to wait.
+    let answer = await wrong(person.email, work).catch((error) => error.checked)
+    while (answer.reason === 'LOGIN_FAILED')
+      answer = await wrong(person.email, work).catch((error) => error.checked)
+    expect(answer.status).toBe(429)
+    expect((await right(person, home)).user?.email).toBe(person.email)
+    expect((await right(person, newNetwork())).user?.email).toBe(person.email)
+  })
+
+  it('are known by the network, which is kept for 90 days, the last twenty, and as no address', async () => {
+    const home = newNetwork()
+    const person = { email: newEmail(), password: newPassword() }
+    const { user } = await limited.rest({ address: `${home}::1` }).register({ ...person, name: '' })
+    for (let n = 0; n < 22; n++) await right(person, newNetwork())
+    const rows = await limited.sql`select network from known_networks where user_id = ${user?.id as string}`
+    expect(rows).toHaveLength(20)
+    for (const { network } of rows) expect(network).toHaveLength(32)
+    await right(person, home)
+    await limited.sql`
+      update known_networks set last_login_at = now() - interval '91 days' where user_id = ${user?.id as string}`
+    await attack(person.email)
+    await vi.waitFor(async () =>
+      expect((await wrong(person.email, home).catch((error) => error.checked)).reason).toBe('RATE_LIMITED'),
+    )
   })
 })

@@ -4,10 +4,17 @@ import { validate } from '@instatunnel/kit/validate'
 import type { LoginRequest, LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
 import { emailField, emailKey } from '../domain/account.ts'
-import { clientAddressOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
+import { countAttempt } from '../login-attempts.ts'
+import {
+  clientAddressOf,
+  clientNetworkOf,
+  completeSession,
+  sessionFor,
+  writeSession,
+} from '../open-session.ts'
+import { noteNetwork } from '../store/known-network-store.ts'
 import { tellLoginFailed } from '../store/outbox.ts'
-import { findUserByEmail, lockUser } from '../store/user-store.ts'
-import { countEmail } from './count-email.ts'
+import { findUserLoggingIn, lockUser } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
 
 // Any password may be tried, of whatever length was allowed once; the bound is against the work of hashing it.
@@ -23,14 +30,23 @@ export const login =
   (deps: Deps): Unary<LoginRequest, LoginResponse> =>
   async (input, call) => {
     const { email, password } = validate(request, input)
-    await countEmail(deps, email)
-    const found = await deps.passwords.lookUp(() => findUserByEmail(deps.sql, email), call.signal)
-    const caller = { signal: call.signal, isKnown: false }
-    const matches = await deps.passwords.matches(password, found?.passwordHash, caller)
+    const network = clientNetworkOf(call)
+    const digest = deps.networkDigest(email, network)
+    const { signal } = call
+    const found = await deps.passwords.lookUp(() => findUserLoggingIn(deps.sql, email, digest), signal)
+    const isKnown = found?.isKnown ?? false
+    const attempt = await countAttempt(deps, { email, network, isKnown })
+    const matches = await deps.passwords
+      .matches(password, found?.passwordHash, { signal, isKnown })
+      .catch((error) => {
+        attempt.notMade()
+        throw error
+      })
     if (!found || !matches) {
       await tellFailure(deps, emailKey(email), clientAddressOf(call))
       throw loginFailed()
     }
+    await attempt.right()
     const now = deps.now()
     const session = sessionFor(found, call, now)
     const [user, ended] = await deps.sql.begin(async (tx) => {
@@ -39,6 +55,7 @@ export const login =
       if (locked?.passwordHash !== found.passwordHash) throw loginFailed()
       // Told only to one who knows the password.
       if (locked.status === 'suspended') throw accountSuspended()
+      if (network !== '') await noteNetwork(tx, found.id, digest)
       return [locked, await writeSession(tx, session, now)] as const
     })
     if (ended.length > 0) await deps.evict({ sessions: ended })

@@ -5,11 +5,12 @@ import { validate } from '@instatunnel/kit/validate'
 import type { RegisterRequest, RegisterResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
 import { type Account, emailField, nameField, passwordField, usernameFrom } from '../domain/account.ts'
-import { completeSession, sessionFor, writeSession } from '../open-session.ts'
+import { countAttempt } from '../login-attempts.ts'
+import { clientNetworkOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
+import { noteNetwork } from '../store/known-network-store.ts'
 import { tellRegistered } from '../store/outbox.ts'
 import { insertUser } from '../store/user-store.ts'
 import { admitRegistration } from './admit-registration.ts'
-import { countEmail } from './count-email.ts'
 import type { Deps } from './deps.ts'
 import { emailTaken } from './email-taken.ts'
 
@@ -29,7 +30,9 @@ export const register =
   async (input, call) => {
     const { email, password, name, invitation } = validate(request, input)
     const takeInvitation = await admitRegistration(deps, { email, invitation }, call.signal)
-    await countEmail(deps, email)
+    const network = clientNetworkOf(call)
+    // Whoever finds out so that an e-mail has an account is held up as one who tries its password.
+    await countAttempt(deps, { email, network, isKnown: false })
     const passwordHash = await deps.passwords.hash(password, { signal: call.signal, isKnown: false })
     const now = deps.now()
     const username = usernameFrom(email)
@@ -50,6 +53,7 @@ export const register =
         const user = taken ? { ...ordinary, plan: taken.plan, role: taken.role } : ordinary
         await insertUser(tx, { ...user, passwordHash })
         await tellRegistered(tx, user, now, taken?.id)
+        if (network !== '') await noteNetwork(tx, user.id, deps.networkDigest(email, network))
         await writeSession(tx, session, now)
         return user
       })

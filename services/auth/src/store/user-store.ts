@@ -2,6 +2,7 @@ import type { Page } from '@instatunnel/kit/page'
 import type { ISql } from '@instatunnel/kit/postgres'
 import type { Account } from '../domain/account.ts'
 import { emailKey } from '../domain/account.ts'
+import { isKnownNetwork } from './known-network-store.ts'
 
 const COLUMNS = ['id', 'email', 'name', 'username', 'plan', 'role', 'status', 'created_at'] as const
 
@@ -43,6 +44,18 @@ export async function findUserByEmail(
 ): Promise<(Account & { passwordHash: string }) | undefined> {
   const [user] = await sql<(Account & { passwordHash: string })[]>`
     select ${sql([...COLUMNS, 'password_hash'])} from users where email_key = ${emailKey(email)}`
+  return user
+}
+
+/** As findUserByEmail, and whether the account is known from this network. */
+export async function findUserLoggingIn(
+  sql: ISql,
+  email: string,
+  network: Buffer,
+): Promise<(Account & { passwordHash: string; isKnown: boolean }) | undefined> {
+  const [user] = await sql<(Account & { passwordHash: string; isKnown: boolean })[]>`
+    select ${sql([...COLUMNS, 'password_hash'])}, ${isKnownNetwork(sql, network)} as is_known
+    from users where email_key = ${emailKey(email)}`
   return user
 }
 
