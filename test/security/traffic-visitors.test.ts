@@ -203,10 +203,29 @@ it('a site sets cookies for itself alone', async () => {
     'session=evil; Domain="localhost"',
     'session=evil; Domain = localhost ; Secure',
     `session=evil; Domain=${open.subdomain}.localhost; Domain=localhost`,
+    'session=evil; Domain=localhost.',
+    'session=evil; Domain=%6cocalhost',
   ]
   const { response } = await arrival
   response.writeHead(200, { 'set-cookie': [...own, ...wide] }).end()
   expect(valuesOf((await answer).headers, 'set-cookie')).toEqual(own)
+})
+
+it('a site acts on no host but its own: what is about that alone passes', async () => {
+  const beyond = { 'clear-site-data': '"*"', 'alt-svc': 'h3=":8443"', 'x-accel-redirect': '/internal' }
+  const own = {
+    'strict-transport-security': 'max-age=60; includeSubDomains',
+    'service-worker-allowed': '/',
+    nel: '{"report_to":"x","max_age":60,"include_subdomains":true}',
+  }
+  for (const status of [200, 404]) {
+    const arrival = open.site.arrival(`/beyond-${status}`)
+    const answer = open.visitor.get(`/beyond-${status}`)
+    ;(await arrival).response.writeHead(status, { ...beyond, ...own }).end()
+    const { headers } = await answer
+    for (const name of Object.keys(beyond)) expect(valuesOf(headers, name), name).toEqual([])
+    for (const [name, value] of Object.entries(own)) expect(valuesOf(headers, name), name).toEqual([value])
+  }
 })
 
 describe('a request that two would read differently', () => {

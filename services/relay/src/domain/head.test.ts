@@ -128,6 +128,12 @@ describe('readAnswer', () => {
     expect(set('; Domain=docs.example.com; Domain=example.com')).toBe(false)
   })
 
+  it('drops what would act on our domain, a neighbour or a proxy before the gateway', () => {
+    const headers = ['Clear-Site-Data', '"cookies"', 'Alt-Svc', 'h3=":443"', 'X-Accel-Redirect', '/etc']
+    expect(read('200', 'OK', ...headers, 'X-A', '1')?.headers).toEqual(['X-A', '1'])
+    expect(readTrailers('clear-site-data\n"*"\na\n1')).toEqual([['a', '1']])
+  })
+
   it('has no length where none may be, and announces no trailers where none can come', () => {
     const all = ['Trailer', 'x', 'Content-Length', '5', 'ETag', '"a"']
     expect(read('204', 'No Content', ...all)).toMatchObject({

@@ -1,5 +1,6 @@
 import { unmappedAddress } from '@instatunnel/kit/network'
 import { maySessionTokenBeIn, sessionTokenIn } from '@instatunnel/kit/session-cookie'
+import { isBeyondSite } from './beyond-site.ts'
 
 /**
  * Heads as they stand in frames: a request is `METHOD LF target`, an answer `status LF reason`, and both go on with
@@ -88,7 +89,7 @@ export interface AnswerHead {
 const MAX_HEADERS = 900
 
 /**
- * Reads an answer's head; undefined where it is none that may be passed on. `domain` is ours: no site sets its cookies.
+ * Reads an answer's head; undefined where it is none that may be passed on. `domain` is ours: no site acts on it.
  * `method` is what was asked by: after a HEAD comes no body, whatever the head says.
  */
 export function readAnswer(text: string, domain: string, method: string): AnswerHead | undefined {
@@ -110,7 +111,7 @@ export function readAnswer(text: string, domain: string, method: string): Answer
     const lower = name.toLowerCase()
     if (lower === 'upgrade') upgrade = value
     if (isDropped(lower) || named?.has(lower)) continue
-    if (lower === 'set-cookie' && isSetFor(value, domain)) continue
+    if (isBeyondSite(lower, value, domain)) continue
     if (lower === 'content-length') {
       // Two lengths, or one that is none: where the answer ends would be anybody's guess (RFC 9112, section 6.3).
       if (length !== undefined || !/^\d{1,15}$/.test(value)) return undefined
@@ -153,7 +154,8 @@ export function passedTrailers(lines: readonly string[]): [name: string, value: 
   for (let i = 0; i < lines.length; i += 2) {
     const [name, value] = [lines[i] as string, lines[i + 1] as string]
     const lower = name.toLowerCase()
-    if (!isDropped(lower) && !NO_TRAILERS.has(lower)) trailers.push([name, value])
+    if (isDropped(lower) || NO_TRAILERS.has(lower) || isBeyondSite(lower, value, '')) continue
+    trailers.push([name, value])
   }
   return trailers
 }
@@ -189,14 +191,4 @@ function withoutOurSession(cookies: string): string {
   const all = cookies.split(';')
   const passed = all.filter((cookie) => sessionTokenIn(cookie) === undefined)
   return passed.length === all.length ? cookies : passed.join(';').trimStart()
-}
-
-/** True for a cookie that a site would set for all of our domain, or for more: only for itself may it set any. */
-function isSetFor(cookie: string, domain: string): boolean {
-  const given = /;\s*domain\s*=\s*\.?([^;]*)/gi
-  for (const [, value = ''] of cookie.matchAll(given)) {
-    const name = value.trim().replace(/^"|"$/g, '').toLowerCase()
-    if (name === domain || domain.endsWith(`.${name}`)) return true
-  }
-  return false
 }
