@@ -184,7 +184,13 @@ describe('nothing else is a connection', () => {
   it('no other method', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS'])
       expectAnswer(await call(method, path), answers.noSuchPath)
-    heardNothing()
+    expect(gateway.relay.heard).toEqual([])
+    expect(gateway.auth.check.asked.map(({ attributes }) => attributes?.contextExtensions)).toEqual([
+      {},
+      {},
+      {},
+      {},
+    ])
   })
 
   it('no odd path', async () => {

@@ -49,6 +49,7 @@ describe('the rows', () => {
     const row = (on: number, error: ErrorName) => ({ on, ...inTable(error) })
     expect(found).toEqual([
       row(Number.NaN, 'headers_too_large'), // by what Envoy says of it, not by a status
+      row(Number.NaN, 'internal'), // auth decided about another rpc
       'as it is', // auth's refusals,
       'as it is', // those of the routes and of request.lua,
       'as it is', // and the transcoder's, which errors.lua reads
@@ -57,13 +58,14 @@ describe('the rows', () => {
       row(426, 'validation_error'),
       row(403, 'forbidden'),
       row(404, 'not_found'),
-      row(413, 'payload_too_large'),
+      ...[413, 413, 413].map((on) => row(on, 'payload_too_large')), // by the route
       row(415, 'unsupported_media_type'),
       row(431, 'headers_too_large'),
       row(501, 'unimplemented'),
       row(503, 'unavailable'),
       row(502, 'unavailable'),
       row(504, 'timeout'),
+      row(408, 'request_timeout'), // by the route
       row(408, 'timeout'),
       row(0, 'internal'), // whatever else
     ])
@@ -269,7 +271,8 @@ describe('a body', () => {
   ]
   for (const [body, answer] of refused) {
     it(`is refused: ${JSON.stringify(String(body).slice(0, 50))}`, async () => {
-      expectAnswer(await gateway.call('POST', '/v1/auth/keys', { body }), [400, answer])
+      const headers = { authorization: 'Bearer it_0123456789abcdef' }
+      expectAnswer(await gateway.call('POST', '/v1/auth/keys', { headers, body }), [400, answer])
       expect(gateway.keys.heard).toEqual([])
     })
   }

@@ -51,12 +51,12 @@ const manyHeaders = {
 }
 
 describe('what auth is asked', () => {
-  it('is the rpc and the headers that it reads', async () => {
+  it('is method and path as they came, and the headers that it reads', async () => {
     expectAnswer(await gateway.call('GET', '/v1/tunnels?page_size=3', { headers: manyHeaders }), ok)
     const [{ attributes } = {}] = gateway.auth.check.asked
     expect(attributes?.request?.http).toMatchObject({
-      method: 'POST',
-      path: '/instatunnel.tunnels.v1.TunnelService/ListTunnels',
+      method: 'GET',
+      path: '/v1/tunnels?page_size=3',
       host: 'api.test',
       body: '',
     })

@@ -20,6 +20,8 @@ beforeEach(() => {
 const send = (head: string, body = '') =>
   sendRaw(gateway.port, [`${head.replaceAll('\n', '\r\n')}\r\n\r\n`, body])
 const heardNothing = () => expect([gateway.tunnels.heard, gateway.auth.check.asked]).toEqual([[], []])
+/** What the transcoder or request.lua refuses: auth has been asked. */
+const noServiceHeard = () => expect(gateway.tunnels.heard).toEqual([])
 
 const oddPath = [
   400,
@@ -89,7 +91,7 @@ describe('paths', () => {
     it(`does not let ?${query} override the path's id`, async () => {
       const answer = await gateway.call('GET', `/v1/tunnels/a?${query}`)
       expectAnswer(answer, [400, fieldBody('id', 'belongs in the path')])
-      heardNothing()
+      noServiceHeard()
     })
   }
 
@@ -104,7 +106,7 @@ describe('paths', () => {
   ]) {
     it(`answers 404 at ${path}`, async () => {
       expectAnswer(await gateway.call('GET', path), answers.noSuchPath)
-      heardNothing()
+      noServiceHeard()
     })
   }
 
@@ -125,7 +127,7 @@ describe('methods', () => {
   for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']) {
     it(`answers 404 to ${method} where the contract has none`, async () => {
       expectAnswer(await gateway.call(method, '/v1/tunnels'), answers.noSuchPath)
-      heardNothing()
+      noServiceHeard()
     })
   }
 
@@ -283,7 +285,7 @@ describe('media types', () => {
   ]) {
     it(`refuses a body that is ${type || 'nothing at all'}`, async () => {
       expectAnswer(await post({ 'content-type': type }, '{"name":"a"}'), answers.mediaType)
-      heardNothing()
+      noServiceHeard()
     })
   }
 
@@ -291,7 +293,7 @@ describe('media types', () => {
     const head = 'POST /v1/tunnels HTTP/1.1\nHost: api.test'
     expectAnswer(await send(`${head}\nContent-Length: 2`, '{}'), answers.mediaType)
     expectAnswer(await send(`${head}\nTransfer-Encoding: chunked`, '2\r\n{}\r\n0\r\n\r\n'), answers.mediaType)
-    heardNothing()
+    noServiceHeard()
   })
 
   it('takes no body at all, whatever type that would have', async () => {
@@ -319,14 +321,15 @@ describe('media types', () => {
 
   it('has no path for an rpc by its name', async () => {
     expectAnswer(await gateway.call('POST', rpc, { body: '{}' }), answers.noSuchPath)
-    heardNothing()
+    noServiceHeard()
   })
 })
 
 describe('sizes', () => {
   const bodyOf = (length: number) => `{"name":"${'a'.repeat(length - 11)}"}`
   const chunkedBody = (body: string) => `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
-  const head = 'POST /v1/tunnels HTTP/1.1\nHost: api.test\nContent-Type: application/json'
+  const bearer = 'Authorization: Bearer it_0123456789abcdef'
+  const head = `POST /v1/tunnels HTTP/1.1\nHost: api.test\nContent-Type: application/json\n${bearer}`
   const sized = (length: number) => send(`${head}\nContent-Length: ${length}`, bodyOf(length))
   const chunked = (length: number) => send(`${head}\nTransfer-Encoding: chunked`, chunkedBody(bodyOf(length)))
 
@@ -342,7 +345,7 @@ describe('sizes', () => {
     expectAnswer(await sized(1048577), answers.tooLarge)
     expectAnswer(await chunked(1048577), answers.tooLarge)
     expectAnswer(await sized(5_000_000), answers.tooLarge)
-    heardNothing()
+    noServiceHeard()
   })
 
   it('takes headers of up to 32 KiB', async () => {

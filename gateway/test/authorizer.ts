@@ -1,4 +1,7 @@
 import { type Server, status } from '@grpc/grpc-js'
+import { readRestBindings } from '@instatunnel/kit/rest-bindings'
+import { createRestRoutes } from '@instatunnel/kit/rest-routes'
+import { descriptorsFile } from '@instatunnel/kit/rules'
 import {
   type AuthorizationServer,
   AuthorizationService,
@@ -11,7 +14,7 @@ import {
 /** A real ext_authz server that decides as it is told and keeps what it was asked. */
 export interface Authorizer {
   asked: CheckRequest[]
-  /** Admits with an identity unless something else is set. */
+  /** Admits with an identity unless something else is set; names the rpc in any case. */
   decide: (request: CheckRequest) => Decision | Promise<Decision>
   addTo(server: Server): void
 }
@@ -32,7 +35,7 @@ export function authorizer(): Authorizer {
         check: (call, done) => {
           self.asked.push(call.request)
           Promise.resolve(self.decide(call.request)).then(
-            (decision) => done(null, responseOf(decision)),
+            (decision) => done(null, responseOf(decision, rpcOf(call.request))),
             done,
           )
         },
@@ -41,10 +44,19 @@ export function authorizer(): Authorizer {
   return self
 }
 
-function responseOf(decision: Decision): CheckResponse {
+const routeOf = createRestRoutes(readRestBindings(descriptorsFile()))
+
+/** The rpc that a call is for, as auth reads it. */
+function rpcOf({ attributes }: CheckRequest): Headers {
+  const { method = '', path = '' } = attributes?.request?.http ?? {}
+  const route = routeOf(method, path)
+  return route.kind === 'rpc' ? { 'x-instatunnel-rpc': route.rpc } : {}
+}
+
+function responseOf(decision: Decision, rpc: Headers): CheckResponse {
   if (decision.admit) {
     const ok: OkHttpResponse = {
-      headers: options(decision.headers ?? { 'x-instatunnel-identity': 'identity-of-ours' }),
+      headers: options({ ...rpc, ...(decision.headers ?? { 'x-instatunnel-identity': 'identity-of-ours' }) }),
       headersToRemove: decision.remove ?? ['authorization', 'cookie'],
       responseHeadersToAdd: options(decision.toClient ?? {}),
       dynamicMetadata: undefined,

@@ -20,6 +20,7 @@ export const answers = {
   oldHttp: [400, errorBody('validation_error', 4000, 'HTTP/1.1 or HTTP/2 is needed.')],
   forbidden: [403, errorBody('forbidden', 4003, 'This is not allowed.')],
   noSuchPath: [404, errorBody('not_found', 4004, 'There is nothing at this path.')],
+  unfinished: [408, errorBody('request_timeout', 4008, 'The request did not come whole within 10 seconds.')],
   tooLarge: [413, errorBody('payload_too_large', 4014, 'The body is larger than 1 MiB.')],
   mediaType: [415, errorBody('unsupported_media_type', 4015, 'The body must be application/json.')],
   headersTooLarge: [

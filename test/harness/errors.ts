@@ -8,6 +8,7 @@ const table = {
   unauthorized: [401, 4001],
   forbidden: [403, 4003],
   not_found: [404, 4004],
+  request_timeout: [408, 4008],
   subdomain_taken: [400, 4009],
   conflict: [409, 4010],
   plan_limit: [403, 4013],

@@ -6,7 +6,7 @@ export const connectsOnly = () =>
   new Refusal('TUNNEL_TOKEN_CONNECTS_ONLY', "A tunnel's token is good for connecting that tunnel only")
 
 /** The refusal of what there is not. */
-export const nothingHere = () => new Refusal('UNKNOWN_METHOD', 'There is nothing here')
+export const nothingHere = () => new Refusal('UNKNOWN_METHOD', 'There is nothing at this path.')
 
 /** The "no" to a call without a credential. */
 export const credentialMissing = (): Refused => ({

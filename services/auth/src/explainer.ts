@@ -1,3 +1,4 @@
+import type { RestRoute, RestRouteOf } from '@instatunnel/kit/rest-routes'
 import type { Rules } from '@instatunnel/kit/rules'
 import type { Credentials, CredentialsOptions } from './credentials.ts'
 import {
@@ -19,7 +20,6 @@ import { explainRoute } from './domain/explain-route.ts'
 import { type CountedBy, connectWindow, type GeneralLimits, userWindow } from './domain/general-limit.ts'
 import type { KeyUses } from './domain/key-use.ts'
 import type { KnownKey } from './domain/known-key.ts'
-import type { RestRoute, RestRouteOf } from './domain/rest-routes.ts'
 import type { SlidingWindows } from './domain/sliding-window.ts'
 import { createTunnelFinder } from './tunnel-facts.ts'
 

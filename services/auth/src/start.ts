@@ -10,6 +10,7 @@ import type { Running } from '@instatunnel/kit/main'
 import { defaultRegistration } from '@instatunnel/kit/registration'
 import { announceReplica, followReplicas } from '@instatunnel/kit/replicas'
 import { readRestBindings } from '@instatunnel/kit/rest-bindings'
+import { createRestRoutes } from '@instatunnel/kit/rest-routes'
 import { descriptorsFile } from '@instatunnel/kit/rules'
 import { AuthorizationService as EnvoyAuthorization } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
@@ -20,7 +21,6 @@ import { createSessionCookie } from './domain/cookie.ts'
 import { createGrowingDelays } from './domain/growing-delays.ts'
 import { createInvitationHash } from './domain/invitation.ts'
 import { networkDigest } from './domain/network-digest.ts'
-import { createRestRoutes } from './domain/rest-routes.ts'
 import { countedByKind, createSlidingWindows } from './domain/sliding-window.ts'
 import { windowBounds } from './domain/window-bounds.ts'
 import { ensureAdmin } from './ensure-admin.ts'
@@ -173,7 +173,7 @@ export async function start(
     await changes.begun()
     const { port } = await base.serve({ services: services(deps), guard, refusals })
     const rpcs = new Map([
-      [EnvoyAuthorization.check.path, check({ gate, log })],
+      [EnvoyAuthorization.check.path, check({ gate, routeOf, log })],
       ['/grpc.health.v1.Health/Check', healthCheck],
     ])
     const gateway = closing.adopt(

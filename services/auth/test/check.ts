@@ -1,6 +1,9 @@
+import { readRestBindings } from '@instatunnel/kit/rest-bindings'
+import { descriptorsFile } from '@instatunnel/kit/rules'
 import type { HeaderValueOption } from '@instatunnel/proto/envoy/config/core/v3/base'
 import type { CheckResponse } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { CheckRequest } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
+import { RPC_HEADER } from '../src/domain/check-response.ts'
 
 /** What of a REST call the gateway tells auth. */
 export interface RestCall {
@@ -20,7 +23,7 @@ export interface RestCall {
 export type Checked =
   | {
       readonly admitted: true
-      /** Added to the call. */
+      /** Added to the call, beside the rpc's name. */
       readonly headers: Record<string, string>
       /** Removed from the call. */
       readonly removed: readonly string[]
@@ -39,7 +42,18 @@ export type Checked =
 
 const ADDRESS = '203.0.113.7'
 
-/** Envoy's request for a method of ours, or for an agent's path. */
+const bindings = readRestBindings(descriptorsFile())
+
+/** How an rpc is called over REST, by its full method; a POST of what is none. */
+export function restCall(rpc: string): { readonly method: string; readonly path: string } {
+  const { method, template } = bindings.find((binding) => binding.rpc === rpc) ?? {
+    method: 'POST',
+    template: rpc,
+  }
+  return { method, path: template.replace(/\{\w+\}/g, 'some') }
+}
+
+/** Envoy's request for an rpc of ours, by its full method, or for a path. */
 export function checkRequest(path: string, call: RestCall): CheckRequest {
   const { bearer, authorization, cookie, origin, fetchSite, address = ADDRESS, access } = call
   const headers = {
@@ -54,7 +68,12 @@ export function checkRequest(path: string, call: RestCall): CheckRequest {
     attributes: {
       // The nearest proxy: not whom the limits count.
       source: { address: { address: { $case: 'socketAddress', value: { address: '10.0.0.1' } } } },
-      request: { http: { method: access ? 'GET' : 'POST', path, headers: given as Record<string, string> } },
+      request: {
+        http: {
+          ...(access ? { method: 'GET', path } : restCall(path)),
+          headers: given as Record<string, string>,
+        },
+      },
       contextExtensions: access === undefined ? {} : { access },
     },
   })
@@ -67,7 +86,7 @@ export function checkedOf({ status, httpResponse }: CheckResponse): Checked {
     const { headers, headersToRemove, responseHeadersToAdd } = httpResponse.value
     return {
       admitted: true,
-      headers: valuesOf(headers),
+      headers: valuesOf(headers.filter(({ header }) => header?.key !== RPC_HEADER)),
       removed: headersToRemove,
       responseHeaders: valuesOf(responseHeadersToAdd),
     }

@@ -29,6 +29,7 @@ export const errors = {
   unauthorized: { http: 401, code: 4001, grpc: 'UNAUTHENTICATED' },
   forbidden: { http: 403, code: 4003, grpc: 'PERMISSION_DENIED' },
   not_found: { http: 404, code: 4004, grpc: 'NOT_FOUND' },
+  request_timeout: { http: 408, code: 4008 },
   subdomain_taken: { http: 400, code: 4009, grpc: 'ALREADY_EXISTS' },
   conflict: { http: 409, code: 4010, grpc: 'ALREADY_EXISTS' },
   plan_limit: { http: 403, code: 4013, grpc: 'FAILED_PRECONDITION' },

@@ -30,9 +30,9 @@ export function checkRequest(bearer: string): Buffer {
         time: new Date('2026-01-01T00:00:00.632Z'),
         http: {
           id: '9074744207408571539',
-          method: 'POST',
+          method: 'GET',
           headers: { 'x-envoy-external-address': '127.0.0.1', authorization: `Bearer ${bearer}` },
-          path: '/instatunnel.tunnels.v1.TunnelService/ListTunnels',
+          path: '/v1/tunnels',
           host: 'localhost',
           scheme: 'http',
           protocol: 'HTTP/1.1',

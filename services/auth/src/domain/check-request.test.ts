@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { readCheckRequest } from './check-request.ts'
 
 const empty = {
+  method: '',
   path: '',
   authorization: undefined,
   cookie: undefined,
@@ -44,7 +45,7 @@ const anyRequest = () =>
         time: new Date(randomInt(2 ** 40)),
         http: {
           id: oneOf(TEXTS),
-          method: 'POST',
+          method: oneOf(TEXTS),
           headers: someOf([...READ, ...OTHERS]),
           path: oneOf(TEXTS),
           host: oneOf(TEXTS),
@@ -74,8 +75,9 @@ describe('readCheckRequest', () => {
   it('reads what ts-proto writes, whatever else is there', () => {
     for (let round = 0; round < 300; round++) {
       const { attributes, ...rest } = anyRequest()
-      const { headers = {}, path } = attributes?.request?.http ?? {}
+      const { headers = {}, method, path } = attributes?.request?.http ?? {}
       expect(readCheckRequest(Buffer.from(CheckRequest.encode({ attributes, ...rest }).finish()))).toEqual({
+        method,
         path,
         authorization: headers.authorization,
         cookie: headers.cookie,
@@ -96,6 +98,7 @@ describe('readCheckRequest', () => {
       '656c732a096c6f63616c686f73743204687474705208485454502f312e315a006a00'
     expect(readCheckRequest(Buffer.from(sent, 'hex'))).toEqual({
       ...empty,
+      method: 'POST',
       path: '/instatunnel.tunnels.v1.TunnelService/ListTunnels',
       authorization: 'Bearer it_0123456789abcdef',
       address: '127.0.0.1',

@@ -3,7 +3,8 @@ import { MessageReader } from './message-reader.ts'
 
 /** What auth reads of Envoy's question about a call; nothing else of it is looked at. */
 export interface CheckRequest {
-  /** The rpc's full method, or an agent's path. */
+  /** The method and the path with its query, as the client sent them. */
+  method: string
   path: string
   authorization: string | undefined
   cookie: string | undefined
@@ -25,6 +26,7 @@ export interface CheckRequest {
  */
 export function readCheckRequest(message: Buffer): CheckRequest {
   const request: CheckRequest = {
+    method: '',
     path: '',
     authorization: undefined,
     cookie: undefined,
@@ -53,6 +55,7 @@ const CONTEXT_EXTENSIONS = tagOf(10)
 /** Of AttributeContext.Request. */
 const HTTP = tagOf(2)
 /** Of AttributeContext.HttpRequest. */
+const METHOD = tagOf(2)
 const HEADERS = tagOf(3)
 const PATH = tagOf(4)
 
@@ -90,6 +93,7 @@ function readHttp(reader: MessageReader, end: number, request: CheckRequest): vo
     const tag = reader.tag(end)
     if (tag === HEADERS) readHeader(reader, end, request)
     else if (tag === PATH) request.path = reader.text(end)
+    else if (tag === METHOD) request.method = reader.text(end)
     else reader.skip(tag, end)
   }
 }

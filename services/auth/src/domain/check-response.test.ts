@@ -51,7 +51,7 @@ describe('admittedWith', () => {
       const any = () => randomInt(10 ** randomInt(1, 15))
       const rate = { limit: any(), remaining: any(), resetSeconds: any() }
       const more = { deprecation: '@1', sunset: 's'.repeat(randomInt(300)) }
-      expect(decoded(answer('e', rate, more))).toEqual(
+      expect(decoded(answer('e', { rate, headers: more }))).toEqual(
         admitted(
           [header('x-instatunnel-identity', 'e', OVERWRITE)],
           [
@@ -73,6 +73,16 @@ describe('admittedWith', () => {
         admitted([header('x-instatunnel-client-address', address, OVERWRITE)]),
       )
     }
+  })
+
+  it('names the rpc that was decided about', () => {
+    for (const rpc of ['/a.v1.A/Get', '/a.v1.A/List', '/a.v1.A/Get'])
+      expect(decoded(answer('e', { rpc }))).toEqual(
+        admitted([
+          header('x-instatunnel-identity', 'e', OVERWRITE),
+          header('x-instatunnel-rpc', rpc, OVERWRITE),
+        ]),
+      )
   })
 
   it('gives each call bytes of its own', () => {

@@ -1,6 +1,6 @@
+import type { RestRoute } from '@instatunnel/kit/rest-routes'
 import { describe, expect, it } from 'vitest'
 import { explainRoute } from './explain-route.ts'
-import type { RestRoute } from './rest-routes.ts'
 
 const LIST = '/instatunnel.tunnels.v1.TunnelService/ListTunnels'
 const LOGIN = '/instatunnel.auth.v1.AuthService/Login'

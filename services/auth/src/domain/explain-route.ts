@@ -1,5 +1,5 @@
+import type { RestRoute } from '@instatunnel/kit/rest-routes'
 import type { Check } from './explain.ts'
-import type { RestRoute } from './rest-routes.ts'
 
 /** Whether a request leads anywhere that a key may be used for, by the rules of the rpcs. */
 export function explainRoute(

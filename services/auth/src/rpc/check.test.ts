@@ -49,7 +49,10 @@ describe('Check', () => {
       httpResponse: {
         $case: 'okResponse',
         value: {
-          headers: [header('x-instatunnel-identity', expect.stringMatching(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/))],
+          headers: [
+            header('x-instatunnel-identity', expect.stringMatching(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/)),
+            header('x-instatunnel-rpc', LIST_KEYS),
+          ],
           headersToRemove: ['authorization', 'cookie'],
           dynamicMetadata: undefined,
           responseHeadersToAdd: [
@@ -70,7 +73,10 @@ describe('Check', () => {
     expect(answer.httpResponse).toMatchObject({
       $case: 'okResponse',
       value: {
-        headers: [header('x-instatunnel-client-address', '198.51.100.9')],
+        headers: [
+          header('x-instatunnel-client-address', '198.51.100.9'),
+          header('x-instatunnel-rpc', REGISTER),
+        ],
         headersToRemove: ['authorization', 'cookie'],
         responseHeadersToAdd: [
           header('ratelimit-limit', '2', 1),
@@ -165,7 +171,7 @@ describe('Check', () => {
   it.each([
     '',
     '/',
-    '/v1/tunnels',
+    '/v1/nothing',
     '/instatunnel.keys.v1.ApiKeyService/DropKeys',
     '/instatunnel.keys.v1.ApiKeyService/ListKeys/',
     '/instatunnel.keys.v1.ApiKeyService/listkeys',
@@ -183,7 +189,7 @@ describe('Check', () => {
       code: 5,
       status: 404,
       headers: { 'content-type': 'application/json' },
-      body: { error: 'not_found', message: 'There is nothing here', code: 4004 },
+      body: { error: 'not_found', message: 'There is nothing at this path.', code: 4004 },
     })
   })
 
@@ -218,7 +224,11 @@ describe('what the gate says', () => {
 
   /** What is answered where the gate says this, in whichever way. */
   const checkSaying = (say: () => Decision | Promise<Decision>) =>
-    checkOf({ gate: { decide: say, decideConnect: async () => say() }, log })
+    checkOf({
+      gate: { decide: say, decideConnect: async () => say() },
+      routeOf: () => ({ kind: 'rpc', rpc: '/a.B/C' }),
+      log,
+    })
   const answering = async (say: () => Decision | Promise<Decision>) =>
     CheckResponse.decode((await checkSaying(say)(request, signal)).subarray(5))
 

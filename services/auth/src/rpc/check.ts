@@ -3,7 +3,9 @@ import { CONNECT_HEADER } from '@instatunnel/kit/connect'
 import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import type { Logger } from '@instatunnel/kit/log'
 import { Refusal } from '@instatunnel/kit/refusal'
+import type { RestRouteOf } from '@instatunnel/kit/rest-routes'
 import { refusalFrom, restErrorOf, rowOf } from '@instatunnel/kit/status'
+import { nothingHere } from '../call-refusals.ts'
 import type { FramedUnary } from '../check-call.ts'
 import { type CheckRequest, readCheckRequest } from '../domain/check-request.ts'
 import { admittedWith, denied } from '../domain/check-response.ts'
@@ -13,37 +15,52 @@ import { CLIENT_ADDRESS_METADATA } from '../open-session.ts'
 import { refusals } from '../refusals.ts'
 
 /**
- * Envoy's ext_authz: decides about a call that the gateway has transcoded already, so that its path is the method
- * (https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/auth/v3/external_auth.proto); and, where the route says
- * so, about an agent that asks to connect a tunnel. Where nothing can be decided it answers UNAVAILABLE, which the
- * gateway answers as 503: nobody passes unchecked. What the gate says at once is answered at once.
+ * Envoy's ext_authz (https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/auth/v3/external_auth.proto): decides
+ * about a call by its head, before the gateway reads any of its body; and, where the route says so, about an agent that
+ * asks to connect a tunnel. Which rpc a call is for auth reads from method and path as the transcoder does, and names it
+ * in its answer: the gateway lets the call reach that one alone. Where nothing can be decided it answers UNAVAILABLE,
+ * which the gateway answers as 503: nobody passes unchecked. What the gate says at once is answered at once.
  */
 export const check =
-  ({ gate, log }: { gate: Pick<Gate, 'decide' | 'decideConnect'>; log: Logger }): FramedUnary =>
+  ({ gate, routeOf, log }: CheckOptions): FramedUnary =>
   (message, signal) => {
     const request = readCheckRequest(message)
-    try {
-      const decision: Decision | Promise<Decision> =
-        request.access === 'connect'
-          ? gate.decideConnect(request.path, request, signal)
-          : gate.decide(request.path, request, signal)
-      return decision instanceof Promise ? answerLater(decision, request, log) : answerTo(decision, request)
-    } catch (error) {
-      throw undecided(error, request, log)
-    }
+    if (request.access === 'connect')
+      return answerFor(request, undefined, log, () => gate.decideConnect(request.path, request, signal))
+    const route = routeOf(request.method, request.path)
+    if (route.kind !== 'rpc') return refusedWith(nothingHere(), undefined)
+    return answerFor(request, route.rpc, log, () => gate.decide(route.rpc, request, signal))
   }
 
-async function answerLater(decision: Promise<Decision>, request: CheckRequest, log: Logger): Promise<Buffer> {
+interface CheckOptions {
+  readonly gate: Pick<Gate, 'decide' | 'decideConnect'>
+  readonly routeOf: RestRouteOf
+  readonly log: Logger
+}
+
+function answerFor(
+  request: CheckRequest,
+  rpc: string | undefined,
+  log: Logger,
+  decide: () => Decision | Promise<Decision>,
+): Buffer | Promise<Buffer> {
   try {
-    return answerTo(await decision, request)
+    const decision = decide()
+    if (!(decision instanceof Promise)) return answerTo(decision, request, rpc)
+    return decision.then(
+      (made) => answerTo(made, request, rpc),
+      (error: unknown) => {
+        throw undecided(error, rpc, log)
+      },
+    )
   } catch (error) {
-    throw undecided(error, request, log)
+    throw undecided(error, rpc, log)
   }
 }
 
-function undecided(error: unknown, { path }: CheckRequest, log: Logger): Refusal {
-  // Without its query, which may hold whatever a client put there.
-  const [method] = path.split('?', 1)
+/** The log names the rpc: a path may hold whatever a client put there. */
+function undecided(error: unknown, rpc: string | undefined, log: Logger): Refusal {
+  const method = rpc ?? 'connect'
   if (refusalFrom(error)) log.warn({ method, cause: String(error) }, 'cannot decide')
   else log.error({ method, err: error }, 'cannot decide')
   return new Refusal('UNAVAILABLE', 'Nothing can be decided right now')
@@ -57,11 +74,13 @@ const withAddress = admittedWith(CLIENT_ADDRESS_METADATA)
 function answerTo(
   { refusal, identity, connect, rate, headers }: Decision,
   { address }: CheckRequest,
+  rpc: string | undefined,
 ): Buffer {
   if (refusal) return refusedWith(refusal, headers)
-  if (identity !== undefined) return withIdentity(identity, rate, headers)
-  if (connect !== undefined) return withConnect(connect, rate, headers)
-  return withAddress(address, rate, headers)
+  const told = { rpc, rate, headers }
+  if (identity !== undefined) return withIdentity(identity, told)
+  if (connect !== undefined) return withConnect(connect, told)
+  return withAddress(address, told)
 }
 
 function refusedWith(refusal: Refusal, more: Decision['headers']): Buffer {

@@ -1,7 +1,7 @@
-import { readRestBindings } from '@instatunnel/kit/rest-bindings'
-import { descriptorsFile } from '@instatunnel/kit/rules'
 import { describe, expect, it } from 'vitest'
+import { readRestBindings } from './rest-bindings.ts'
 import { createRestRoutes } from './rest-routes.ts'
+import { descriptorsFile } from './rules.ts'
 
 const routeOf = createRestRoutes(readRestBindings(descriptorsFile()))
 const rpc = (name: string) => ({ kind: 'rpc', rpc: `/instatunnel.${name}` })
