@@ -1,5 +1,5 @@
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
-import { expectError, expectUnauthorized } from '@instatunnel/test/errors'
+import { expectCountedError, expectError, expectUnauthorized } from '@instatunnel/test/errors'
 import { forgeries, readJwt } from '@instatunnel/test/jwt'
 import type { Answer } from '@instatunnel/test/rest-client'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
@@ -138,8 +138,9 @@ describe('an API key', () => {
     const { apiKey } = ada
     expectUnauthorized(await whoami({ 'x-api-key': apiKey, 'proxy-authorization': `Bearer ${apiKey}` }))
     for (const name of ['access_token', 'api_key', 'token', 'key']) {
-      const answer = await stack.call('GET', `/v1/auth/whoami?${name}=${apiKey}`)
-      expectError(answer, 'validation_error', {
+      expectUnauthorized(await stack.call('GET', `/v1/auth/whoami?${name}=${apiKey}`))
+      const answer = await stack.call('GET', `/v1/auth/whoami?${name}=${apiKey}`, { token: apiKey })
+      expectCountedError(answer, 'validation_error', {
         message: `${name}: is not a parameter of this call`,
         fields: [{ field: name, message: 'is not a parameter of this call' }],
       })
