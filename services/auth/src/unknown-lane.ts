@@ -1,6 +1,6 @@
+import { addressSubject } from '@instatunnel/kit/client-address'
 import { rateLimited } from '@instatunnel/kit/rate'
 import type { Refusal } from '@instatunnel/kit/refusal'
-import { addressSubject } from './domain/client-address.ts'
 import type { SlidingWindows } from './domain/sliding-window.ts'
 import { invalidLimit } from './domain/window-bounds.ts'
 

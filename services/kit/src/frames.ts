@@ -42,6 +42,8 @@ export const RESET = {
   lost: 5,
   /** No answer came in time. */
   too_slow: 6,
+  /** The visitor's address has as many requests under way as one address may have, or made room for another's. */
+  crowded: 7,
 } as const
 
 /** A stream's first credit in each direction, in bytes: the most that is held of it, but for one frame more. */

@@ -19,6 +19,11 @@ export interface StreamSink {
   credited?(bytes: number): void
 }
 
+/** Who is told that a stream is over, whichever way. */
+export interface StreamHolder {
+  released(stream: LinkStream): void
+}
+
 /** One request and its answer, on a link. */
 export class LinkStream {
   readonly link: Link
@@ -29,9 +34,14 @@ export class LinkStream {
   credit = WINDOW_BYTES
   localEnded = false
   remoteEnded = false
+  /** Told once, when the stream is over. */
+  holder: StreamHolder | undefined
   #blocked = false
   #unread = 0
   #read = 0
+  /** The link's heartbeat in which something last moved, and that in which credit was last given back. */
+  #movedBeat: number
+  #creditBeat: number
   #over = false
 
   constructor(link: Link, outlet: LinkOutlet, id: number, sink: StreamSink = NOBODY) {
@@ -39,6 +49,12 @@ export class LinkStream {
     this.#outlet = outlet
     this.id = id
     this.sink = sink
+    this.#movedBeat = this.#creditBeat = link.beats
+  }
+
+  /** For how many heartbeats (of 1.6 s) nothing has moved on it in either direction. */
+  get idleBeats(): number {
+    return this.link.beats - this.#movedBeat
   }
 
   /** Sends an answer's head; false where it is too long. */
@@ -52,6 +68,7 @@ export class LinkStream {
   /** Sends a piece of a body; false where no more is to be sent until writable() is called. */
   send(chunk: Buffer, end = false): boolean {
     if (this.#over || this.localEnded) return true
+    this.#movedBeat = this.link.beats
     this.credit -= chunk.length
     const more = this.#outlet.data(this, chunk, end)
     if (end) this.#endLocal()
@@ -82,7 +99,11 @@ export class LinkStream {
   /** So much of what was received has gone on: the other side may send as much more. */
   consumed(bytes: number): void {
     this.#read += bytes
-    if (this.#read < CREDIT_BYTES || this.remoteEnded || this.#over) return
+    if (this.#over || this.#read === 0) return
+    // At least once a heartbeat, and behind the end too: by this the other side sees that the rest of it moves.
+    const isDue = this.#creditBeat !== this.link.beats
+    if (!isDue && (this.remoteEnded || this.#read < CREDIT_BYTES)) return
+    this.#creditBeat = this.#movedBeat = this.link.beats
     this.#unread -= this.#read
     this.#outlet.window(this.id, this.#read)
     this.#read = 0
@@ -91,6 +112,7 @@ export class LinkStream {
   /** @private */
   received(chunk: Buffer, end: boolean): void {
     if (this.remoteEnded) throw new FrameError(`data after the end of stream ${this.id}`)
+    this.#movedBeat = this.link.beats
     this.#unread += chunk.length
     if (this.#unread > WINDOW_BYTES + MAX_DATA_BYTES)
       throw new FrameError(`stream ${this.id} was given no credit`)
@@ -102,6 +124,7 @@ export class LinkStream {
   /** @private */
   answered(text: string, end: boolean): void {
     if (this.remoteEnded) throw new FrameError(`a head after the end of stream ${this.id}`)
+    this.#movedBeat = this.link.beats
     const { sink } = this
     if (end) this.#endRemote()
     sink.head(text, end)
@@ -120,6 +143,7 @@ export class LinkStream {
     if (payload.length !== 4) throw new FrameError('a window of no four bytes')
     const bytes = payload.readUInt32BE()
     if (bytes === 0) throw new FrameError('a window of no bytes')
+    this.#movedBeat = this.link.beats
     this.credit += bytes
     if (this.credit > WINDOW_BYTES) throw new FrameError(`stream ${this.id} was given more than its window`)
     this.sink.credited?.(bytes)
@@ -131,6 +155,13 @@ export class LinkStream {
     if (!this.#blocked || this.credit <= 0 || this.#over || this.#outlet.holds(this)) return
     this.#blocked = false
     this.sink.writable()
+  }
+
+  /** Gives the stream up on both sides: this one's sink is told as if the other side had done so. */
+  abort(code: number): void {
+    const { sink } = this
+    this.reset(code)
+    sink.reset(code, '')
   }
 
   /** @private */
@@ -156,6 +187,9 @@ export class LinkStream {
     this.link.forget(this)
     // V8 keeps what was in a map that changes fast for long: not all of a request with it.
     this.sink = NOBODY
+    const { holder } = this
+    this.holder = undefined
+    holder?.released(this)
   }
 }
 

@@ -7,7 +7,7 @@ import { LinkPulse } from './link-pulse.ts'
 import { LinkStream, type StreamSink } from './link-stream.ts'
 import { LinkTable } from './link-table.ts'
 
-export type { LinkStream, StreamSink } from './link-stream.ts'
+export type { LinkStream, StreamHolder, StreamSink } from './link-stream.ts'
 
 /** Why a link ended: what one of both said, or that the other went without a word. */
 export type LinkEnd = GoawayReason | 'lost'
@@ -37,6 +37,8 @@ export class Link {
   readonly #streams: LinkTable
   readonly #inlet: LinkInlet
   #ended = false
+  /** How many heartbeats have passed. */
+  beats = 0
 
   constructor(socket: Duplex, options: LinkOptions) {
     this.#socket = socket
@@ -46,6 +48,7 @@ export class Link {
     this.#pulse = new LinkPulse(this.#outlet, {
       onDead: (end) => this.#over(end),
       onBeat: () => {
+        this.beats++
         if (this.size === 0) this.#outlet.rest()
       },
       onPong: options.onPong,
@@ -83,9 +86,14 @@ export class Link {
     if (head.length > 0) this.#read(head)
   }
 
-  /** Opens a stream with a request's head; undefined where the head is too long, or the link is full. */
+  /** The streams that are open. */
+  streams(): Iterable<LinkStream> {
+    return this.#streams.all()
+  }
+
+  /** Opens a stream with a request's head; undefined where the head is too long, or the link is full or over. */
   open(head: string, end: boolean, sink: StreamSink): LinkStream | undefined {
-    if (this.isFull) return undefined
+    if (this.isFull || this.#ended) return undefined
     const id = this.#streams.nextId()
     if (!this.#outlet.open(id, head, end)) return undefined
     const stream = new LinkStream(this, this.#outlet, id, sink)

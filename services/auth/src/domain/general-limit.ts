@@ -1,5 +1,5 @@
+import { addressSubject } from '@instatunnel/kit/client-address'
 import type { Plans } from '@instatunnel/kit/plans'
-import { addressSubject } from './client-address.ts'
 import type { Standing } from './holder.ts'
 
 /** How many calls the windows of a minute admit. */
