@@ -39,7 +39,14 @@ export interface Place {
 }
 
 /** The files that are the same everywhere, beside the contract's descriptors.binpb; http.yaml is, but for two values. */
-const constantFiles = ['envoy.yaml', 'request.lua', 'errors.lua', 'rows.lua', 'shown_path.lua']
+const constantFiles = [
+  'envoy.yaml',
+  'request.lua',
+  'errors.lua',
+  'handshake.lua',
+  'rows.lua',
+  'shown_path.lua',
+]
 
 /** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
 export function gatewayFiles(place: Place): Record<string, string> {

@@ -16,6 +16,13 @@ beforeEach(() => {
 })
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ=='
+const extended = {
+  ':method': 'CONNECT',
+  ':protocol': 'websocket',
+  ':scheme': 'http',
+  ':path': '/chat',
+  'sec-websocket-version': '13',
+}
 const upgrade = (protocol: string) => {
   const asking = { connection: 'Upgrade', upgrade: protocol }
   const headers = { ...asking, 'sec-websocket-key': key, 'sec-websocket-version': '13' }
@@ -45,18 +52,34 @@ describe('a visitor’s WebSocket', () => {
     expect(answer.headers).toEqual(expect.arrayContaining(['www-authenticate', 'Basic']))
   })
 
+  it.each([
+    ['200 OK', 'content-length: 2', 'ok', 200],
+    ['302 Found', 'location: /login\r\ncontent-length: 0', '', 302],
+    ['404 Not Found', 'content-length: 2', 'no', 404],
+  ])('that is answered %s passes so', async (line, headers, body, status) => {
+    const answering = gateway.relay.upgrade
+    const meant = status < 400 ? `502 Any\r\nx-instatunnel-status: ${status}` : line
+    gateway.relay.upgrade = (_, socket) =>
+      void socket.end(`HTTP/1.1 ${meant}\r\nconnection: close\r\n${headers}\r\n\r\n${body}`)
+    const answer = await told(upgrade('websocket'))
+    const stream = visitHttp2(gateway.port, extended, { endStream: false })
+    const head = await toldHttp2(stream, 'response')
+    stream.close()
+    gateway.relay.upgrade = answering
+    expect(answer).toMatchObject({ status, body })
+    expect(answer.headers.join()).not.toContain('x-instatunnel')
+    // Over HTTP/2 every 2xx would open the WebSocket.
+    expect(head).toMatchObject({ ':status': status === 200 ? 502 : status })
+    expect(head).not.toHaveProperty('x-instatunnel-status')
+  })
+
   it('comes over HTTP/2 too, with the key that HTTP/1.1 asks for', async () => {
     const answering = gateway.relay.upgrade
     gateway.relay.upgrade = (_, socket) => {
       socket.write(switching('websocket', 'Sec-WebSocket-Accept: x', 'Sec-WebSocket-Protocol: chat'))
       socket.pipe(socket)
     }
-    const extended = { ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':path': '/chat' }
-    const stream = visitHttp2(
-      gateway.port,
-      { ...extended, 'sec-websocket-version': '13' },
-      { endStream: false },
-    )
+    const stream = visitHttp2(gateway.port, extended, { endStream: false })
     const head = await toldHttp2(stream, 'response')
     expect(head).toEqual({ ':status': 200, 'sec-websocket-protocol': 'chat', date: expect.any(String) })
     stream.write('\x81\x02hi', 'latin1')

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
+import { request } from 'node:http'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { atOnce } from '@instatunnel/test/load'
 import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
 import { askToConnect } from '@instatunnel/test/raw-agent'
 import type { Echo } from '@instatunnel/test/site-routes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
-import { type AskOptions, answered, valuesOf } from '@instatunnel/test/visitor'
+import { type AskOptions, answered, told, valuesOf } from '@instatunnel/test/visitor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 /** What a visitor, or a site, says of itself that only the platform may say; and whose cookies are whose. */
@@ -295,6 +296,50 @@ it('an upload that is answered before it was read costs no other visitor theirs'
     for (const asked of all) asked.destroy()
   }
   await other.close()
+})
+
+it('1,100 handshakes that the local server refuses cost the site nothing', { timeout: 60_000 }, async () => {
+  const headers = {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-key': 'a',
+    'sec-websocket-version': '13',
+  }
+  const asked = async () => (await open.visitor.get('/refused', { headers })).status
+  for (let batch = 0; batch < 22; batch++) expect(new Set(await atOnce(50, asked))).toEqual(new Set([426]))
+  expect((await open.visitor.get('/hello')).text).toBe('hello')
+  const socket = open.visitor.webSocket('/ws')
+  await once(socket, 'open')
+  socket.close()
+})
+
+it('one address cannot fill a tunnel: it gets a quarter, and others are served', {
+  timeout: 60_000,
+}, async () => {
+  const SHARE = 250
+  const arrivals = atOnce(SHARE, () => open.site.arrival('/held'))
+  const held = atOnce(SHARE, () => open.visitor.get('/held'))
+  const responses = (await arrivals).map(({ response }) => response)
+  const refused = await open.visitor.get('/hello')
+  expect(refused.status).toBe(503)
+  expect(refused.header('retry-after')).toBe('1')
+  expect(JSON.parse(refused.text)).toMatchObject({
+    error: 'unavailable',
+    message: 'Your network address has as many requests under way at this tunnel as one address may have.',
+  })
+  const [port, host] = [stack.gateway.port, open.visitor.host]
+  const other = request({
+    host: '127.0.0.1',
+    localAddress: '127.0.0.2',
+    port,
+    path: '/hello',
+    headers: { host },
+  })
+  other.end()
+  expect((await told(other)).text).toBe('hello')
+  for (const response of responses) response.end()
+  expect(new Set((await held).map(({ status }) => status))).toEqual(new Set([200]))
+  expect((await open.visitor.get('/hello')).text).toBe('hello')
 })
 
 it('another user’s site is nobody’s business', async () => {

@@ -67,7 +67,6 @@ export class Answering {
 
   /** Gives up; the visitor sees that the answer is not whole. */
   fail(code: number, message: string): void {
-    if (this.#visit.over) return
     this.#stream.reset(code, message)
     this.#visit.close(message)
   }

@@ -8,6 +8,7 @@ import { isStale } from './local-fault.ts'
 import type { LocalServer } from './local-server.ts'
 import { readTrailers } from './read-trailers.ts'
 import type { RequestHead } from './request-head.ts'
+import { Upload } from './upload.ts'
 import { OpenVisit, type Visit } from './visit.ts'
 
 /** What all exchanges share. */
@@ -28,10 +29,9 @@ export class Exchange implements StreamSink, Asker {
   readonly #asked: Asked
   readonly #answering: Answering
   #connection: LocalConnection
+  #upload: Upload
   /** Bytes of the request's body that are still to come, where its length is announced. */
   #left: number | undefined
-  /** Given to the connection, which has not taken them yet. */
-  #owed = 0
   #mayAskTwice: boolean
 
   constructor({ local, report }: ExchangeDeps, stream: LinkStream, head: RequestHead, ends: boolean) {
@@ -43,6 +43,7 @@ export class Exchange implements StreamSink, Asker {
     this.#answering = new Answering(stream, new OpenVisit(head, report))
     this.#mayAskTwice = ends && IDEMPOTENT.has(method)
     this.#connection = local.ask(this.#asked, this, this.#mayAskTwice ? undefined : FRESH_MS)
+    this.#upload = new Upload(stream, this.#connection)
   }
 
   head(): void {
@@ -51,8 +52,7 @@ export class Exchange implements StreamSink, Asker {
 
   data(chunk: Buffer, end: boolean): void {
     const bytes = chunk.length
-    const connection = this.#connection
-    if (connection.isGone) {
+    if (this.#connection.isGone) {
       this.#stream.consumed(bytes) // the local server has answered, and takes no more of it
       return
     }
@@ -60,23 +60,20 @@ export class Exchange implements StreamSink, Asker {
       this.#fail(RESET.cancelled, 'the body is not as long as it was said to be')
       return
     }
-    if (bytes > 0) {
-      if (connection.write(chunk)) this.#stream.consumed(bytes)
-      else this.#owed += bytes
-    }
-    if (end) connection.end()
+    if (bytes > 0) this.#upload.write(chunk)
+    if (end) this.#upload.end()
   }
 
   trailers(frame: string): void {
     const lines = readTrailers(frame)
     if (lines === undefined || !this.#fits(0, true)) this.#fail(RESET.cancelled, 'the trailers are none')
-    else if (!this.#connection.isGone) this.#connection.end(lines)
+    else if (!this.#connection.isGone) this.#upload.end(lines)
   }
 
   /** The visitor has gone, or the tunnel has. */
   reset(): void {
     this.#answering.cancel()
-    this.#connection.leave()
+    this.#connection.leave(this)
   }
 
   writable(): void {
@@ -90,7 +87,7 @@ export class Exchange implements StreamSink, Asker {
 
   answered(answer: Answer): void {
     this.#mayAskTwice = false
-    if (!this.#answering.begin(answer)) this.#connection.leave()
+    if (!this.#answering.begin(answer)) this.#connection.leave(this)
   }
 
   received(chunk: Buffer): void {
@@ -102,15 +99,14 @@ export class Exchange implements StreamSink, Asker {
   }
 
   drained(): void {
-    const owed = this.#owed
-    this.#owed = 0
-    this.#stream.consumed(owed)
+    this.#upload.drained()
   }
 
   broken(error: Error): void {
     if (this.#mayAskTwice && this.#connection.isUsed && isStale(error)) {
       this.#mayAskTwice = false
       this.#connection = this.#local.ask(this.#asked, this, 0)
+      this.#upload = new Upload(this.#stream, this.#connection)
     } else this.#answering.break(error)
   }
 
@@ -123,6 +119,6 @@ export class Exchange implements StreamSink, Asker {
 
   #fail(code: number, message: string): void {
     this.#answering.fail(code, message)
-    this.#connection.leave()
+    this.#connection.leave(this)
   }
 }

@@ -110,11 +110,17 @@ export class LocalConnection implements AnswerSink {
     this.#socket.resume()
   }
 
-  /** Ends it, whatever is going on; nobody is told. Once protocols are switched, nobody takes that for an end. */
-  leave(): void {
+  /**
+   * Ends it, whatever is going on; nobody is told. Once protocols are switched, nobody takes that for an end. Of one that
+   * asks on it no more it stays, as it may be another's by now; left out, it is one that nobody asks on.
+   */
+  leave(asker?: Asker): void {
+    if (asker !== this.#asker) return
     this.#asker = undefined
-    if (this.#switched) this.#socket.resetAndDestroy()
-    else this.#socket.destroy()
+    const socket = this.#socket
+    // Node's reset waits until all is written, though nobody may take it, and fails in the midst of an end.
+    if (this.#switched && socket.writableLength === 0 && !socket.writableEnded) socket.resetAndDestroy()
+    else socket.destroy()
   }
 
   onBegin(): void {

@@ -11,6 +11,8 @@ export class LocalServer {
   readonly #port: number
   readonly #idle: LocalConnection[] = []
   readonly #sweep: NodeJS.Timeout
+  /** How many connections there are, idle ones included. */
+  size = 0
   /** Development servers listen on one of both, and which is a matter of taste. */
   readonly #addresses = [
     { address: '127.0.0.1', family: 4 },
@@ -47,10 +49,12 @@ export class LocalServer {
       autoSelectFamilyAttemptTimeout: CONNECT_MS,
       lookup: (_host: string, _options: object, done: LookupDone) => done(null, this.#addresses),
     }
+    this.size++
     return new LocalConnection(where, {
       onConnect: (family) => this.#prefer(family),
       onIdle: (connection) => this.#idle.push(connection),
       onGone: (connection) => {
+        this.size--
         const at = this.#idle.indexOf(connection)
         if (at !== -1) this.#idle.splice(at, 1)
       },

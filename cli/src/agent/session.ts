@@ -1,13 +1,19 @@
 import type { Duplex } from 'node:stream'
 import { RESET } from '@instatunnel/kit/frames'
 import type { GoawayReason } from '@instatunnel/kit/goaway'
-import { Link, type LinkEnd, type LinkStream, type StreamSink } from '@instatunnel/kit/link'
+import {
+  Link,
+  type LinkEnd,
+  type LinkStream,
+  type StreamHolder,
+  type StreamSink,
+} from '@instatunnel/kit/link'
 import { Exchange, type ExchangeDeps } from './exchange.ts'
 import { readRequestHead } from './request-head.ts'
 import { UpgradeExchange } from './upgrade-exchange.ts'
 
-/** What goes on at once on one connection; the relay is told so past it. */
-const MAX_STREAMS = 1024
+/** Requests, and WebSockets beside them, that go on at once on one connection; past it the relay is told so. */
+const MAX_AT_ONCE = 1024
 const LOOK_MS = 20
 
 /** What a session needs. */
@@ -29,6 +35,8 @@ export type Parting = { readonly goaway: string } | { readonly end: LinkEnd }
 export interface Session {
   /** Resolves once the relay sends no more requests on it. */
   readonly parted: Promise<Parting>
+  /** Requests in flight. */
+  readonly streams: number
   /** Tells the relay to send no more requests. */
   leave(): void
   /** Lets what is in flight finish, so long at most, and ends. */
@@ -40,8 +48,9 @@ export interface Session {
 /** Serves a relay's requests from the local server. */
 export function openSession(options: SessionOptions): Session {
   const parted = Promise.withResolvers<Parting>()
+  const serving = { ...options, requests: new Tally(), upgrades: new Tally() }
   const link: Link = new Link(options.socket, {
-    onOpen: (stream, head, ends) => serve(options, stream, head, ends),
+    onOpen: (stream, head, ends) => serve(serving, stream, head, ends),
     onGoaway: (goaway) => parted.resolve({ goaway }),
     onEnd: (end) => parted.resolve({ end }),
     onPong: options.onLatency,
@@ -51,6 +60,9 @@ export function openSession(options: SessionOptions): Session {
   link.ping() // the first latency, long before the first heartbeat's
   return {
     parted: parted.promise,
+    get streams() {
+      return link.size
+    },
     leave: () => link.goaway('leaving'),
     finish: async (limitMs) => {
       const until = performance.now() + limitMs
@@ -62,13 +74,30 @@ export function openSession(options: SessionOptions): Session {
   }
 }
 
-function serve(options: SessionOptions, stream: LinkStream, text: string, ends: boolean): StreamSink {
-  if (stream.link.size > MAX_STREAMS) return refuse(stream, RESET.too_many, 'too many requests at once')
+function serve(
+  options: SessionOptions & { requests: Tally; upgrades: Tally },
+  stream: LinkStream,
+  text: string,
+  ends: boolean,
+): StreamSink {
   const head = readRequestHead(text, { ends, host: options.host })
   if (!head) return refuse(stream, RESET.local_broken, 'the request is no HTTP')
+  const tally = head.upgrades ? options.upgrades : options.requests
+  if (tally.count >= MAX_AT_ONCE) return refuse(stream, RESET.too_many, 'too many requests at once')
+  tally.count++
+  stream.holder = tally
   return head.upgrades
     ? new UpgradeExchange(options, stream, head)
     : new Exchange(options, stream, head, ends)
+}
+
+/** How many of a kind go on. */
+class Tally implements StreamHolder {
+  count = 0
+
+  released(): void {
+    this.count--
+  }
 }
 
 function refuse(stream: LinkStream, code: number, message: string): StreamSink {

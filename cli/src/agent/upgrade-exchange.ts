@@ -7,6 +7,7 @@ import type { Asker } from './asker.ts'
 import type { ExchangeDeps } from './exchange.ts'
 import type { LocalConnection } from './local-connection.ts'
 import type { RequestHead } from './request-head.ts'
+import { Upload } from './upload.ts'
 import { OpenVisit } from './visit.ts'
 
 /**
@@ -18,11 +19,11 @@ export class UpgradeExchange implements StreamSink, Asker {
   readonly #visit: OpenVisit
   readonly #answering: Answering
   readonly #connection: LocalConnection
+  readonly #upload: Upload
   #switched = false
   /** What the visitor said and the local server was not told yet. */
   readonly #unsaid: Buffer[] = []
   #hasEnded = false
-  #owed = 0
 
   constructor({ local, report }: ExchangeDeps, stream: LinkStream, head: RequestHead) {
     this.#stream = stream
@@ -30,6 +31,7 @@ export class UpgradeExchange implements StreamSink, Asker {
     this.#answering = new Answering(stream, this.#visit)
     const asked = { method: head.method, head: head.text, chunked: false, ends: true, upgrades: true }
     this.#connection = local.ask(asked, this, 0)
+    this.#upload = new Upload(stream, this.#connection)
   }
 
   head(): void {
@@ -53,7 +55,7 @@ export class UpgradeExchange implements StreamSink, Asker {
   /** The visitor has gone, or the tunnel has. */
   reset(): void {
     this.#answering.cancel()
-    this.#connection.leave()
+    this.#connection.leave(this)
   }
 
   writable(): void {
@@ -67,12 +69,12 @@ export class UpgradeExchange implements StreamSink, Asker {
   answered(answer: Answer): void {
     if (!answer.switches) {
       this.#unsaid.length = 0
-      if (!this.#answering.begin(answer)) this.#connection.leave()
+      if (!this.#answering.begin(answer)) this.#connection.leave(this)
       return
     }
     if (!this.#stream.head(answerHead(answer), false)) {
       this.#answering.fail(RESET.local_broken, 'the head of the answer is too long')
-      this.#connection.leave()
+      this.#connection.leave(this)
       return
     }
     this.#switched = true
@@ -92,9 +94,7 @@ export class UpgradeExchange implements StreamSink, Asker {
   }
 
   drained(): void {
-    const owed = this.#owed
-    this.#owed = 0
-    this.#stream.consumed(owed)
+    this.#upload.drained()
   }
 
   broken(error: Error): void {
@@ -103,10 +103,7 @@ export class UpgradeExchange implements StreamSink, Asker {
   }
 
   #say(): void {
-    for (const piece of this.#unsaid.splice(0)) {
-      if (this.#connection.write(piece)) this.#stream.consumed(piece.length)
-      else this.#owed += piece.length
-    }
-    if (this.#hasEnded) this.#connection.end()
+    for (const piece of this.#unsaid.splice(0)) this.#upload.write(piece)
+    if (this.#hasEnded) this.#upload.end()
   }
 }

@@ -18,6 +18,7 @@ describe('readConfig', () => {
       PUBLIC_URL: new URL('http://localhost:8080'),
       RESPONSE_TIMEOUT_SECONDS: 120,
       MAX_REQUESTS_PER_AGENT: 1000,
+      MAX_WEBSOCKETS_PER_AGENT: 1000,
       MAX_AGENTS_PER_TUNNEL: 32,
     })
     expect(readConfig(needed).PEER_ADDRESS).toBeUndefined()
@@ -47,8 +48,9 @@ describe('readConfig', () => {
     ['LISTEN', 'nowhere', 'must be host:port'],
     ['PEER_LISTEN', 'nowhere', 'must be host:port'],
     ['PEER_ADDRESS', 'http://x', 'must be host:port'],
-    ['RESPONSE_TIMEOUT_SECONDS', '2h', 'must be a whole number from 1 to 3600'],
+    ['RESPONSE_TIMEOUT_SECONDS', '2h', 'must be a whole number from 0 to 3600'],
     ['MAX_REQUESTS_PER_AGENT', 'many', 'must be a whole number from 1 to 100000'],
+    ['MAX_WEBSOCKETS_PER_AGENT', 'all', 'must be a whole number from 1 to 100000'],
     ['MAX_AGENTS_PER_TUNNEL', '1001', 'must be a whole number from 1 to 1000'],
   ])('stops where %s is %s, without showing it', (name, value, message) => {
     expect(() => readConfig({ ...needed, [name]: value })).toThrow(`Settings: ${name}: ${message}`)

@@ -37,10 +37,15 @@ const settings = z
         return z.NEVER
       })
       .prefault('http://localhost:8080'),
-    /** How long a local server may take until it answers, and until it takes what a visitor sends; an answer may take as long as it does. */
-    RESPONSE_TIMEOUT_SECONDS: wholeNumber(1, 3600).default(120),
-    /** Requests that one agent works on at once; further ones are answered 503. */
+    /**
+     * How long a local server may take to answer once it has the whole request, and to take a piece of what a visitor
+     * sends; 0 for no limit. While bytes move nothing is cut. A tunnel's own response_timeout goes before it.
+     */
+    RESPONSE_TIMEOUT_SECONDS: wholeNumber(0, 3600).default(120),
+    /** Requests that one agent works on at once; further ones are answered 503. One client address gets a quarter. */
     MAX_REQUESTS_PER_AGENT: wholeNumber(1, 100_000).default(1000),
+    /** WebSockets that one agent has open at once, beside its requests; one client address gets a quarter. */
+    MAX_WEBSOCKETS_PER_AGENT: wholeNumber(1, 100_000).default(1000),
     /** Agents that one tunnel may have at each relay. */
     MAX_AGENTS_PER_TUNNEL: wholeNumber(1, 1000).default(32),
   })

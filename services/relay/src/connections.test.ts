@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { nobody, occupy, openConnections } from '../test/agents.ts'
+import { anybody, nobody, occupy, openConnections } from '../test/agents.ts'
 import { createClock } from '../test/clock.ts'
 
 describe('a name that has changed hands', () => {
@@ -16,8 +16,8 @@ describe('several agents on one tunnel', () => {
   it('share its requests: the one with the fewest in flight takes the next', () => {
     const { connections, connect } = openConnections()
     const [one, two, three] = [connect(), connect(), connect()]
-    const next = () => connections.leastBusy(connections.at('docs'))
-    const streams = [one, one, two].map(occupy)
+    const next = () => connections.leastBusy(connections.at('docs'), anybody)
+    const streams = [one, one, two].map((agent) => occupy(agent))
     expect(next()).toBe(three.connection)
     occupy(three)
     streams[0]?.reset(0)
@@ -28,15 +28,15 @@ describe('several agents on one tunnel', () => {
   it('take turns where they have as much to do', () => {
     const { connections, connect } = openConnections()
     const agents = [connect(), connect(), connect()].map(({ connection }) => connection)
-    const taken = agents.map(() => connections.leastBusy(connections.at('docs')))
+    const taken = agents.map(() => connections.leastBusy(connections.at('docs'), anybody))
     expect(new Set(taken)).toEqual(new Set(agents))
   })
 
   it('take nothing once each has as much as it may have', () => {
-    const { connections, connect } = openConnections({ maxStreams: 1 })
+    const { connections, connect } = openConnections({ maxRequests: 1 })
     const agents = [connect(), connect()]
-    agents.map(occupy)
-    expect(connections.leastBusy(connections.at('docs'))).toBeUndefined()
+    agents.map((agent) => occupy(agent))
+    expect(connections.leastBusy(connections.at('docs'), anybody)).toBe('too_many')
     expect(connections.at('docs')).toHaveLength(2)
   })
 
@@ -47,7 +47,7 @@ describe('several agents on one tunnel', () => {
     expect(connections.ofTunnel('tun_1')).toEqual([connection])
     expect(connections.at('tun_1')).toEqual([])
     expect(connections.ofTunnel('docs')).toEqual([])
-    expect(connections.leastBusy(connections.at('none'))).toBeUndefined()
+    expect(connections.leastBusy(connections.at('none'), anybody)).toBeUndefined()
   })
 })
 
@@ -80,7 +80,7 @@ describe('a connection that is cut', () => {
     const { connections, connect, told } = openConnections()
     const [cut, other] = [connect(), connect()]
     const lost = Promise.withResolvers<number>()
-    cut.connection.open('GET\n/', true, { ...nobody, reset: lost.resolve })
+    cut.connection.open('GET\n/', true, { ...nobody, reset: lost.resolve }, anybody)
     const found = connections.cut((each) => each === cut.connection, 'key_revoked')
     expect(found).toEqual([cut.connection])
     await lost.promise

@@ -3,6 +3,9 @@ import type { GoawayReason } from '@instatunnel/kit/goaway'
 import type { Link, LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Logger } from '@instatunnel/kit/log'
 import { type Every, every } from '@instatunnel/kit/relay-routes'
+import { agentConnection } from './agent-connection.ts'
+import type { Origin } from './domain/origin.ts'
+import type { SlotRefusal } from './slots.ts'
 
 /** One agent's connection, as it was admitted. */
 export interface Admitted {
@@ -26,21 +29,33 @@ export interface Admitted {
 /** Somewhere that a tunnel's requests can be sent to: an agent, or the relay that has one. */
 export interface Carrier {
   /** Opens a stream with a request's head; undefined where it takes none. */
-  open(head: string, end: boolean, sink: StreamSink): LinkStream | undefined
+  open(head: string, end: boolean, sink: StreamSink, origin: Origin): LinkStream | undefined
+}
+
+/** A connection that is to be taken into service. */
+export interface Arrival extends Admitted {
+  readonly link: Link
+  readonly since: Date
 }
 
 /** One agent's connection while it lives. */
-export interface Connection extends Admitted, Carrier {
-  readonly link: Link
-  readonly since: Date
+export interface Connection extends Arrival, Carrier {
+  /** How many requests and WebSockets it works on. */
+  readonly taken: number
+  /** Why it takes no request of this origin now; undefined where it does. */
+  refusal(origin: Origin): SlotRefusal | undefined
+  /** Ends an idle request so that one of this origin may come; false where there is none, or where it has its share. */
+  makeRoom(origin: Origin): boolean
 }
 
 /** What others do when connections come and go. */
 export interface ConnectionsOptions {
   readonly log: Logger
   readonly now: () => Date
-  /** Streams that one agent may have at once. */
-  readonly maxStreams: number
+  /** Requests that one agent may have at once. */
+  readonly maxRequests: number
+  /** WebSockets that one agent may have open at once, beside its requests. */
+  readonly maxWebSockets: number
   /** A connection that takes requests from now on. */
   onUp(connection: Connection): void
   /** A connection that takes no more requests, and why. */
@@ -54,10 +69,13 @@ export interface Connections {
   at(subdomain: string): readonly Connection[]
   /** Those that take a tunnel's requests. */
   ofTunnel(tunnelId: string): readonly Connection[]
-  /** Of these the one that has the least to do, by turns; undefined where all have as much as they may, or none is. */
-  leastBusy(these: readonly Connection[]): Connection | undefined
+  /**
+   * Of these the one that has the least to do, by turns, and takes a request of this origin; why none does; undefined
+   * where there is none. An idle request of a client that holds more makes room for it.
+   */
+  leastBusy(these: readonly Connection[], origin: Origin): Connection | SlotRefusal | undefined
   /** Takes a connection into service; one that the same agent had before is replaced. */
-  add(connection: Connection): void
+  add(arrival: Arrival): Connection
   /** The connection that the same agent has here. */
   ofAgent(tunnelId: string, agent: string): Connection | undefined
   /** Ends connections at once, with what is in flight; tells which they were. */
@@ -79,7 +97,7 @@ const NONE: readonly Connection[] = []
 
 /** Keeps the agents' connections. */
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { log, now, onUp, onDown, maxStreams } = options
+  const { log, now, onUp, onDown } = options
   const subdomains = new Map<string, readonly Connection[]>()
   const tunnels = new Map<string, readonly Connection[]>()
   const inService = new Set<Connection>()
@@ -105,19 +123,23 @@ export function createConnections(options: ConnectionsOptions): Connections {
   return {
     at: (subdomain) => subdomains.get(subdomain) ?? NONE,
     ofTunnel: (tunnelId) => tunnels.get(tunnelId) ?? NONE,
-    leastBusy(these) {
+    leastBusy(these, origin) {
       // The turn decides between those that have as little to do.
       turn = (turn + 1) & 0xffff
       let best: Connection | undefined
+      let refusal: SlotRefusal | undefined
       for (let i = 0; i < these.length; i++) {
         const each = these[(turn + i) % these.length] as Connection
-        if (each.link.isFull || each.link.size >= maxStreams) continue
-        if (best === undefined || each.link.size < best.link.size) best = each
+        const why = each.refusal(origin)
+        // Where one has room, but for other clients, that is what this one is told.
+        if (why !== undefined) refusal = refusal === 'crowded' ? refusal : why
+        else if (best === undefined || each.link.size < best.link.size) best = each
       }
-      return best
+      return best ?? these.find((each) => each.makeRoom(origin)) ?? refusal
     },
     ofAgent: (tunnelId, agent) => tunnels.get(tunnelId)?.find((each) => each.agent === agent),
-    add(connection) {
+    add(arrival) {
+      const connection = agentConnection(arrival, options)
       const before = this.ofAgent(connection.tunnelId, connection.agent)
       if (before) this.cut((each) => each === before, 'replaced')
       // A name that has changed hands is its new tunnel's alone, heard of or not.
@@ -130,6 +152,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       const { connectionId, credential, generation } = connection
       log.info({ connectionId, tunnelId, credential: credential.id, generation }, 'agent connected')
       onUp(connection)
+      return connection
     },
     cut(matches, reason) {
       const found = [...inService, ...retired.keys()].filter(matches)

@@ -1,6 +1,7 @@
 import { isNewer, type LiveRoute, type RelayRoutes } from '@instatunnel/kit/relay-routes'
 import type { Arrivals } from './arrivals.ts'
 import type { Carrier, Connections } from './connections.ts'
+import type { Origin } from './domain/origin.ts'
 import type { VisitorFault } from './domain/visitor-error.ts'
 import type { Meter } from './events/tunnel-usage.ts'
 import type { KnownTunnels } from './known-tunnels.ts'
@@ -10,12 +11,14 @@ import type { Peers } from './peers.ts'
 export interface Destination {
   readonly carrier: Carrier
   readonly meter: Meter
+  /** The tunnel's own limit, where it has one: how long nothing may move while it is the local server's turn; 0 for none. */
+  readonly responseTimeoutMs?: number | undefined
 }
 
 type Found = Destination | VisitorFault
 
-/** Finds where a subdomain's requests go now, or why they go nowhere; at once where an agent is connected here. */
-export type FindDestination = (subdomain: string) => Found | Promise<Found>
+/** Finds where a subdomain's requests of an origin go now, or why they go nowhere; at once where an agent is connected here. */
+export type FindDestination = (subdomain: string, origin: Origin) => Found | Promise<Found>
 
 /** What finding needs. */
 export interface FindOptions {
@@ -32,9 +35,10 @@ export interface FindOptions {
 export function createFind(options: FindOptions): FindDestination {
   const { relayId, connections, routes, peers, arrivals, known, meterOf } = options
 
-  const here = (subdomain: string): Destination | undefined => {
-    const connection = connections.leastBusy(connections.at(subdomain))
-    return connection && { carrier: connection, meter: meterOf(connection.tunnelId, connection.userId) }
+  const here = (subdomain: string, origin: Origin): Found | undefined => {
+    const connection = connections.leastBusy(connections.at(subdomain), origin)
+    if (connection === undefined || typeof connection === 'string') return connection
+    return { carrier: connection, meter: meterOf(connection.tunnelId, connection.userId) }
   }
   const elsewhere = (subdomain: string): readonly LiveRoute[] =>
     ofNewest(routes.routesTo(subdomain)).filter((route) => route.relayId !== relayId)
@@ -53,26 +57,26 @@ export function createFind(options: FindOptions): FindDestination {
       if (carrier) return over(carrier, route)
     }
   }
-  const awaited = async (subdomain: string): Promise<Destination | undefined> =>
-    (await arrivals.expected(subdomain)) ? (here(subdomain) ?? atPeer(subdomain)) : undefined
+  const awaited = async (subdomain: string, origin: Origin): Promise<Found | undefined> =>
+    (await arrivals.expected(subdomain)) ? (here(subdomain, origin) ?? atPeer(subdomain)) : undefined
 
-  const reached = async (subdomain: string): Promise<Found> => {
-    const found = (await atPeer(subdomain)) ?? here(subdomain)
+  const reached = async (subdomain: string, origin: Origin): Promise<Found> => {
+    const found = (await atPeer(subdomain)) ?? here(subdomain, origin)
     if (found) return found
     // The agents of a relay that has died are about to connect to another.
     arrivals.gone(subdomain)
-    return (await awaited(subdomain)) ?? 'unavailable'
+    return (await awaited(subdomain, origin)) ?? 'unavailable'
   }
-  const later = async (subdomain: string): Promise<Found> =>
-    (await awaited(subdomain)) ?? known.faultOf(subdomain)
+  const later = async (subdomain: string, origin: Origin): Promise<Found> =>
+    (await awaited(subdomain, origin)) ?? known.faultOf(subdomain)
 
-  return (subdomain) => {
-    const agent = here(subdomain)
-    if (agent) return agent
+  return (subdomain, origin) => {
+    const found = here(subdomain, origin)
+    if (found !== undefined && typeof found !== 'string') return found
     const route = anyOf(elsewhere(subdomain))
-    if (!route) return connections.at(subdomain).length > 0 ? 'too_many' : later(subdomain)
+    if (!route) return found ?? later(subdomain, origin)
     const carrier = peers.carrier(route)
-    return carrier instanceof Promise ? reached(subdomain) : over(carrier, route)
+    return carrier instanceof Promise ? reached(subdomain, origin) : over(carrier, route)
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { nobody, occupy, openConnections } from '../test/agents.ts'
+import { anybody, nobody, occupy, openConnections } from '../test/agents.ts'
 import { createClock } from '../test/clock.ts'
 import { answerWith } from '../test/played-agent.ts'
 import { drain } from './drain.ts'
@@ -50,7 +50,12 @@ describe('drain', () => {
     const { clock, connect, others, begin, looked } = open()
     const agent = connect()
     const answered = Promise.withResolvers<string>()
-    agent.connection.open('GET\n/', true, { ...nobody, data: (chunk) => answered.resolve(String(chunk)) })
+    agent.connection.open(
+      'GET\n/',
+      true,
+      { ...nobody, data: (chunk) => answered.resolve(String(chunk)) },
+      anybody,
+    )
     Object.assign(others, { streams: 1, visitors: 1 })
     const { done, isOver } = begin()
     expect(await agent.sentAway).toBe('draining')
@@ -88,7 +93,7 @@ describe('drain', () => {
     const { clock, connections, connect, others, begin } = open()
     const agent = connect()
     const stuck = Promise.withResolvers<number>()
-    agent.connection.open('GET\n/', true, { ...nobody, reset: stuck.resolve })
+    agent.connection.open('GET\n/', true, { ...nobody, reset: stuck.resolve }, anybody)
     occupy(agent)
     others.visitors = 1
     const { done } = begin()

@@ -12,7 +12,7 @@ import type { TlsFiles } from '@instatunnel/kit/tls'
 import { makeAuthority } from '@instatunnel/test/certificates'
 import { newKeyPair } from '@instatunnel/test/identity'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import { occupy, openConnections } from '../test/agents.ts'
+import { anybody, occupy, openConnections } from '../test/agents.ts'
 import type { Carrier } from './connections.ts'
 import { createPeers, servePeers } from './peers.ts'
 import { routeOf } from './presence.ts'
@@ -33,8 +33,8 @@ const certified = async (names: string): Promise<TlsFiles> => {
 }
 
 /** A relay's peer port, with agents of its own. */
-async function openRelay({ tls, maxStreams }: { tls?: TlsFiles; maxStreams?: number } = {}) {
-  const all = openConnections(maxStreams === undefined ? {} : { maxStreams })
+async function openRelay({ tls, maxRequests }: { tls?: TlsFiles; maxRequests?: number } = {}) {
+  const all = openConnections(maxRequests === undefined ? {} : { maxRequests })
   const log = createLog('relay', 'silent')
   const served = await servePeers('127.0.0.1:0', {
     agents: () => all.connections,
@@ -103,7 +103,7 @@ class Told implements StreamSink {
 /** Opens a stream over a carrier. */
 function ask(carrier: Carrier | undefined, head = 'GET\n/', end = true) {
   const told = new Told()
-  const stream = carrier?.open(head, end, told)
+  const stream = carrier?.open(head, end, told, anybody)
   if (!stream) throw new Error('no carrier')
   return Object.assign(told, { stream })
 }
@@ -199,7 +199,7 @@ describe('a request that arrived at another relay', () => {
   })
 
   it('goes to the agent that has the least to do, and is refused where all have too much or none is left', async () => {
-    const relay = await openRelay({ maxStreams: 1 })
+    const relay = await openRelay({ maxRequests: 1 })
     const [busy, free] = [relay.connect(), relay.connect()]
     occupy(busy)
     free.answer('free')

@@ -14,6 +14,7 @@ import {
 } from '@instatunnel/kit/service-identity'
 import { servicesIn, type TlsFiles } from '@instatunnel/kit/tls'
 import type { Carrier, Connections } from './connections.ts'
+import { originOf } from './domain/origin.ts'
 import { listenOn } from './listen.ts'
 
 const UPGRADE = 'instatunnel-peer'
@@ -181,10 +182,12 @@ async function isRelay(
 /** Joins a peer's stream with one of this relay's agents: what comes on the one goes on the other, credit too. */
 function passOn(connections: Connections, from: LinkStream, text: string, end: boolean): StreamSink {
   const cut = text.indexOf('\n')
-  const agents = connections.ofTunnel(text.slice(0, cut))
-  const to = connections.leastBusy(agents)?.open(text.slice(cut + 1), end, new Passage(from))
+  const head = text.slice(cut + 1)
+  const origin = originOf(head)
+  const agent = connections.leastBusy(connections.ofTunnel(text.slice(0, cut)), origin)
+  const to = typeof agent === 'object' ? agent.open(head, end, new Passage(from), origin) : undefined
   if (to) return new Passage(to)
-  from.reset(agents.length > 0 ? RESET.too_many : RESET.refused)
+  from.reset(agent === undefined ? RESET.refused : RESET[agent === 'crowded' ? 'crowded' : 'too_many'])
   return new Passage(from)
 }
 

@@ -26,6 +26,7 @@ export function openPresence(options: {
   readonly relayId: string
   readonly peerAddress: string
   readonly maxRequestsPerAgent: number
+  readonly maxWebSocketsPerAgent: number
   readonly closing: AsyncDisposableStack
   readonly nats: Nats
   readonly log: Logger
@@ -46,7 +47,8 @@ export function openPresence(options: {
     createConnections({
       log,
       now,
-      maxStreams: options.maxRequestsPerAgent,
+      maxRequests: options.maxRequestsPerAgent,
+      maxWebSockets: options.maxWebSocketsPerAgent,
       onUp(connection) {
         arrivals.arrived(connection.subdomain)
         told.connected(connection)

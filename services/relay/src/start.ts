@@ -23,6 +23,8 @@ import { openPresence } from './presence.ts'
 
 // Where NATS is away, agents that connect here can be reached all the same.
 const FIRST_VIEW_MS = 2000
+// A visitor that has ended its side of a WebSocket gets what still comes of the other for this long at rest.
+const LINGER_MS = 30_000
 
 /** Opens, builds and serves the relay. */
 export async function start(
@@ -52,6 +54,7 @@ export async function start(
     relayId,
     peerAddress: config.PEER_ADDRESS ?? peerPort.address,
     maxRequestsPerAgent: config.MAX_REQUESTS_PER_AGENT,
+    maxWebSocketsPerAgent: config.MAX_WEBSOCKETS_PER_AGENT,
     closing: opening,
     nats,
     log,
@@ -93,7 +96,12 @@ export async function start(
     await serveGateway({
       listen: config.LISTEN,
       tls,
-      visits: { find, domain: config.DOMAIN, responseTimeoutMs: config.RESPONSE_TIMEOUT_SECONDS * 1000 },
+      visits: {
+        find,
+        domain: config.DOMAIN,
+        responseTimeoutMs: config.RESPONSE_TIMEOUT_SECONDS * 1000,
+        lingerMs: LINGER_MS,
+      },
       isDraining: () => isDraining,
       log,
       onAgent: takeAgents({ admit, connections, address, log, now }),

@@ -4,6 +4,7 @@ import { createLog } from '@instatunnel/kit/log'
 import type { Every } from '@instatunnel/kit/relay-routes'
 import { onTestFinished } from 'vitest'
 import { type Admitted, type Connection, createConnections } from '../src/connections.ts'
+import type { Origin } from '../src/domain/origin.ts'
 import { type PlayedEnd, playAgentOn } from './played-agent.ts'
 
 /** An agent that is connected. */
@@ -12,13 +13,16 @@ export interface ConnectedAgent extends PlayedEnd {
 }
 
 /** Connections that end with the test, and what was told of them. */
-export function openConnections(options: { now?: () => Date; every?: Every; maxStreams?: number } = {}) {
-  const { now = () => new Date(), maxStreams = 1000, every } = options
+export function openConnections(
+  options: { now?: () => Date; every?: Every; maxRequests?: number; maxWebSockets?: number } = {},
+) {
+  const { now = () => new Date(), maxRequests = 1000, maxWebSockets = 1000, every } = options
   const told: string[] = []
   const connections = createConnections({
     log: createLog('relay', 'silent'),
     now,
-    maxStreams,
+    maxRequests,
+    maxWebSockets,
     onUp: ({ connectionId }) => told.push(`up ${connectionId}`),
     onDown: ({ connectionId }, reason) => told.push(`down ${connectionId} ${reason}`),
     ...(every ? { every } : {}),
@@ -35,7 +39,7 @@ export function openConnections(options: { now?: () => Date; every?: Every; maxS
       onGoaway: () => connections.retire((each) => each === connection, 'leaving'),
       onEnd: (end) => connections.lost(connection, end),
     })
-    const connection: Connection = {
+    const connection: Connection = connections.add({
       connectionId: `conn_${++count}`,
       tunnelId: 'tun_1',
       userId: 'user_1',
@@ -49,9 +53,7 @@ export function openConnections(options: { now?: () => Date; every?: Every; maxS
       ...of,
       since: now(),
       link,
-      open: (head, end, sink) => link.open(head, end, sink),
-    }
-    connections.add(connection)
+    })
     return Object.assign(playAgentOn(other), { connection })
   }
   return { connections, connect, told }
@@ -61,5 +63,10 @@ const ignore = () => {}
 /** A visitor's end of a stream, to which nothing matters. */
 export const nobody = { head: ignore, data: ignore, trailers: ignore, reset: ignore, writable: ignore }
 
+/** A request, or a handshake, of this client. */
+export const from = (client: string, upgrades = false): Origin => ({ client, upgrades })
+export const anybody = from('192.0.2.1')
+
 /** Sends an agent a request that is not answered until the test does. */
-export const occupy = ({ connection }: { connection: Connection }) => connection.open('GET\n/', true, nobody)
+export const occupy = ({ connection }: { connection: Connection }, origin: Origin = anybody) =>
+  connection.open('GET\n/', true, nobody, origin)

@@ -35,7 +35,12 @@ export interface Carrying {
 
 /** Starts it. */
 export async function startCarrying(
-  options: { responseTimeoutMs?: number; maxStreams?: number } = {},
+  options: {
+    responseTimeoutMs?: number
+    lingerMs?: number
+    maxRequests?: number
+    maxWebSockets?: number
+  } = {},
 ): Promise<Carrying> {
   const log = createLog('relay', 'silent')
   const now = () => new Date()
@@ -52,7 +57,8 @@ export async function startCarrying(
   const connections = createConnections({
     log,
     now,
-    maxStreams: options.maxStreams ?? 1000,
+    maxRequests: options.maxRequests ?? 1000,
+    maxWebSockets: options.maxWebSockets ?? 1000,
     onUp: () => {},
     onDown: () => {},
   })
@@ -66,11 +72,10 @@ export async function startCarrying(
     visits: {
       domain: 'example.com',
       responseTimeoutMs: options.responseTimeoutMs ?? 10_000,
-      find(subdomain) {
-        const agents = connections.at(subdomain)
-        const carrier = connections.leastBusy(agents)
-        if (carrier) return { carrier, meter }
-        return agents.length > 0 ? 'too_many' : 'offline'
+      lingerMs: options.lingerMs ?? 10_000,
+      find(subdomain, origin) {
+        const carrier = connections.leastBusy(connections.at(subdomain), origin) ?? 'offline'
+        return typeof carrier === 'string' ? carrier : { carrier, meter }
       },
     },
     onAgent({ socket }) {
@@ -79,7 +84,7 @@ export async function startCarrying(
         onGoaway: () => {},
         onEnd: (end) => connections.lost(connection, end),
       })
-      const connection: Connection = {
+      const connection: Connection = connections.add({
         connectionId: `conn_${++count}`,
         tunnelId: 'tun_1',
         userId: 'user_1',
@@ -92,9 +97,7 @@ export async function startCarrying(
         issuedAt: 0,
         since: now(),
         link,
-        open: (head, end, sink) => link.open(head, end, sink),
-      }
-      connections.add(connection)
+      })
       arrived?.(connection)
     },
   })

@@ -14,7 +14,8 @@ let stack: TestStack
 let open: OpenTunnel
 const sites: Site[] = []
 beforeAll(async () => {
-  stack = await startTestStack()
+  // All come from one address, which gets a quarter.
+  stack = await startTestStack({ env: { relay: { MAX_REQUESTS_PER_AGENT: '2000' } } })
   open = await openTunnel(stack, accountsOf(stack.call))
 })
 afterEach(async () => {

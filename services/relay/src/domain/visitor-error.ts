@@ -56,11 +56,12 @@ export const visitorErrors = {
     turn: 'Try again in a moment.',
     retryAfterSeconds: 1,
   },
-  not_switched: {
-    error: 'tunnel_offline',
-    title: 'No such protocol here',
-    message: 'The local server was asked to switch protocols (WebSocket), and answered something else.',
-    turn: 'Check the path. Its owner finds the reason at the local server.',
+  crowded: {
+    error: 'unavailable',
+    title: 'Too many requests from your address',
+    message: 'Your network address has as many requests under way at this tunnel as one address may have.',
+    turn: 'Wait until some of them are done, then try again.',
+    retryAfterSeconds: 1,
   },
   unreadable: {
     error: 'validation_error',
@@ -103,6 +104,7 @@ const BY_RESET: Readonly<Record<number, VisitorFault>> = {
   [RESET.refused]: 'lost',
   [RESET.lost]: 'lost',
   [RESET.too_slow]: 'too_slow',
+  [RESET.crowded]: 'crowded',
 }
 
 /** An answer that is finished. */

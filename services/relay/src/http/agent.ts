@@ -52,13 +52,7 @@ function connect(
     onEnd: (end) => connections.lost(connection, end),
     onFault: (error) => log.error({ err: error, connectionId, tunnelId }, 'a fault on the link of an agent'),
   })
-  const connection: Connection = {
-    ...admitted,
-    link,
-    since: now(),
-    open: (head, end, sink) => link.open(head, end, sink),
-  }
-  connections.add(connection)
+  const connection: Connection = connections.add({ ...admitted, link, since: now() })
   link.begin(early)
 }
 

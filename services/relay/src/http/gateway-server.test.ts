@@ -34,11 +34,12 @@ async function open({
     visits: {
       domain: 'example.com',
       responseTimeoutMs: 10_000,
+      lingerMs: 10_000,
       find:
         find ??
-        ((name) => {
-          const carrier = connections.leastBusy(connections.at(name))
-          return carrier ? { carrier, meter } : 'offline'
+        ((name, origin) => {
+          const carrier = connections.leastBusy(connections.at(name), origin) ?? 'offline'
+          return typeof carrier === 'string' ? carrier : { carrier, meter }
         }),
     },
     onAgent: () => {},

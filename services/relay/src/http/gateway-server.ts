@@ -11,6 +11,7 @@ import { CONNECT_HEADER } from '@instatunnel/kit/connect'
 import type { Logger } from '@instatunnel/kit/log'
 import type { TlsFiles } from '@instatunnel/kit/tls'
 import { requestHead } from '../domain/head.ts'
+import { clientOf } from '../domain/origin.ts'
 import { subdomainOf } from '../domain/site.ts'
 import { answerTo } from '../domain/visitor-error.ts'
 import { listenOn } from '../listen.ts'
@@ -152,22 +153,26 @@ function outgoing(request: IncomingMessage, domain: string): Outgoing {
   const host = headers.host ?? ''
   const length = headers['content-length']
   const isChunked = headers['transfer-encoding'] !== undefined
-  const address = headers['x-envoy-external-address']
+  const told = headers['x-envoy-external-address']
+  const address = typeof told === 'string' ? told : (request.socket.remoteAddress ?? '')
+  const upgrade = headers.connection?.toLowerCase().includes('upgrade') ? headers.upgrade : undefined
   const head = requestHead({
     method: request.method ?? 'GET',
     target: request.url ?? '/',
     rawHeaders: request.rawHeaders,
     visitor: {
-      address: typeof address === 'string' ? address : (request.socket.remoteAddress ?? ''),
+      address,
       proto: headers['x-forwarded-proto'] === 'https' ? 'https' : 'http',
       host,
     },
-    upgrade: headers.connection?.toLowerCase().includes('upgrade') ? headers.upgrade : undefined,
+    upgrade,
     chunked: isChunked,
   })
   return {
     subdomain: subdomainOf(host, domain),
     head,
+    client: clientOf(address),
+    upgrades: upgrade !== undefined,
     hasBody: isChunked || (length !== undefined && length !== '0'),
   }
 }

@@ -1,4 +1,5 @@
 import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
+import type { LinkStream } from '@instatunnel/kit/link'
 import { afterEach, describe, expect, it } from 'vitest'
 import { allOf, type Carrying, type PlayedAgent, startCarrying, until } from '../../test/carrying.ts'
 
@@ -50,17 +51,79 @@ describe('an upgrade', () => {
     )
   })
 
-  it.each(['200\nOK\ncontent-length\n0', '302\nFound\nlocation\n/login'])(
-    'that is answered with %j is answered 502: the gateway passes nothing else',
-    async (head) => {
-      const { stream, socket, reset, metered } = await asked()
+  it.each([
+    ['200', '200\nOK\ncontent-length\n2', 'ok', 2],
+    ['302', '302\nFound\nlocation\n/login\ncontent-length\n0', '', 3],
+  ])(
+    'that is answered with %s passes so, its status told apart: the gateway takes no such answer',
+    async (status, head, body, statusClass) => {
+      const { stream, socket, metered, played } = await asked()
       const all = allOf(socket)
-      stream.head(head, false)
-      expect(await all).toMatch(/^HTTP\/1.1 502 [\s\S]*"error":"tunnel_offline"/)
-      expect(await reset).toBe(RESET.cancelled)
-      expect(metered.requests).toEqual([5])
+      stream.head(head, body === '')
+      if (body !== '') stream.send(Buffer.from(body), true)
+      const text = await all
+      expect(text).toMatch(/^HTTP\/1.1 502 /)
+      expect(text).toContain(`\r\nx-instatunnel-status: ${status}\r\n`)
+      expect(text.endsWith(`\r\n\r\n${body}`)).toBe(true)
+      expect(metered.requests).toEqual([statusClass])
+      await expect.poll(() => [played.connection.link.size, played.link.size]).toEqual([0, 0])
     },
   )
+
+  it.each<[string, (stream: LinkStream) => void]>([
+    ['without a body', (stream) => stream.head('401\nUnauthorized\ncontent-length\n0', true)],
+    [
+      'with a body',
+      (stream) => {
+        stream.head('403\nForbidden\ncontent-length\n2', false)
+        stream.send(Buffer.from('no'), true)
+      },
+    ],
+    [
+      'with trailers',
+      (stream) => {
+        stream.head('400\nBad Request', false)
+        stream.send(Buffer.from('no'))
+        stream.trailers('x-a\n1')
+      },
+    ],
+  ])('that is refused %s is over on both sides', async (_, refuse) => {
+    const { stream, socket, played } = await asked('sent too early')
+    const all = allOf(socket)
+    refuse(stream)
+    await all
+    await expect.poll(() => [played.connection.link.size, played.link.size]).toEqual([0, 0])
+  })
+
+  it('whose visitor ends its side, or leaves, before it is answered is given up', async () => {
+    const { socket, reset } = await asked('sent too early')
+    socket.end()
+    expect(await reset).toBe(RESET.cancelled)
+  })
+
+  it('whose visitor has ended its side is given up once the other side is at rest', async () => {
+    const { stream, socket, complete, reset } = await asked('', { lingerMs: 100 })
+    stream.head(SWITCHED, false)
+    await until(socket, '\r\n\r\n')
+    socket.end()
+    await complete
+    expect(await reset).toBe(RESET.cancelled)
+  })
+
+  it('is counted apart from requests, and past its own limit answered 503', async () => {
+    const { socket, stream, played } = await asked('', { maxRequests: 1, maxWebSockets: 1 })
+    stream.head(SWITCHED, false)
+    await until(socket, '\r\n\r\n')
+    const { visitor } = carrying as Carrying
+    const [another, request] = [await visitor(), await visitor()]
+    another.write(UPGRADE)
+    expect(await until(another, '}')).toMatch(/^HTTP\/1.1 503 [\s\S]*"code":5003/)
+    request.write('GET / HTTP/1.1\r\nHost: docs.example.com\r\n\r\n')
+    const { stream: asking } = await played.next()
+    asking.head('204\nNo Content', true)
+    await until(request, 'HTTP/1.1 204 ')
+    for (const each of [socket, another, request]) each.destroy()
+  })
 
   it('whose agent goes before it has answered is asked of another', async () => {
     const { socket, played } = await asked()

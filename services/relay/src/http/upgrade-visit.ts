@@ -1,25 +1,34 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { RESET } from '@instatunnel/kit/frames'
+import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination } from '../destination.ts'
-import { type AnswerHead, readAnswer } from '../domain/head.ts'
+import { type AnswerHead, readAnswer, readTrailers } from '../domain/head.ts'
 import { answerTo, faultOfHead, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
-import { AGAIN_MS, type Outgoing, type VisitDeps } from './visit.ts'
+import { IdleTimer } from './idle-timer.ts'
+import { AGAIN_MS, type Outgoing, stallMs, type VisitDeps } from './visit.ts'
+
+/** To the gateway, which passes no other answer to a handshake than 101 and 4xx or 5xx: the status that the site gave. */
+const STATUS_HEADER = 'x-instatunnel-status'
 
 /** One visitor that asks to switch to another protocol, WebSocket for one: from then on bytes pass as they are. */
 export class UpgradeVisit implements StreamSink {
   readonly #deps: VisitDeps
   readonly #request: IncomingMessage
   readonly #socket: Duplex
-  /** What the visitor has sent already. */
-  readonly #early: Buffer
+  /** What the visitor has sent before it was answered. */
+  #early: Buffer[] = []
+  #earlyBytes = 0
   readonly #outgoing: Outgoing
   #destination: Destination | undefined
   #stream: LinkStream | undefined
-  #timer: NodeJS.Timeout | undefined
-  #holding: NodeJS.Timeout | undefined
+  /** While it is the local server's turn to answer, or to take what is sent. */
+  readonly #timer = new IdleTimer(() => this.#tooSlow())
+  /** Once the visitor has ended its side. */
+  readonly #linger = new IdleTimer(() => this.#broken())
+  #retry: NodeJS.Timeout | undefined
+  #held = false
   #sentAt = 0
   #tries = 0
   #counted = false
@@ -36,18 +45,21 @@ export class UpgradeVisit implements StreamSink {
     this.#deps = deps
     this.#request = request
     this.#socket = socket
-    this.#early = early
     this.#outgoing = outgoing
     socket.on('error', () => this.#gone())
     socket.on('close', () => this.#gone())
     socket.on('drain', () => this.#drained())
+    socket.on('end', () => this.#visitorEnded())
+    // Read from the beginning: of a socket that is not read the end is not seen either.
+    socket.on('data', (chunk: Buffer) => this.#heard(chunk))
+    if (early.length > 0) this.#heard(early)
   }
 
   /** Looks for where the request goes, and sends it there. */
   async start(): Promise<void> {
     const { subdomain, head } = this.#outgoing
     const found = await Promise.resolve(
-      subdomain === undefined ? 'unknown' : this.#deps.find(subdomain),
+      subdomain === undefined ? 'unknown' : this.#deps.find(subdomain, this.#outgoing),
     ).catch(() => 'unavailable' as const)
     if (this.#over) return
     if (typeof found === 'string') {
@@ -57,9 +69,9 @@ export class UpgradeVisit implements StreamSink {
     this.#destination = found
     this.#tries++
     this.#sentAt = performance.now()
-    this.#stream = found.carrier.open(head, false, this)
+    this.#stream = found.carrier.open(head, false, this, this.#outgoing)
     if (!this.#stream) this.#fail(faultOfHead(head))
-    else this.#timer = setTimeout(() => this.#tooSlow(), this.#deps.responseTimeoutMs)
+    else this.#timer.start(this.#timeoutMs)
   }
 
   head(text: string, end: boolean): void {
@@ -68,49 +80,71 @@ export class UpgradeVisit implements StreamSink {
       this.#broken()
       return
     }
-    if (answer.status !== 101 && answer.status < 200) return
-    clearTimeout(this.#timer)
-    if (answer.status === 101 && !end) this.#switch(answer)
-    else if (answer.status === 101) this.#broken()
-    else if (answer.status >= 400) this.#refused(answer, end)
-    else {
-      // The gateway passes no other answer to an upgrade than 101 and a refusal.
-      this.#stream?.reset(RESET.cancelled)
-      this.#fail('not_switched')
+    if (answer.status !== 101 && answer.status < 200) {
+      this.#timer.moved()
+      return
     }
+    this.#timer.stop()
+    if (answer.status !== 101) this.#answered(answer, end)
+    else if (end) this.#broken()
+    else this.#switch(answer)
   }
 
   data(chunk: Buffer, end: boolean): void {
     if (this.#over) return
+    this.#timer.moved()
+    this.#linger.moved()
     this.#destination?.meter.bytesOut(chunk.length)
-    if (this.#switched) this.#write(this.#socket, chunk, end)
-    else if (this.#answer) this.#writeAnswer(chunk, end)
+    if (this.#switched) {
+      this.#write(this.#socket, chunk)
+      if (end) this.#socket.end()
+    } else if (this.#answer) this.#writeAnswer(chunk, end)
     else this.#broken()
   }
 
-  trailers(): void {
-    if (this.#answer) this.#answer.response.end()
-    else this.#broken()
+  trailers(text: string): void {
+    const trailers = readTrailers(text)
+    if (!this.#answer || this.#answer.left || !trailers) {
+      this.#broken()
+      return
+    }
+    try {
+      this.#answer.response.addTrailers(trailers)
+    } catch {
+      this.#broken()
+      return
+    }
+    this.#finish(this.#answer.response)
   }
 
   reset(code: number): void {
     if (this.#over) return
+    this.#timer.stop()
     if (this.#switched || this.#answer) this.#cutOff()
     else if ((code === RESET.refused || code === RESET.lost) && this.#tries < 3) this.#again(code)
     else this.#fail(faultOfReset(code))
   }
 
-  /** Nothing has been answered, and nothing was sent but the question: another agent may be asked. */
-  #again(code: number): void {
-    clearTimeout(this.#timer)
-    const again = () => this.start().catch(() => this.#cutOff())
-    if (code === RESET.lost) again()
-    else this.#timer = setTimeout(again, AGAIN_MS)
+  writable(): void {
+    if (!this.#held || !this.#switched) return
+    this.#held = false
+    this.#timer.stop()
+    this.#socket.resume()
   }
 
-  writable(): void {
-    clearTimeout(this.#holding)
-    this.#socket.resume()
+  credited(): void {
+    this.#timer.moved()
+  }
+
+  get #timeoutMs(): number {
+    return this.#destination?.responseTimeoutMs ?? this.#deps.responseTimeoutMs
+  }
+
+  /** Nothing has been answered, and nothing was sent but the question: another agent may be asked. */
+  #again(code: number): void {
+    const again = () => this.start().catch(() => this.#cutOff())
+    if (code === RESET.lost) again()
+    else this.#retry = setTimeout(again, AGAIN_MS)
   }
 
   #switch({ headers, upgrade = '', reason }: AnswerHead): void {
@@ -122,20 +156,38 @@ export class UpgradeVisit implements StreamSink {
     this.#switched = true
     this.#count(101)
     this.#socket.write(text, 'latin1')
-    this.#socket.on('data', (chunk: Buffer) => this.#send(chunk))
-    this.#socket.on('end', () => this.#stream?.end())
-    if (this.#early.length > 0) this.#send(this.#early)
+    if (this.#held) this.writable()
+    for (const chunk of this.#early) this.#send(chunk)
+    this.#early = []
+  }
+
+  #heard(chunk: Buffer): void {
+    if (this.#switched) this.#send(chunk)
+    else if (!this.#answer && !this.#over) {
+      // It may be that much ahead of the answer, as it may be ahead of the local server afterwards.
+      this.#early.push(chunk)
+      this.#earlyBytes += chunk.length
+      if (this.#earlyBytes >= WINDOW_BYTES) this.#hold()
+    }
   }
 
   #send(chunk: Buffer): void {
     this.#destination?.meter.bytesIn(chunk.length)
-    if (this.#stream?.send(chunk) !== false) return
-    // Who is not read is not noticed to have gone: what nobody takes for so long is given up.
+    if (this.#stream?.send(chunk) === false) this.#hold()
+  }
+
+  /** Who is not read is not noticed to have gone: what stays held is given up. */
+  #hold(): void {
+    this.#held = true
     this.#socket.pause()
-    this.#holding = setTimeout(() => {
-      this.#stream?.reset(RESET.too_slow)
-      this.#cutOff()
-    }, this.#deps.responseTimeoutMs)
+    this.#timer.start(stallMs(this.#timeoutMs))
+  }
+
+  #visitorEnded(): void {
+    if (this.#switched) {
+      this.#stream?.end()
+      this.#linger.start(this.#deps.lingerMs)
+    } else if (!this.#answer) this.#socket.destroy() // it waits for no answer
   }
 
   /** True where an answer to an earlier request is not finished: behind it nothing can be said. */
@@ -144,21 +196,25 @@ export class UpgradeVisit implements StreamSink {
   }
 
   /** The local server keeps to HTTP: its answer goes out as to any request, and the connection with it. */
-  #refused({ status, reason, headers, contentLength, isBodiless }: AnswerHead, end: boolean): void {
-    if (this.#isTaken) {
+  #answered({ status, reason, headers, contentLength, isBodiless }: AnswerHead, end: boolean): void {
+    const left = isBodiless ? 0 : contentLength
+    if (this.#isTaken || (end && left)) {
       this.#broken()
       return
     }
     const response = this.#respond()
-    this.#answer = { response, left: isBodiless ? 0 : contentLength }
+    this.#answer = { response, left }
+    this.#early = []
+    this.#socket.resume()
+    const told = status < 400 ? [...headers, STATUS_HEADER, String(status)] : headers
     try {
-      response.writeHead(status, reason, [...headers, 'connection', 'close'])
+      response.writeHead(status < 400 ? 502 : status, reason, [...told, 'connection', 'close'])
     } catch {
       this.#broken()
       return
     }
     this.#count(status)
-    if (end) response.end()
+    if (end) this.#finish(response)
     else response.flushHeaders()
   }
 
@@ -172,13 +228,20 @@ export class UpgradeVisit implements StreamSink {
       }
       answer.left -= chunk.length
     }
-    this.#write(answer.response, chunk, end)
+    if (end) this.#finish(answer.response, chunk)
+    else this.#write(answer.response, chunk)
   }
 
-  #write(to: Duplex | ServerResponse, chunk: Buffer, end: boolean): void {
+  /** The answer is whole. In the other direction the stream is open still, and nothing more comes in it. */
+  #finish(response: ServerResponse, last?: Buffer): void {
+    this.#close()
+    this.#stream?.end()
+    response.end(last)
+  }
+
+  #write(to: Duplex | ServerResponse, chunk: Buffer): void {
     const taken = chunk.length === 0 || to.write(chunk)
-    if (end) to.end()
-    else if (taken) this.#stream?.consumed(chunk.length)
+    if (taken) this.#stream?.consumed(chunk.length)
     else this.#owed += chunk.length
   }
 
@@ -193,16 +256,14 @@ export class UpgradeVisit implements StreamSink {
     response.shouldKeepAlive = false
     response.sendDate = false
     response.assignSocket(this.#socket as never)
-    response.on('finish', () => {
-      this.#over = true
-      this.#socket.end()
-    })
+    response.on('finish', () => this.#socket.end())
     return response
   }
 
   #tooSlow(): void {
     this.#stream?.reset(RESET.too_slow)
-    this.#fail('too_slow')
+    if (this.#switched || this.#answer) this.#cutOff()
+    else this.#fail('too_slow')
   }
 
   #broken(): void {
@@ -213,16 +274,18 @@ export class UpgradeVisit implements StreamSink {
 
   #fail(fault: VisitorFault): void {
     if (this.#over) return
-    clearTimeout(this.#timer)
+    this.#timer.stop()
     if (this.#isTaken) {
       this.#cutOff()
       return
     }
     const { status, headers, body } = answerTo(fault, this.#request.headers.accept)
     this.#count(status)
-    this.#respond()
-      .writeHead(status, { ...headers, connection: 'close' })
-      .end(body)
+    const response = this.#respond()
+    this.#answer = { response, left: 0 }
+    this.#close()
+    this.#socket.resume()
+    response.writeHead(status, { ...headers, connection: 'close' }).end(body)
   }
 
   #count(status: number): void {
@@ -232,15 +295,20 @@ export class UpgradeVisit implements StreamSink {
   }
 
   #cutOff(): void {
-    this.#over = true
-    clearTimeout(this.#holding)
+    this.#close()
     this.#socket.destroy()
   }
 
-  #gone(): void {
-    clearTimeout(this.#timer)
-    clearTimeout(this.#holding)
-    if (!this.#over) this.#stream?.reset(RESET.cancelled)
+  #close(): void {
     this.#over = true
+    this.#timer.stop()
+    this.#linger.stop()
+    clearTimeout(this.#retry)
+    this.#early = []
+  }
+
+  #gone(): void {
+    if (!this.#over) this.#stream?.reset(RESET.cancelled)
+    this.#close()
   }
 }

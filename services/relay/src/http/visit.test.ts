@@ -300,7 +300,7 @@ describe('a visit that fails', () => {
   })
 
   it('for one request too many at once is answered 503', async () => {
-    const { agent, visitor } = await start({ maxStreams: 1 })
+    const { agent, visitor } = await start({ maxRequests: 1 })
     const played = await agent()
     const [first, second] = [await visitor(), await visitor()]
     first.write(GET)

@@ -3,20 +3,27 @@ import { MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination, FindDestination } from '../destination.ts'
 import { type AnswerHead, passedTrailers, readAnswer, readTrailers } from '../domain/head.ts'
+import type { Origin } from '../domain/origin.ts'
 import { answerTo, faultOfHead, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
+import { IdleTimer } from './idle-timer.ts'
 
 /** What all visits share. */
 export interface VisitDeps {
   readonly find: FindDestination
   /** Our domain: no site sets cookies for it. */
   readonly domain: string
-  /** How long a local server may take to answer. */
+  /**
+   * How long nothing may move while it is the local server's turn: until it answers what it has whole, and until it takes
+   * more of what is sent; 0 for no limit. A tunnel's own goes before it.
+   */
   readonly responseTimeoutMs: number
+  /** How long a local server may say nothing on a WebSocket whose visitor has ended its side, which may mean that it has gone. */
+  readonly lingerMs: number
 }
 
 /** A request as it is sent on. */
-export interface Outgoing {
+export interface Outgoing extends Origin {
   readonly subdomain: string | undefined
   readonly head: string
   readonly hasBody: boolean
@@ -28,6 +35,12 @@ const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRAC
 /** A peer that has no such agent any more: that is about to be heard here. */
 export const AGAIN_MS = 100
 
+// An upload that nobody takes is given up at last, also without a limit: that its visitor has gone cannot be seen.
+const STALLED_MS = 3_600_000
+
+/** How long an upload may be held that nobody takes. */
+export const stallMs = (responseTimeoutMs: number) => responseTimeoutMs || STALLED_MS
+
 /** One visitor's request: sent through a tunnel, answered as it comes back. */
 export class Visit implements StreamSink {
   readonly #deps: VisitDeps
@@ -37,8 +50,10 @@ export class Visit implements StreamSink {
   #destination: Destination | undefined
   #stream: LinkStream | undefined
   #sentAt = 0
-  #timer: NodeJS.Timeout | undefined
-  #holding: NodeJS.Timeout | undefined
+  readonly #timer = new IdleTimer(() => this.#tooSlow())
+  #retry: NodeJS.Timeout | undefined
+  /** True while the body is not read, as nobody takes it. */
+  #held = false
   #tries = 0
   #answered = false
   #hasWritten = false
@@ -61,7 +76,7 @@ export class Visit implements StreamSink {
   /** Looks for where the request goes, and sends it there. */
   start(): void {
     const { subdomain } = this.#outgoing
-    const found = subdomain === undefined ? 'unknown' : this.#deps.find(subdomain)
+    const found = subdomain === undefined ? 'unknown' : this.#deps.find(subdomain, this.#outgoing)
     if (found instanceof Promise) {
       found
         .then(
@@ -82,13 +97,14 @@ export class Visit implements StreamSink {
     this.#destination = found
     this.#tries++
     this.#sentAt = performance.now()
-    const stream = found.carrier.open(head, !hasBody, this)
+    const stream = found.carrier.open(head, !hasBody, this, this.#outgoing)
     if (stream === undefined) {
       this.#fail(faultOfHead(head))
       return
     }
     this.#stream = stream
-    this.#timer = setTimeout(() => this.#tooSlow(), this.#deps.responseTimeoutMs)
+    // Until the body has come whole it is the visitor's turn, unless that waits for a word of the local server's.
+    if (!hasBody || this.#request.headers.expect !== undefined) this.#timer.start(this.#timeoutMs)
     if (hasBody && this.#tries === 1) this.#sendBody(found)
   }
 
@@ -96,6 +112,7 @@ export class Visit implements StreamSink {
     const request = this.#request
     request.on('data', (chunk: Buffer) => {
       if (this.#over) return
+      this.#timer.stop()
       meter.bytesIn(chunk.length)
       if (this.#stream?.send(chunk) === false) this.#hold()
     })
@@ -103,21 +120,33 @@ export class Visit implements StreamSink {
       const trailers = passedTrailers(request.rawTrailers)
       if (trailers.length > 0) this.#stream?.trailers(trailers.flat().join('\n'))
       else this.#stream?.end()
+      if (!this.#answered && !this.#over) this.#timer.start(this.#timeoutMs)
     })
   }
 
+  get #timeoutMs(): number {
+    return this.#destination?.responseTimeoutMs ?? this.#deps.responseTimeoutMs
+  }
+
   /**
-   * Nothing of the body is read while nobody takes it. Who is not read is not noticed to have gone, either: what is held
-   * for as long as an answer may take is given up.
+   * Nothing of the body is read while nobody takes it. Who is not read is not noticed to have gone, either: what stays
+   * held is given up.
    */
   #hold(): void {
+    this.#held = true
     this.#request.pause()
-    this.#holding = setTimeout(() => this.#stuck(), this.#deps.responseTimeoutMs)
+    this.#timer.start(stallMs(this.#timeoutMs))
   }
 
   writable(): void {
-    clearTimeout(this.#holding)
+    if (!this.#held) return
+    this.#held = false
+    this.#timer.stop()
     this.#request.resume()
+  }
+
+  credited(): void {
+    this.#timer.moved()
   }
 
   head(text: string, end: boolean): void {
@@ -131,6 +160,7 @@ export class Visit implements StreamSink {
       this.#informed += text.length
       if (this.#informed > MAX_HEAD_BYTES) this.#broken()
       else this.#informs(answer)
+      this.#timer.moved()
       return
     }
     try {
@@ -141,7 +171,7 @@ export class Visit implements StreamSink {
       return
     }
     this.#answered = true
-    clearTimeout(this.#timer)
+    if (!this.#held) this.#timer.stop()
     this.#destination?.meter.request(Math.floor(answer.status / 100), performance.now() - this.#sentAt)
     this.#left = answer.isBodiless ? 0 : answer.contentLength
     if (end) this.#finish()
@@ -154,6 +184,7 @@ export class Visit implements StreamSink {
       if (!this.#over) this.#broken()
       return
     }
+    this.#timer.moved()
     const bytes = chunk.length
     if (this.#left !== undefined) {
       // One byte more would be taken for the beginning of another visitor's answer.
@@ -195,7 +226,7 @@ export class Visit implements StreamSink {
 
   reset(code: number): void {
     if (this.#over) return
-    clearTimeout(this.#timer)
+    this.#timer.stop()
     if (this.#answered) {
       this.#cutOff()
       return
@@ -204,7 +235,7 @@ export class Visit implements StreamSink {
     const { hasBody } = this.#outgoing
     if (isUntouched && !hasBody && this.#tries < 3 && REPEATABLE.has(this.#request.method ?? '')) {
       if (code === RESET.lost) this.start()
-      else this.#timer = setTimeout(() => this.start(), AGAIN_MS)
+      else this.#retry = setTimeout(() => this.start(), AGAIN_MS)
       return
     }
     this.#fail(faultOfReset(code))
@@ -249,17 +280,12 @@ export class Visit implements StreamSink {
    */
   #close(): void {
     this.#over = true
-    clearTimeout(this.#timer)
-    clearTimeout(this.#holding)
+    this.#timer.stop()
+    clearTimeout(this.#retry)
     this.#request.resume()
   }
 
   #tooSlow(): void {
-    this.#stream?.reset(RESET.too_slow)
-    this.#fail('too_slow')
-  }
-
-  #stuck(): void {
     this.#stream?.reset(RESET.too_slow)
     if (this.#answered) this.#cutOff()
     else this.#fail('too_slow')
