@@ -54,6 +54,7 @@ const settings = z.object({
   LIMIT_WRITE_PER_MINUTE: limit,
   LIMIT_CONNECT_PER_MINUTE: limit,
   LIMIT_REGENERATE_PER_HOUR: limit,
+  RESPONSE_TIMEOUT_SECONDS: wholeNumber(0, 3600).transform(String).optional(),
   PLANS: z.string().optional(),
   LOG_LEVEL: z.string().optional(),
   /** How many proxies stand before the gateway and append to X-Forwarded-For. */
@@ -84,6 +85,7 @@ export type PassedOn =
   | 'LIMIT_REGENERATE_PER_HOUR'
   | `INSTATUNNEL_ADMIN_${'EMAIL' | 'PASSWORD'}`
   | 'REGISTRATION'
+  | 'RESPONSE_TIMEOUT_SECONDS'
   | 'PLANS'
   | 'LOG_LEVEL'
 
@@ -115,6 +117,7 @@ export function readConfig(environment: Environment): Config {
       LIMIT_WRITE_PER_MINUTE: read.LIMIT_WRITE_PER_MINUTE,
       LIMIT_CONNECT_PER_MINUTE: read.LIMIT_CONNECT_PER_MINUTE,
       LIMIT_REGENERATE_PER_HOUR: read.LIMIT_REGENERATE_PER_HOUR,
+      RESPONSE_TIMEOUT_SECONDS: read.RESPONSE_TIMEOUT_SECONDS,
       INSTATUNNEL_ADMIN_EMAIL: read.INSTATUNNEL_ADMIN_EMAIL,
       INSTATUNNEL_ADMIN_PASSWORD: read.INSTATUNNEL_ADMIN_PASSWORD,
       REGISTRATION: read.REGISTRATION,

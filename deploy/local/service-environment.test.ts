@@ -40,6 +40,7 @@ describe('serviceEnvironment', () => {
         TRUSTED_HOPS: '1',
         POSTGRES_POOL_SIZE: '5',
         PLANS: '{}',
+        RESPONSE_TIMEOUT_SECONDS: '0',
         LOG_LEVEL: 'warn',
       },
       ...{ INSTATUNNEL_ADMIN_EMAIL: 'ops@example.com', INSTATUNNEL_ADMIN_PASSWORD: 'correct horse battery' },

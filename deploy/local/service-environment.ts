@@ -42,7 +42,7 @@ export function serviceEnvironment(name: ServiceName, around: ServiceSurrounding
       TOKEN_SECRET: secrets.tokenSecret,
       ...passedOn('LIMIT_REGENERATE_PER_HOUR', 'PLANS'),
     },
-    relay: { PEER_LISTEN: '127.0.0.1:0' },
+    relay: { PEER_LISTEN: '127.0.0.1:0', ...passedOn('RESPONSE_TIMEOUT_SECONDS') },
   }
   const settings: Record<string, string | undefined> = {
     TZ: 'UTC',

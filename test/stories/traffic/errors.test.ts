@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Accounts, accountsOf } from '@instatunnel/test/accounts'
 import { makeTunnel, type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
@@ -143,6 +145,25 @@ it('504: the local server does not answer in time', async () => {
     title: 'The local server is too slow',
     turn: /local server/,
   })
+})
+
+it('an upload that moves is not cut, however long it takes', async () => {
+  const arrival = open.site.arrival('/slowly')
+  const asked = open.visitor.ask('/slowly', { method: 'POST', headers: { 'transfer-encoding': 'chunked' } })
+  const answer = once(asked, 'response')
+  asked.write('begun')
+  const { request, response } = await arrival
+  const since = performance.now()
+  request.resume().on('end', () => response.end('whole'))
+  while (performance.now() - since < 2000) {
+    const heard = once(request, 'data')
+    asked.write('more')
+    await heard
+    await delay(200)
+  }
+  asked.end()
+  const [{ statusCode }] = await answer
+  expect(statusCode).toBe(200)
 })
 
 it('503: the agent has as many requests as it may have', async () => {
