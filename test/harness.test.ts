@@ -1,9 +1,10 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, headers, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect, headers } from '@nats-io/transport-node'
 import postgres from 'postgres'
 import { expect, it } from 'vitest'
 import { freshDatabase } from './harness/database.ts'
 import { freshNats } from './harness/nats.ts'
+import { natsUser } from './harness/nats-user.ts'
 
 const nats = await freshNats()
 
@@ -22,8 +23,7 @@ it('an observer sees events from the first on, over a restart of NATS', async ()
   const observer = await nats.observe()
   // A connection for each: what is sent before a connection has noticed the restart would be lost.
   const publish = async (id: string) => {
-    const authenticator = nkeyAuthenticator(new TextEncoder().encode(nats.seeds.keys))
-    const connection = await connect({ servers: nats.url, authenticator })
+    const connection = await connect(natsUser('keys', nats.url, nats.seeds.keys))
     const manager = await jetstreamManager(connection, { checkAPI: false })
     await manager.streams.add({ name: 'INSTATUNNEL', subjects: ['instatunnel.events.key.>'] })
     const head = headers()

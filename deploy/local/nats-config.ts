@@ -13,10 +13,10 @@ export interface NatsConfigOptions {
 /** The text of nats.conf: loopback, JetStream, one nkey user per service with its own subjects. */
 export function natsConfig({ port, storeDir, publicKeys }: NatsConfigOptions): string {
   const users = natsUsers.map((user) => {
-    const { publish, subscribe, responds } = permissionsOf(user)
+    const { publish, denyPublish, subscribe, responds } = permissionsOf(user)
     const answers = responds ? ', allow_responses: true' : ''
     return `    # ${user}
-    { nkey: ${publicKeys[user]}, permissions: { publish: ${list(publish)}, subscribe: ${list(subscribe)}${answers} } }`
+    { nkey: ${publicKeys[user]}, permissions: { publish: { allow: ${list(publish)}, deny: ${list(denyPublish)} }, subscribe: ${list(subscribe)}${answers} } }`
   })
   return `# Written by deploy/local at every start.
 server_name: instatunnel

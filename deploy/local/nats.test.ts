@@ -6,7 +6,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Nats, startNats } from './nats.ts'
-import type { NatsUser } from './nats-users.ts'
+import { inboxOf, type NatsUser } from './nats-users.ts'
 
 let dataDir: string
 let nats: Nats
@@ -23,7 +23,7 @@ afterAll(async () => {
 
 async function as(user: NatsUser): Promise<NatsConnection> {
   const authenticator = nkeyAuthenticator(new TextEncoder().encode(nats.seeds[user]))
-  const connection = await connect({ servers: nats.url, authenticator })
+  const connection = await connect({ servers: nats.url, authenticator, inboxPrefix: inboxOf(user) })
   connections.push(connection)
   return connection
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
+import { natsUser } from '@instatunnel/test/nats-user'
 import type { Observer, SeenEvent } from '@instatunnel/test/observer'
 import { anId, aTime } from '@instatunnel/test/shapes'
 import { administrate } from '@instatunnel/test/sql'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect } from '@nats-io/transport-node'
 import type { Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -431,8 +432,7 @@ const partsOf = (secret: string) =>
 
 /** Headers and data of every message on both streams, as they lie there. */
 async function everyMessage(): Promise<Uint8Array[]> {
-  const authenticator = nkeyAuthenticator(new TextEncoder().encode(stack.nats.seeds.observer))
-  const connection = await connect({ servers: stack.nats.url, authenticator })
+  const connection = await connect(natsUser('observer', stack.nats.url, stack.nats.seeds.observer))
   const manager = await jetstreamManager(connection, { checkAPI: false })
   const bytes: Uint8Array[] = []
   for (const stream of ['INSTATUNNEL', 'INSTATUNNEL_USAGE']) {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DeliverPolicy, type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect } from '@nats-io/transport-node'
+import { natsUser } from './nats-user.ts'
 
 /** How long `event` waits before it says what it has seen instead. */
 const patienceMs = 15_000
@@ -41,8 +42,7 @@ export async function observe({
   streams?: string[]
 }): Promise<Observer> {
   const connection = await connect({
-    servers: url,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+    ...natsUser('observer', url, seed),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
   })

@@ -1,4 +1,5 @@
-import { connect, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect } from '@nats-io/transport-node'
+import { natsUser } from './nats-user.ts'
 
 /** Resolves when so many replicas of auth live, and each knows of every other. `seed` is auth's. */
 export async function replicasMet({
@@ -10,8 +11,7 @@ export async function replicasMet({
   seed: string
   count: number
 }): Promise<void> {
-  const authenticator = nkeyAuthenticator(new TextEncoder().encode(seed))
-  const connection = await connect({ servers: url, authenticator })
+  const connection = await connect(natsUser('auth', url, seed))
   const said = new Map<string, number>()
   for await (const message of connection.subscribe('instatunnel.auth.here')) {
     // A replica listens before it speaks: once all have spoken, what each says next is heard by all. Whoever speaks for

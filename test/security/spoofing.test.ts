@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:http2'
+import { join } from 'node:path'
 import { descriptorsFile, readRules } from '@instatunnel/kit/rules'
 import { SERVICE_NAMES } from '@instatunnel/kit/service-name'
+import { talk } from '@instatunnel/local/nats-users'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import { AuthServiceService } from '@instatunnel/proto/auth/v1/auth_service'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
@@ -11,8 +14,11 @@ import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/te
 import { askAuth, callByPath, direct, oddServiceToken, serviceToken } from '@instatunnel/test/direct'
 import { expectError, expectUnauthorized } from '@instatunnel/test/errors'
 import { forgeries, readJwt } from '@instatunnel/test/jwt'
+import { natsUser } from '@instatunnel/test/nats-user'
 import { refused } from '@instatunnel/test/refused'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect as connectNats } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 /** Whoever claims to be the gateway, a service or somebody else, from outside and from inside. */
@@ -388,5 +394,62 @@ describe('inside, a call to a service’s rpc', () => {
       )
       close()
     }
+  })
+})
+
+describe('inside, on NATS, a service', () => {
+  const subjectOf = (type: string) => `instatunnel.events.${type}`
+
+  it('hears by the consumers that it is said to have, and was refused nothing on the way', async () => {
+    const connection = await connectNats(natsUser('observer', stack.nats.url, stack.nats.seeds.observer))
+    const { consumers } = await jetstreamManager(connection, { checkAPI: false })
+    const found: string[] = []
+    for (const stream of ['INSTATUNNEL', 'INSTATUNNEL_USAGE'])
+      for await (const { name, config } of consumers.list(stream))
+        found.push(`${name.startsWith('hears_') ? 'a replica' : name} ${config.filter_subject}`)
+    await connection.close()
+    const { auth, keys, tunnels, relay } = talk
+    expect(found.sort()).toEqual(
+      [
+        ...[...keys.durables, ...tunnels.durables].map(({ name, type }) => `${name} ${subjectOf(type)}`),
+        ...[...auth.hears, ...relay.hears].map((type) => `a replica ${subjectOf(type)}`),
+      ].sort(),
+    )
+    expect(await readFile(join(stack.logDir, 'nats.log'), 'utf8')).not.toContain('Violation')
+  })
+
+  it('hears of no login with the relay’s seed', async () => {
+    const connection = await connectNats(natsUser('relay', stack.nats.url, stack.nats.seeds.relay))
+    const heard: string[] = []
+    const refused: string[] = []
+    const keep = async () => {
+      for await (const status of connection.status())
+        if (status.type === 'error') refused.push(status.error.message)
+    }
+    const keeping = keep()
+    for (const subject of ['>', 'instatunnel.events.>', subjectOf('user.logged_in'), '_INBOX.>'])
+      connection.subscribe(subject, {
+        callback: (error, { subject: told }) => void (error || heard.push(told)),
+      })
+    const { consumers, streams } = await jetstreamManager(connection, { checkAPI: false })
+    for (const filter of [subjectOf('user.logged_in'), subjectOf('user.>'), subjectOf('>')])
+      for (const config of [{ filter_subject: filter }, { filter_subjects: [filter] }])
+        await expect(consumers.add('INSTATUNNEL', { name: 'thief', ...config })).rejects.toThrow(
+          /permissions/i,
+        )
+    const last = { last_by_subj: subjectOf('user.logged_in') }
+    await expect(streams.getMessage('INSTATUNNEL', last)).rejects.toThrow(/permissions/i)
+    const observer = await stack.observe()
+    const { token } = await accounts.login(root)
+    const { sessions } = bodyOf(await stack.call('GET', '/v1/auth/sessions', { token }))
+    await observer.event(
+      ({ subject, data }) => subject === subjectOf('user.logged_in') && data.session_id === sessions[0].id,
+    )
+    await connection.flush()
+    expect(heard).toEqual([])
+    await connection.close()
+    await keeping
+    for (const subject of ['instatunnel.events.>', '_INBOX.>'])
+      expect(refused.join()).toContain(`Subscription to "${subject}"`)
   })
 })

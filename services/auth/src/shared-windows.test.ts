@@ -1,6 +1,7 @@
 import { freshNats } from '@instatunnel/test/nats'
+import { natsUser } from '@instatunnel/test/nats-user'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { connect, type NatsConnection, nanos, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect, type NatsConnection, nanos } from '@nats-io/transport-node'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { MINUTE, type WindowReplica, windowReplicas } from '../test/window-replicas.ts'
 import { createRendezvous } from './domain/rendezvous.ts'
@@ -43,8 +44,7 @@ const takeAll = (from: readonly WindowReplica[], count: number, subject: string,
 
 /** A connection of a user of NATS. */
 async function as(user: 'auth' | 'keys'): Promise<NatsConnection> {
-  const authenticator = nkeyAuthenticator(new TextEncoder().encode(server.seeds[user]))
-  const connection = await connect({ servers: server.url, authenticator })
+  const connection = await connect(natsUser(user, server.url, server.seeds[user]))
   connections.push(connection)
   return connection
 }

@@ -21,7 +21,7 @@ export function startHolder(options: {
 }) {
   const { nats, keys, now } = options
   const replica = newId('auth_', new Date())
-  const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: replica, log })
+  const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: 'auth', log })
   let isDead = false
   const alive: LeaseClient = {
     leaseUses: (request) => (isDead ? Promise.reject(away()) : keys.leaseUses(request)),

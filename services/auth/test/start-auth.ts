@@ -130,7 +130,7 @@ export async function startAuth(
     adminUpdateUser: rpcsOf(channel, AdminServiceService, metadataOf).updateUser,
   })
   const envoy = rpcsOf(checkChannel, { check: AuthorizationService.check })
-  const nats = connectNats({ url: config.NATS_URL, seed: config.NATS_SEED, name: 'auth-test', log })
+  const nats = connectNats({ url: config.NATS_URL, seed: config.NATS_SEED, name: 'auth', log })
   const follow = { live: () => [replica], isThere: () => true, isCurrent: () => true }
   const started: StartedAuth = {
     port: running.port,

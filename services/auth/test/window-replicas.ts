@@ -34,7 +34,7 @@ export function windowReplicas(server: FreshNats, now: () => Date) {
     const name = `auth_${randomBytes(8).toString('hex')}`
     const logged: string[] = []
     const log: Logger = createLog('auth', 'warn', { write: (line: string) => void logged.push(line) })
-    const nats = connectNats({ url: server.url, seed: server.seeds.auth, name, log })
+    const nats = connectNats({ url: server.url, seed: server.seeds.auth, name: 'auth', log })
     const replicas = followReplicas({ nats, log, service: 'auth' })
     const local = createSlidingWindows(MINUTE)
     const windows = createSharedWindows({ local, replicas, nats, replica: name, bounds, now, log })
@@ -86,7 +86,7 @@ export function windowReplicas(server: FreshNats, now: () => Date) {
     async startMute(): Promise<Pick<WindowReplica, 'name'>> {
       const name = `auth_${randomBytes(8).toString('hex')}`
       const log = createLog('auth', 'silent')
-      const nats = connectNats({ url: server.url, seed: server.seeds.auth, name, log })
+      const nats = connectNats({ url: server.url, seed: server.seeds.auth, name: 'auth', log })
       const { connection } = await nats.ready
       connection.subscribe(`instatunnel.auth.limits.${name}`, { callback: () => {} })
       const announced = announceReplica({ nats, log, service: 'auth', replica: name })

@@ -16,7 +16,7 @@ export interface AuthReplica {
 /** Has a replica of this name live on a NATS server. */
 export function startReplica(nats: Pick<FreshNats, 'url' | 'seeds'>, replica: string): AuthReplica {
   const log = createLog('auth', 'silent')
-  const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: replica, log })
+  const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: 'auth', log })
   const started: AuthReplica = { forgotten: [], onForget: () => {} }
   const forget = (what: Evicted) => {
     started.forgotten.push(what)

@@ -28,7 +28,7 @@ export function liveHolder(
   settle: (keyId: string) => Promise<unknown>,
 ) {
   const recalled: string[] = []
-  const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: holder, log })
+  const connection = connectNats({ url: nats.url, seed: nats.seeds.auth, name: 'auth', log })
   const announced = announceReplica({ nats: connection, log, service: 'auth', replica: holder })
   const answering = answerAsked({
     nats: connection,

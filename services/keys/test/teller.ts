@@ -1,6 +1,7 @@
 import type { FreshNats } from '@instatunnel/test/nats'
+import { natsUser } from '@instatunnel/test/nats-user'
 import { jetstream } from '@nats-io/jetstream'
-import { connect, headers, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect, headers } from '@nats-io/transport-node'
 import { expect, onTestFinished } from 'vitest'
 
 /** Tells an event as auth does; `delivery` is the message's own id, where it is not the event's. */
@@ -10,7 +11,7 @@ export type Tell = (type: string, id: string, data: unknown, delivery?: string) 
 export async function tellerOf(nats: FreshNats): Promise<Tell> {
   const connection = await connect({
     servers: nats.url,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(nats.seeds.auth)),
+    ...natsUser('auth', nats.url, nats.seeds.auth),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 50,
   })

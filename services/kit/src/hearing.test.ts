@@ -33,7 +33,7 @@ async function openStream() {
       async begin() {
         steps.push('begin')
         await nats.ensureStreams()
-        return { subjects, ...(since ? { since } : {}) }
+        return { subjects, ...(since ? { since: () => since } : {}) }
       },
       message(message) {
         heard.push(Number(message.string()))

@@ -21,9 +21,9 @@ const AMISS = new Set([
 
 /** Which messages of a stream are heard. */
 export interface Heard {
-  readonly subjects: string[]
-  /** Those that were told since then; undefined for the last one of each subject, and all that follow. */
-  readonly since?: Date
+  readonly subjects: readonly string[]
+  /** Of a subject, what was told since then; undefined for the last one of each subject, and all that follow. */
+  readonly since?: (subject: string) => Date
 }
 
 /** What is to be heard, and what is done with it. */
@@ -34,7 +34,7 @@ export interface HearingOptions {
   /** Asked each time that hearing begins anew; may make the stream before. */
   begin(): Promise<Heard>
   begun?(consumer: ConsumerInfo): void
-  /** Called with each message, in order. What it throws is logged. */
+  /** Called with each message, in order per subject. What it throws is logged. */
   message(message: JsMsg): void
   /** All that was there when hearing began has been heard. */
   caughtUp?(): void
@@ -42,10 +42,12 @@ export interface HearingOptions {
   away?(): void
 }
 
+type Ready = Awaited<Nats['ready']>
+
 /**
- * Hears a stream by a consumer of this process's own, as long as it is not closed. The client's own ordered consumers go
- * on by sequence numbers, and would be deaf after a stream was lost and made again; this one begins anew whenever
- * something is amiss, and leaves it to `begin` where.
+ * Hears a stream by consumers of this process's own, as long as it is not closed: one for each subject, as NATS's
+ * permissions are for consumers of one. The client's own ordered consumers go on by sequence numbers, and would be deaf
+ * after a stream was lost and made again; here all begin anew whenever something is amiss, and `begin` says where.
  */
 export function hearStream(options: HearingOptions): { close(): void } {
   const { nats, log, stream } = options
@@ -53,53 +55,28 @@ export function hearStream(options: HearingOptions): { close(): void } {
   let stop = () => {}
   let presence: Presence | undefined
 
-  const hear = async ({ js, jsm }: Awaited<Nats['ready']>) => {
+  const hear = async (ready: Ready) => {
     const { subjects, since } = await options.begin()
-    const made = await jsm.consumers.add(stream, {
-      name: newId('hears_', new Date()),
-      // NATS's permissions are for the one way to say it, or for the other.
-      ...(subjects.length === 1 ? { filter_subject: subjects[0] } : { filter_subjects: subjects }),
-      ...(since
-        ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: since.toISOString() }
-        : { deliver_policy: DeliverPolicy.LastPerSubject }),
-      ack_policy: AckPolicy.None,
-      mem_storage: true,
-      inactive_threshold: nanos(FORGOTTEN_MS),
-    })
-    options.begun?.(made)
-    let isCaughtUp = false
-    let heard = 0
+    const ending = new AbortController()
+    stop = () => ending.abort()
+    if (closed || !presence?.isThere()) return
+    let behind = subjects.length
     const caughtUp = () => {
-      if (!isCaughtUp) options.caughtUp?.()
-      isCaughtUp = true
+      if (--behind === 0) options.caughtUp?.()
     }
-    const consumer = await js.consumers.get(stream, made.name)
-    const messages = await consumer.consume({
-      max_messages: 1000,
-      idle_heartbeat: 1000,
-      abort_on_missing_resource: true,
-      callback(message) {
-        // One that was lost on its way to us may have been the last word on something.
-        if (message.info.deliverySequence !== ++heard) return messages.stop()
-        try {
-          options.message(message)
-        } catch (error) {
-          log.error({ err: error, stream, sequence: message.seq }, 'a message that could not be acted on')
-        }
-        if (message.info.pending === 0) caughtUp()
-      },
-    })
-    stop = () => messages.stop()
-    if (closed || !presence?.isThere()) stop()
-    if (made.num_pending === 0) caughtUp()
-    for await (const { type } of messages.status()) {
-      // It comes when there is nothing to tell: what was there at first may have gone meanwhile.
-      if (type === 'heartbeat') caughtUp()
-      if (AMISS.has(type)) messages.stop()
-    }
+    const all = subjects.map((subject) =>
+      hearSubject(ready, options, {
+        subject,
+        since: since?.(subject),
+        caughtUp,
+        signal: ending.signal,
+      }).finally(stop),
+    )
+    await Promise.allSettled(all)
+    await Promise.all(all)
   }
 
-  const run = async (ready: Awaited<Nats['ready']>) => {
+  const run = async (ready: Ready) => {
     // What was under way when NATS went is lost, and nothing would tell.
     presence = followPresence(ready.connection, () => stop())
     let said = ''
@@ -123,5 +100,57 @@ export function hearStream(options: HearingOptions): { close(): void } {
       presence?.stop()
       stop()
     },
+  }
+}
+
+/** Hears one subject until something is amiss, or the signal aborts. */
+async function hearSubject(
+  { js, jsm }: Ready,
+  { stream, log, ...options }: HearingOptions,
+  heard: { subject: string; since: Date | undefined; caughtUp(): void; signal: AbortSignal },
+): Promise<void> {
+  const { subject, since, signal } = heard
+  const made = await jsm.consumers.add(stream, {
+    name: newId('hears_', new Date()),
+    filter_subject: subject,
+    ...(since
+      ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: since.toISOString() }
+      : { deliver_policy: DeliverPolicy.LastPerSubject }),
+    ack_policy: AckPolicy.None,
+    mem_storage: true,
+    inactive_threshold: nanos(FORGOTTEN_MS),
+  })
+  options.begun?.(made)
+  let isCaughtUp = false
+  let count = 0
+  const caughtUp = () => {
+    if (!isCaughtUp && !signal.aborted) heard.caughtUp()
+    isCaughtUp = true
+  }
+  const consumer = await js.consumers.get(stream, made.name)
+  if (signal.aborted) return
+  const messages = await consumer.consume({
+    max_messages: 1000,
+    idle_heartbeat: 1000,
+    abort_on_missing_resource: true,
+    callback(message) {
+      if (signal.aborted) return
+      // One that was lost on its way to us may have been the last word on something.
+      if (message.info.deliverySequence !== ++count) return messages.stop()
+      try {
+        options.message(message)
+      } catch (error) {
+        log.error({ err: error, stream, sequence: message.seq }, 'a message that could not be acted on')
+      }
+      if (message.info.pending === 0) caughtUp()
+    },
+  })
+  signal.addEventListener('abort', () => messages.stop(), { once: true })
+  if (signal.aborted) messages.stop()
+  if (made.num_pending === 0) caughtUp()
+  for await (const { type } of messages.status()) {
+    // It comes when there is nothing to tell: what was there at first may have gone meanwhile.
+    if (type === 'heartbeat') caughtUp()
+    if (AMISS.has(type)) messages.stop()
   }
 }

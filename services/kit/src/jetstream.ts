@@ -12,6 +12,7 @@ import {
 import {
   type ConnectionOptions,
   connect,
+  createInbox,
   type NatsConnection,
   nanos,
   nkeyAuthenticator,
@@ -46,6 +47,8 @@ export interface Nats {
   readonly ready: Promise<{ connection: NatsConnection; js: JetStreamClient; jsm: JetStreamManager }>
   /** Makes the streams again, where NATS came back without them. */
   ensureStreams(): Promise<void>
+  /** A subject of our own for answers: NATS lets nobody else hear it. */
+  newInbox(): string
   close(): Promise<void>
 }
 
@@ -55,6 +58,7 @@ export function connectNats(options: {
   url: string
   /** The seed of an nkey; it goes before what the URL says of a user. */
   seed?: string | undefined
+  /** Our user's name: NATS has our answers come in under it. */
   name: string
   log: Logger
 }): Nats {
@@ -63,6 +67,7 @@ export function connectNats(options: {
     ...serverAt(url),
     ...(seed ? { authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)) } : {}),
     name,
+    inboxPrefix: `_INBOX.${name}`,
   }
   const leftAsTheyAre = new Set<string>()
   const ensure = (jsm: JetStreamManager) =>
@@ -89,6 +94,7 @@ export function connectNats(options: {
   ready.catch(() => {}) // it was closed before it was ready; who waits for it hears so
   return {
     ready,
+    newInbox: () => createInbox(server.inboxPrefix),
     ensureStreams: async () => ensure((await ready).jsm),
     async close() {
       closing.abort()

@@ -1,4 +1,4 @@
-import { createInbox, type Msg } from '@nats-io/transport-node'
+import type { Msg } from '@nats-io/transport-node'
 import { z } from 'zod'
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
@@ -44,7 +44,7 @@ export async function askReplicas(options: {
     const isHeard = follow.live().every((replica) => !isAsked(replica) || acked.has(replica))
     if (!follow.isThere() || (follow.isCurrent() && isHeard)) resolve()
   }
-  const inbox = createInbox()
+  const inbox = nats.newInbox()
   const answers = connection.subscribe(inbox, {
     callback(error, message) {
       // NATS itself says so where nobody listens.

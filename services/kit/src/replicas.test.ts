@@ -1,7 +1,8 @@
 import { freshNats } from '@instatunnel/test/nats'
-import { describe, expect, it } from 'vitest'
+import { natsUser } from '@instatunnel/test/nats-user'
+import { connect } from '@nats-io/transport-node'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { replicasOn, within } from '../test/replicas.ts'
-import { newId } from './id.ts'
 import { answerAsked, askReplicas } from './replicas.ts'
 
 const server = await freshNats()
@@ -107,23 +108,28 @@ describe('another service', () => {
     // Overhears what is delivered, on a connection of its own.
     const auth = (await connectAs('auth').ready).connection
 
-    // NATS asks nowhere what a consumer's maker may publish: whatever keys may tell is delivered where it wants.
+    // NATS asks nowhere what a consumer's maker may publish: whatever keys may hear is delivered where it wants.
     const delivered: string[] = []
-    for (const subject of ['instatunnel.auth.here', SUBJECT]) {
+    const heardByKeys = [
+      ['instatunnel.auth.here', 'INSTATUNNEL', 'keys-session-revoked', 'session.revoked'],
+      [SUBJECT, 'INSTATUNNEL_USAGE', 'keys-usage', 'usage.key'],
+    ] as const
+    for (const [subject, stream, name, type] of heardByKeys) {
       auth.subscribe(subject, {
         callback: (_, message) => void delivered.push(`${subject} ${message.string()}`),
       })
-      await keys.jsm.consumers.add('INSTATUNNEL', {
-        name: newId('thief_', new Date()),
+      await keys.jsm.consumers.add(stream, {
+        name,
         deliver_subject: subject,
-        filter_subject: 'instatunnel.events.key.created',
+        filter_subject: `instatunnel.events.${type}`,
         inactive_threshold: 10_000_000_000,
       })
     }
     const lies = [{ replica: 'auth_ghost' }, { replica: 'auth_a', leaving: true }].map((lie) =>
       JSON.stringify(lie),
     )
-    for (const lie of lies) keys.connection.publish('instatunnel.events.key.created', lie)
+    for (const lie of lies)
+      for (const [, , , type] of heardByKeys) auth.publish(`instatunnel.events.${type}`, lie)
     const told = lies.flatMap((lie) => [`instatunnel.auth.here ${lie}`, `${SUBJECT} ${lie}`]).sort()
     await expect.poll(() => delivered.filter((said) => told.includes(said)).sort(), within).toEqual(told)
     await (await nats.ready).connection.flush()
@@ -131,8 +137,12 @@ describe('another service', () => {
     expect(asked).toEqual([])
 
     const spoken: string[] = []
-    auth.subscribe('instatunnel.events.>', { callback: (_, message) => void spoken.push(message.string()) })
-    await auth.flush()
+    const observer = await connect(natsUser('observer', server.url, server.seeds.observer))
+    onTestFinished(() => observer.close())
+    observer.subscribe('instatunnel.events.>', {
+      callback: (_, message) => void spoken.push(message.string()),
+    })
+    await observer.flush()
     keys.connection.publish(SUBJECT, '{}', { reply: 'instatunnel.events.user.registered' })
     const answer = await keys.connection.request(SUBJECT, '{"after":true}')
     expect([answer.string(), asked]).toEqual(['{"replica":"auth_a"}', [{ after: true }]])

@@ -1,6 +1,7 @@
 import { freshNats } from '@instatunnel/test/nats'
+import { natsUser } from '@instatunnel/test/nats-user'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, type Msg, type NatsConnection, nanos, nkeyAuthenticator } from '@nats-io/transport-node'
+import { connect, type Msg, type NatsConnection, nanos } from '@nats-io/transport-node'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openBucket } from './route-bucket.ts'
 import { isSpoken } from './spoken.ts'
@@ -13,8 +14,7 @@ const SUBJECT = 'instatunnel.auth.here'
 const LIE = '{"replica":"auth_ghost"}'
 
 async function as(user: 'auth' | 'keys' | 'relay'): Promise<NatsConnection> {
-  const authenticator = nkeyAuthenticator(new TextEncoder().encode(server.seeds[user]))
-  const connection = await connect({ servers: server.url, authenticator })
+  const connection = await connect(natsUser(user, server.url, server.seeds[user]))
   connections.push(connection)
   return connection
 }
@@ -41,13 +41,14 @@ describe('isSpoken', () => {
     const message = await heard(async () => {
       const keys = await as('keys')
       const jsm = await jetstreamManager(keys, { checkAPI: false })
-      await jsm.streams.add({ name: 'INSTATUNNEL', subjects: ['instatunnel.events.key.>'] })
+      await jsm.streams.add({ name: 'INSTATUNNEL', subjects: ['instatunnel.events.session.>'] })
       await jsm.consumers.add('INSTATUNNEL', {
-        name: 'thief',
+        name: 'keys-session-revoked',
+        filter_subject: 'instatunnel.events.session.revoked',
         deliver_subject: SUBJECT,
         inactive_threshold: nanos(10_000),
       })
-      keys.publish('instatunnel.events.key.created', LIE)
+      ;(await as('auth')).publish('instatunnel.events.session.revoked', LIE)
     })
     expect(message.string()).toBe(LIE)
     expect(isSpoken(message, SUBJECT)).toBe(false)

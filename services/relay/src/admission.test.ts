@@ -23,7 +23,7 @@ const within = { timeout: 10_000 }
 const log = createLog('test', 'silent')
 const nats = await freshNats()
 const neighbours = await startNeighbours()
-const watcher = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'watcher', log })
+const watcher = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'tunnels', log })
 const routes = openRelayRoutes({ nats: watcher, log, now })
 const keys = connectNats({ url: nats.url, seed: nats.seeds.keys, name: 'keys', log })
 await routes.ready

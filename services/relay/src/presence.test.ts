@@ -36,7 +36,7 @@ async function timed<T>(work: Promise<T>): Promise<{ value: T; ms: number }> {
 describe('an agent that comes and goes', () => {
   it('is told as an event and as a route, once each', async () => {
     const observer = await nats.observe()
-    const watcher = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'watcher', log })
+    const watcher = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'tunnels', log })
     const routes = openRelayRoutes({ nats: watcher, log, now: () => new Date() })
     const relay = await startRelay(neighbours, nats)
     const tunnel = newTunnel()

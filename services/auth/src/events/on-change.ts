@@ -48,7 +48,7 @@ export function hearChanges(options: {
     async begin() {
       await nats.ensureStreams()
       // The last of each, which costs little to forget once more, and all that follow: so no clock has a say.
-      return { subjects: ['key.>', 'session.revoked', 'user.updated'].map((what) => EVENTS + what) }
+      return { subjects: Object.keys(readers).map((type) => EVENTS + type) }
     },
     message(message) {
       const what = readers[message.subject.slice(EVENTS.length)]?.(message.json())

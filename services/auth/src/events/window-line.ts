@@ -1,6 +1,5 @@
 import type { Nats } from '@instatunnel/kit/jetstream'
 import type { Logger } from '@instatunnel/kit/log'
-import { createInbox } from '@nats-io/transport-node'
 import type { Taken } from '../domain/sliding-window.ts'
 import {
   isAskable,
@@ -46,7 +45,7 @@ export function openWindowLine(options: {
   owner: WindowOwner
 }): WindowLine {
   const { nats, log, replica } = options
-  const inbox = createInbox()
+  const inbox = nats.newInbox()
   const waiting = new Map<number, WindowBatch>()
   const silentUntil = new Map<string, number>()
   let connection: Awaited<Nats['ready']>['connection'] | undefined

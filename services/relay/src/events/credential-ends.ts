@@ -27,7 +27,7 @@ export type CredentialEnd =
   | { readonly kind: 'recheck'; readonly keyId?: string; readonly userId?: string }
 
 /**
- * Hears what ends credentials, in order, from two minutes before it started on; nothing is missed while NATS is away,
+ * Hears what ends credentials, each kind of event in order, from two minutes before it started on; nothing is missed while NATS is away,
  * and nothing heard twice. `at` is when it happened.
  */
 export function hearCredentialEnds(options: {
@@ -37,38 +37,49 @@ export function hearCredentialEnds(options: {
   handle: (end: CredentialEnd, at: Date) => void
 }): { close(): void } {
   const { nats, log, now, handle } = options
-  /** By the clock of NATS: hearing begins anew by time, as a stream that was lost counts from 1 again. */
-  let heardUntil = now().getTime() - BEFORE_MS
-  const heard = new Map<string, number>()
-
-  const isFirstTime = (message: JsMsg) => {
-    const at = message.info.timestampNanos / 1_000_000
-    const id = message.headers?.get('ce-id') || `${message.seq} ${at}`
-    if (heard.has(id)) return false
-    heard.set(id, at)
-    heardUntil = Math.max(heardUntil, at)
-    for (const [old, oldAt] of heard) {
-      if (heard.size <= MAX_REMEMBERED || oldAt >= heardUntil - 2 * OVERLAP_MS) break
-      heard.delete(old)
-    }
-    return true
-  }
+  const began = now().getTime() - BEFORE_MS
+  const subjects = Object.keys(readers).map((type) => EVENTS + type)
+  // Each subject is heard by itself: how far one has come says nothing of another.
+  const progress = new Map(subjects.map((subject) => [subject, createProgress(began)]))
   return hearStream({
     nats,
     log,
     stream: 'INSTATUNNEL',
     async begin() {
       await nats.ensureStreams()
-      const subjects = Object.keys(readers).map((type) => EVENTS + type)
-      return { subjects, since: new Date(heardUntil - OVERLAP_MS) }
+      return {
+        subjects,
+        since: (subject) => new Date((progress.get(subject)?.until() ?? began) - OVERLAP_MS),
+      }
     },
     message(message) {
-      if (!isFirstTime(message)) return
+      if (!progress.get(message.subject)?.isFirstTime(message)) return
       const end = readers[message.subject.slice(EVENTS.length)]?.(message.json())
       const at = message.headers?.get('ce-time') || message.info.timestampNanos / 1_000_000
       if (end) handle(end, new Date(at))
     },
   })
+}
+
+/** How far one subject was heard, by the clock of NATS: a stream that was lost counts from 1 again. */
+function createProgress(began: number) {
+  let heardUntil = began
+  const heard = new Map<string, number>()
+  return {
+    until: () => heardUntil,
+    isFirstTime(message: JsMsg) {
+      const at = message.info.timestampNanos / 1_000_000
+      const id = message.headers?.get('ce-id') || `${message.seq} ${at}`
+      if (heard.has(id)) return false
+      heard.set(id, at)
+      heardUntil = Math.max(heardUntil, at)
+      for (const [old, oldAt] of heard) {
+        if (heard.size <= MAX_REMEMBERED || oldAt >= heardUntil - 2 * OVERLAP_MS) break
+        heard.delete(old)
+      }
+      return true
+    },
+  }
 }
 
 const tunnel = z.object({ tunnel_id: z.string() })
