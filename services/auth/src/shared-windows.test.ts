@@ -346,14 +346,14 @@ describe('what others say on the line', () => {
     const { heard } = await overheard()
     const keys = await as('keys')
     const jsm = await jetstreamManager(keys, { checkAPI: false })
-    // NATS checks what a consumer's maker may publish nowhere: whatever keys may tell can be delivered there.
+    // NATS checks what a consumer's maker may publish nowhere: whatever keys may hear can be delivered there.
     await jsm.consumers.add('INSTATUNNEL', {
-      name: 'thief',
+      name: 'keys-session-revoked',
       deliver_subject: lineOf(replica),
-      filter_subject: 'instatunnel.events.key.created',
+      filter_subject: 'instatunnel.events.session.revoked',
       inactive_threshold: nanos(10_000),
     })
-    keys.publish('instatunnel.events.key.created', forged)
+    ;(await as('auth')).publish('instatunnel.events.session.revoked', forged)
     await vi.waitFor(() => expect(heard).toEqual([forged]))
     await replica.nats.ready.then(({ connection }) => connection.flush())
     expect(replica.local.look(subject, 1, now())).toMatchObject({ remaining: 1 })

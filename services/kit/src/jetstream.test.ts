@@ -47,10 +47,12 @@ async function foreignNats(configuration: string): Promise<number> {
   return port
 }
 
-function open(server: { url: string }, seed?: string) {
+function open(server: { url: string; seeds?: Nats['seeds'] }, seed?: string) {
+  // Its answers come in under the user's name.
+  const [name = 'keys'] = Object.entries(server.seeds ?? {}).find(([, each]) => each === seed) ?? []
   const logged: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
-  const nats = connectNats({ url: server.url, seed, name: 'keys', log })
+  const nats = connectNats({ url: server.url, seed, name, log })
   onTestFinished(() => nats.close())
   return { ...nats, logged }
 }
