@@ -20,6 +20,7 @@ export const defaultCommand = 'tunnel'
 export const commands: Readonly<Record<string, Load | Group>> = {
   [defaultCommand]: async () => (await import('./commands/tunnel.ts')).tunnel,
   login: async () => (await import('./commands/login.ts')).login,
+  register: async () => (await import('./commands/register.ts')).register,
   auth: {
     description: 'log in and out, and test the key in use',
     commands: {
@@ -51,6 +52,22 @@ export const commands: Readonly<Record<string, Load | Group>> = {
       delete: async () => (await import('./commands/keys/delete.ts')).deleteKey,
       restore: async () => (await import('./commands/keys/restore.ts')).restoreKey,
       explain: async () => (await import('./commands/keys/explain.ts')).explainKey,
+    },
+  },
+  admin: {
+    description: 'manage accounts, for administrators',
+    commands: {
+      users: async () => (await import('./commands/admin/users.ts')).adminUsers,
+      suspend: async () => (await import('./commands/admin/suspend.ts')).adminSuspend,
+      restore: async () => (await import('./commands/admin/restore.ts')).adminRestore,
+      keys: async () => (await import('./commands/admin/keys.ts')).adminKeys,
+      'revoke-keys': async () => (await import('./commands/admin/revoke-keys.ts')).adminRevokeKeys,
+      sessions: async () => (await import('./commands/admin/sessions.ts')).adminSessions,
+      'end-sessions': async () => (await import('./commands/admin/end-sessions.ts')).adminEndSessions,
+      invite: async () => (await import('./commands/admin/invite.ts')).adminInvite,
+      invitations: async () => (await import('./commands/admin/invitations.ts')).adminInvitations,
+      'revoke-invitation': async () =>
+        (await import('./commands/admin/revoke-invitation.ts')).adminRevokeInvitation,
     },
   },
   completion: async () => (await import('./commands/completion.ts')).completion,

@@ -1,10 +1,14 @@
 import { join } from 'node:path'
+import { defaultRegistration } from '@instatunnel/kit/registration'
 import type { Config } from './config.ts'
 import { repository } from './repository.ts'
 import type { Stack } from './stack.ts'
 
 /** What `npm start` says once all is up: where everything is, and a first walk that works when pasted. */
-export function welcome(stack: Stack, { dataDir, domain }: Pick<Config, 'dataDir' | 'domain'>): string {
+export function welcome(
+  stack: Stack,
+  { dataDir, domain, passedOn }: Pick<Config, 'dataDir' | 'domain' | 'passedOn'>,
+): string {
   const { gateway, services, nats, postgres, logDir } = stack
   const { url, port } = gateway
   const grpc = services.filter(({ name }) => name !== 'relay')
@@ -12,6 +16,7 @@ export function welcome(stack: Stack, { dataDir, domain }: Pick<Config, 'dataDir
   // It looks into this repository's data folder; elsewhere it has to be told.
   const cli =
     dataDir === join(repository, '.data') ? 'npx instatunnel' : `INSTATUNNEL_API=${url} npx instatunnel`
+  const isOpen = (passedOn.REGISTRATION ?? defaultRegistration(domain)) === 'open'
   return `
 InstaTunnel is up. Ctrl-C stops it; what it keeps stays.
 
@@ -24,7 +29,14 @@ PostgreSQL ${postgres ? `127.0.0.1:${postgres.port}` : 'your own'}
 NATS       ${nats ? `127.0.0.1:${nats.port}` : 'your own'}
 Logs       ${logDir}
 
-Try it:
+${isOpen ? firstWalk(url, cli) : invitedWalk(cli)}
+More of it is in README.md.
+
+ready ${url}
+`
+}
+
+const firstWalk = (url: string, cli: string) => `Try it:
 
   api() {
     node -e 'const [method, path, body] = process.argv.slice(1)
@@ -40,9 +52,17 @@ Try it:
 Put a port of yours under an address, with that account (or log in with one: ${cli} login):
 
 INSTATUNNEL_API_KEY=$KEY ${cli} 3000
-
-More of it is in README.md.
-
-ready ${url}
 `
-}
+
+const invitedWalk = (
+  cli: string,
+) => `Not everybody may register here (REGISTRATION). INSTATUNNEL_ADMIN_EMAIL and
+INSTATUNNEL_ADMIN_PASSWORD make an admin at start: log in as one, and invite others.
+
+  ${cli} login
+  ${cli} admin invite you@example.com
+
+Put a port of yours under an address:
+
+  ${cli} 3000
+`

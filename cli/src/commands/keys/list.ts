@@ -1,8 +1,7 @@
-import { expandScope } from '@instatunnel/kit/scope'
 import { Command, Option } from 'commander'
-import { KEY_STATES, type Key, listAllKeys } from '../../calls/keys.ts'
+import { KEY_STATES, listAllKeys } from '../../calls/keys.ts'
 import { type Deps, signedIn } from '../../deps.ts'
-import { relative } from '../../show/relative.ts'
+import { keyRow } from '../../show/key-row.ts'
 import { tableOf } from '../../show/table.ts'
 
 /** `instatunnel keys list` */
@@ -17,18 +16,7 @@ export const listKeys = (deps: Deps): Command =>
     .addHelpText('after', '\nRevoked keys are listed for 30 days, and can be restored for 24 hours.')
     .action(async ({ state }: { state?: string }) => {
       const keys = await listAllKeys(await signedIn(deps), state)
-      const rows = keys.map(rowOf)
+      const rows = keys.map(keyRow)
       const none = state === undefined ? 'No keys yet' : `No ${state} keys`
       deps.output.result({ keys }, rows.length > 0 ? tableOf(rows, deps.output) : [none])
     })
-
-const rowOf = ({ id, name, start, state, expires_at, last_used, permissions, remaining }: Key) => ({
-  ID: id,
-  STATE: state,
-  START: start,
-  NAME: name,
-  SCOPES: String(new Set(permissions.flatMap(expandScope)).size),
-  'LAST USED': last_used === undefined ? 'Never' : relative(last_used),
-  EXPIRES: expires_at === undefined ? 'Never' : relative(expires_at),
-  REMAINING: remaining === undefined ? '–' : String(remaining),
-})
