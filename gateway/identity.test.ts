@@ -237,6 +237,38 @@ describe('the client’s address', () => {
     expect(await addressAt(2, forwarded)).toBe('2001:db8::1')
   })
 
+  it('is read where entries have ports, brackets or quotes', async () => {
+    const there = await startGateway({ trustedHops: 2 })
+    const addressOf = async (entries: string) => {
+      await there.call('GET', '/v1/tunnels', { headers: { 'x-forwarded-for': entries } })
+      return there.auth.check.asked.at(-1)?.attributes?.request?.http?.headers['x-envoy-external-address']
+    }
+    try {
+      for (const [entries, address] of [
+        ['6.6.6.6:1, 192.0.2.7:5678, 10.0.0.1:80', '192.0.2.7'],
+        ['6.6.6.6, 192.0.2.7, 10.0.0.1:80', '192.0.2.7'],
+        ['6.6.6.6,192.0.2.7:5678,10.0.0.1', '192.0.2.7'],
+        ['6.6.6.6, [2001:db8::1]:443, 10.0.0.1:80', '2001:db8::1'],
+        ['6.6.6.6, [2001:db8::1], [2001:db8::2]', '2001:db8::1'],
+        ['6.6.6.6, "[2001:db8::1]:443", "10.0.0.1:80"', '2001:db8::1'],
+        ['6.6.6.6, "192.0.2.7", unknown', '192.0.2.7'],
+        ['6.6.6.6:1, 2001:db8::1, 10.0.0.1', '2001:db8::1'],
+        ['192.0.2.7:1, 10.0.0.1:80', '192.0.2.7'],
+        // What is no address is none, and neither is what the client wrote before it.
+        ['6.6.6.6, 192.0.2.7:5678x, 10.0.0.1:80', '127.0.0.1'],
+        ['6.6.6.6, 999.0.0.1:80, 10.0.0.1:80', '127.0.0.1'],
+        ['6.6.6.6, 192.0.2.7:80:80, 10.0.0.1:80', '127.0.0.1'],
+        ['6.6.6.6, [2001:db8::1, 10.0.0.1:80', '127.0.0.1'],
+        ['6.6.6.6:1', '127.0.0.1'],
+        [`${'6.6.6.6:1, '.repeat(2500)}192.0.2.7:1, 10.0.0.1:80`, '0.0.0.0'],
+      ] as const) {
+        expect(await addressOf(entries), entries.slice(-60)).toBe(address)
+      }
+    } finally {
+      await there.stop()
+    }
+  })
+
   it('is the same where a client waits for 100', async () => {
     const waiting = { expect: '100-continue', 'content-length': '0' }
     expect(await addressAt(0, { ...waiting, 'x-forwarded-for': '6.6.6.6' })).toBe('127.0.0.1')

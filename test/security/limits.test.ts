@@ -122,6 +122,14 @@ describe('register and login', () => {
     expect((await wrong(somebody(), from(`::ffff:${newAddress()}`))).status).toBe(401)
   })
 
+  it('are counted by the address where our proxy tells it with a port, as Azure’s do', async () => {
+    const address = newAddress()
+    for (const i of times(limits.auth))
+      expect((await wrong(somebody(), from(`203.0.113.${i}:1, ${address}:${50_000 + i}`))).status).toBe(401)
+    expectLimited(await wrong(somebody(), from(address)), limits.auth)
+    expect((await wrong(somebody(), from(`${newAddress()}:50000`))).status).toBe(401)
+  })
+
   it('admit exactly as many as the limit of what comes at once', async () => {
     const headers = from(newAddress())
     const answers = await Promise.all(times(20).map(() => wrong(somebody(), headers)))
