@@ -59,7 +59,7 @@ const secondsOf = (text: string): number => {
 /** A list with commas, which may be given several times. */
 export function parseList(text: string, before: readonly string[] = []): string[] {
   const named = text.split(',').filter((one) => one.trim() !== '')
-  // None would mean all, to the API: not what an empty variable of a shell is to say.
+  // To the API none may mean all, or nothing at all: an empty variable of a shell is to say neither.
   if (named.length === 0) throw new InvalidArgumentError('It must name at least one.')
   return [...before, ...named]
 }

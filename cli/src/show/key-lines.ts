@@ -14,7 +14,7 @@ export function keyLines(key: Key): string[] {
     ['Key', key.key],
     ['Owner', key.user_id],
     ['Session', key.session_id],
-    ['Permissions', folded(key.permissions).join(', ')],
+    ['Permissions', listOr('none', folded(key.permissions))],
     ['Created', at(key.created_at)],
     ['Changed', at(key.updated_at)],
     ['Expires', at(key.expires_at) ?? 'Never'],

@@ -65,7 +65,3 @@ export const isMeterChanged = (fields: readonly string[]): boolean =>
 /** True where only servers should decide about one of these fields. */
 export const isServerOnly = (fields: readonly string[]): boolean =>
   isMeterChanged(fields) || fields.includes('rate_limit_enabled')
-
-/** When a key that is good for so many seconds from now expires. */
-export const expiryOf = (seconds: number | undefined, now: Date): Date | null =>
-  seconds === undefined ? null : new Date(now.getTime() + seconds * 1000)

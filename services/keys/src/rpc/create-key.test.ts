@@ -97,6 +97,17 @@ describe('CreateKey', () => {
     expect(admins.permissions).toEqual(scopesOfRole('admin'))
   })
 
+  it('may be a key without permissions, also by one who may do little', async () => {
+    const { key, id, secret } = await made(keys.user({ scopes: ['keys:manage'] }), { noPermissions: true })
+    expect(key.permissions).toEqual([])
+    expect(await keys.lookUp(secret)).toMatchObject({ id, permissions: [] })
+  })
+
+  it('takes no_permissions that is false for one that is left out', async () => {
+    const { key } = await made(keys.user(), { noPermissions: false })
+    expect(key.permissions).toEqual(scopesOfRole('user'))
+  })
+
   it('keeps permissions as they are asked for, sorted, each once', async () => {
     const { key } = await made(keys.user(), {
       permissions: ['tunnels:*', 'logs:read', 'tunnels:*', 'account:read'],
@@ -194,6 +205,43 @@ describe('CreateKey', () => {
   it.each([1, 315_360_000])('takes expires_in %i', async (expiresIn) => {
     const { key } = await made(keys.user(), { expiresIn })
     expect(Number(key.expiresAt) - Number(key.createdAt)).toBe(expiresIn * 1000)
+  })
+
+  it('takes expires_at, to the millisecond', async () => {
+    for (const lifetimeMs of [60_000, 315_360_000_000 - 60_000]) {
+      const expiresAt = new Date(Date.now() + lifetimeMs)
+      const { key, secret } = await made(keys.user(), { expiresAt })
+      expect(key.expiresAt).toEqual(expiresAt)
+      expect(await keys.lookUp(secret)).toMatchObject({ expiresAt })
+    }
+  })
+
+  it.each([
+    { expiresAt: new Date(0) },
+    { expiresAt: new Date(Date.now() - 1000) },
+    { expiresAt: new Date(Date.now() + 315_360_000_000 + 600_000) },
+    { expiresAt: new Date('9999-12-31T23:59:59Z') },
+  ])('refuses $expiresAt', async ({ expiresAt }) => {
+    const user = keys.user()
+    expect(await refused(user.createKey({ name: 'x', expiresAt }))).toEqual(
+      invalid('expires_at', 'must be after now, and at most ten years from now'),
+    )
+    expect(await rowsOf(user)).toEqual([])
+  })
+
+  it('refuses two fields that say the same, and names both', async () => {
+    const user = keys.user()
+    const fieldsOf = async (request: object) =>
+      (await refused(user.createKey({ name: 'x', ...request }))).body.fields
+    expect(await fieldsOf({ expiresIn: 60, expiresAt: new Date(Date.now() + 60_000) })).toEqual([
+      { field: 'expires_in', message: 'must not be given beside expires_at' },
+      { field: 'expires_at', message: 'must not be given beside expires_in' },
+    ])
+    expect(await fieldsOf({ permissions: ['logs:read'], noPermissions: true })).toEqual([
+      { field: 'permissions', message: 'must not be given beside no_permissions' },
+      { field: 'no_permissions', message: 'must not be given beside permissions' },
+    ])
+    expect(await rowsOf(user)).toEqual([])
   })
 
   it.each(['x', '🔑'.repeat(100), ' padded ', "'; drop table api_keys; --"])(

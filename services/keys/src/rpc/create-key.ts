@@ -3,7 +3,7 @@ import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { CreateKeyRequest, CreateKeyResponse } from '@instatunnel/proto/keys/v1/api_key_service'
 import { boundsWithin } from '../domain/bounds.ts'
-import { expiryOf } from '../domain/change.ts'
+import { expiryOf } from '../domain/expiry.ts'
 import { KEY_ID } from '../domain/key.ts'
 import { refusePastLimit } from '../domain/key-limit.ts'
 import { newMetering } from '../domain/metering.ts'
@@ -25,7 +25,9 @@ export const createKey =
     const caller = identityOf(call)
     const {
       permissions: asked,
+      noPermissions,
       expiresIn,
+      expiresAt,
       prefix,
       userId: wanted,
       ...given
@@ -37,9 +39,9 @@ export const createKey =
 
     const owner = await ownerOf(caller, wanted, { auth, signal: call.signal })
     const { userId } = owner
-    const permissions = asked.length > 0 ? asked : allOfOwner({ userId }, caller)
+    const permissions = noPermissions || asked.length > 0 ? asked : allOfOwner({ userId }, caller)
     const bounds = boundsWithin(
-      { allowedIps, allowedSubdomains, expiresAt: expiryOf(expiresIn, createdAt) },
+      { allowedIps, allowedSubdomains, expiresAt: expiryOf({ expiresIn, expiresAt }, createdAt) },
       caller.credential,
     )
     refuseUnheld(caller, permissions)

@@ -1,8 +1,9 @@
 import { isId } from '@instatunnel/kit/id'
 import { nameField } from '@instatunnel/kit/name'
 import { digestField } from '@instatunnel/kit/secret'
-import { hasControls } from '@instatunnel/kit/validate'
+import { hasControls, snakeCase } from '@instatunnel/kit/validate'
 import { z } from 'zod'
+import { LIFETIME_MAX_SECONDS } from '../domain/expiry.ts'
 import { metadataFault } from '../domain/metadata.ts'
 import { GRACE_MAX_SECONDS } from '../domain/old-secret.ts'
 import { isPermission, PERMISSIONS_MAX, tidied } from '../domain/permission.ts'
@@ -14,7 +15,6 @@ import { meteringFields } from './metering-fields.ts'
 import { restrictionFields } from './restriction-fields.ts'
 
 const REASON_MAX = 200
-const LIFETIME_MAX_SECONDS = 315_360_000
 const GRACE = 'must be from 0 to 2592000 seconds (30 days)'
 const LIFETIME = 'must be from 1 to 315360000 seconds (ten years)'
 
@@ -51,23 +51,51 @@ const prefix = z.string().superRefine((text, context) => {
   if (message) context.addIssue({ code: 'custom', message })
 })
 
+/** Of two fields that say one thing in two ways, at most one is given. */
+const notBoth =
+  <One extends string, Other extends string>(one: One, other: Other) =>
+  (given: Partial<Record<One | Other, unknown>>, context: z.RefinementCtx) => {
+    if (!isGiven(given[one]) || !isGiven(given[other])) return
+    for (const [name, beside] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const message = `must not be given beside ${snakeCase(beside)}`
+      context.addIssue({ code: 'custom', path: [name], message })
+    }
+  }
+
+/** An empty list and false say nothing. */
+const isGiven = (value: unknown) =>
+  value !== undefined && value !== false && (value as unknown[]).length !== 0
+
+const notBothExpiries = notBoth('expiresIn', 'expiresAt')
+const notBothPermissions = notBoth('permissions', 'noPermissions')
+
 /** What is chosen about a new key. */
-export const newKeyFields = z.object({
-  name: nameField,
-  permissions,
-  expiresIn: expiresIn.optional(),
-  prefix: prefix.optional(),
-  metadata: metadata.prefault({}),
-  userId: z.string().optional(),
-  ...restrictionFields,
-  ...z.object(meteringFields).partial().shape,
-})
+export const newKeyFields = z
+  .object({
+    name: nameField,
+    permissions,
+    noPermissions: z.boolean().optional(),
+    expiresIn: expiresIn.optional(),
+    expiresAt: z.date().optional(),
+    prefix: prefix.optional(),
+    metadata: metadata.prefault({}),
+    userId: z.string().optional(),
+    ...restrictionFields,
+    ...z.object(meteringFields).partial().shape,
+  })
+  .superRefine(notBothExpiries)
+  .superRefine(notBothPermissions)
 
 /** What an update chooses anew; an absent field stays as it is. */
 export const changedKeyFields = z
-  .object({ name: nameField, permissions, enabled: z.boolean(), expiresIn, metadata })
-  .extend({ ...restrictionFields, ...meteringFields })
+  .object({ name: nameField, permissions, noPermissions: z.boolean(), enabled: z.boolean(), metadata })
+  .extend({ expiresIn, expiresAt: z.date(), ...restrictionFields, ...meteringFields })
   .partial()
+  .superRefine(notBothExpiries)
+  .superRefine(notBothPermissions)
 
 /** For how many seconds the old secret still works; not at all where nothing is said. */
 export const rotationFields = z.object({

@@ -69,6 +69,44 @@ describe('UpdateKey', () => {
     })
   })
 
+  it('takes all permissions from a key', async () => {
+    const user = keys.user()
+    const { id, secret } = await made(user)
+    expect((await user.updateKey({ id, noPermissions: true })).permissions).toEqual([])
+    expect(await keys.lookUp(secret)).toMatchObject({ permissions: [] })
+    // To nothing it may be held by its mask as well, and by the name of either field.
+    for (const updateMask of [['permissions'], ['noPermissions'], ['*']]) {
+      await user.updateKey({ id, permissions: ['logs:read'] })
+      const after = await user.updateKey({ id, name: 'x', noPermissions: true, updateMask })
+      expect(after.permissions).toEqual([])
+    }
+    // False says nothing, and what is cleared is all of the owner's again.
+    expect((await user.updateKey({ id, noPermissions: false })).permissions).toEqual([])
+    expect((await user.updateKey({ id, updateMask: ['no_permissions'] })).permissions).toEqual(
+      scopesOfRole('user'),
+    )
+  })
+
+  it('sets when a key expires, in either way', async () => {
+    const user = keys.user()
+    const { id } = await made(user, { expiresIn: 60 })
+    const expiresAt = new Date(time + 3_600_000)
+    expect((await user.updateKey({ id, expiresAt })).expiresAt).toEqual(expiresAt)
+    for (const updateMask of [['expires_at'], ['expires_in'], ['expiresAt', 'expiresIn']]) {
+      await user.updateKey({ id, updateMask })
+      expect((await user.getKey({ id })).expiresAt).toBeUndefined()
+      expect((await user.updateKey({ id, expiresAt, updateMask })).expiresAt).toEqual(expiresAt)
+    }
+    expect(await refused(user.updateKey({ id, expiresAt: new Date(time - 1000) }))).toEqual(
+      invalid('expires_at', 'must be after now, and at most ten years from now'),
+    )
+    const { body } = await refused(user.updateKey({ id, expiresAt, expiresIn: 5 }))
+    expect(body.fields.map(({ field }: { field: string }) => field)).toEqual(['expires_in', 'expires_at'])
+    const both = { permissions: ['logs:read'], noPermissions: true }
+    expect((await refused(user.updateKey({ id, ...both }))).body.fields).toHaveLength(2)
+    expect((await user.getKey({ id })).expiresAt).toEqual(expiresAt)
+  })
+
   it('cannot clear a name', async () => {
     const user = keys.user()
     const { id } = await made(user)
