@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { status as grpc } from '@grpc/grpc-js'
 import { type ErrorName, errors } from '@instatunnel/kit/errors'
+import { readRestBindings } from '@instatunnel/kit/rest-bindings'
+import { descriptorsFile } from '@instatunnel/kit/rules'
 import { Status } from '@instatunnel/proto/google/rpc/status'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { failure } from './test/backend.ts'
@@ -186,6 +188,7 @@ describe('a failed call', () => {
 describe('a body', () => {
   const notJson = (byte: number) => fieldBody('body', `is not valid JSON at byte ${byte}`)
   const int32 = 'must be a whole number between -2147483648 and 2147483647'
+  const names = (count: number) => Array.from({ length: count }, (_, n) => `"a${n}":1`).join()
   const deep = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
   const refused: [body: string | Buffer, answer: string][] = [
@@ -221,7 +224,7 @@ describe('a body', () => {
     ['{"a":"\\u12g4"}', notJson(7)],
     ['{"a":1}\0', notJson(8)],
     ['{"a":1} // x', notJson(9)],
-    ['{"a":"\\ud800"}', fieldBody('body', 'is not valid JSON')],
+    ['{"name":"\\ud800"}', fieldBody('body', 'is not valid JSON')],
     [Buffer.from('{"name":"\xff"}', 'latin1'), fieldBody('body', 'is not valid UTF-8')],
     [Buffer.from('{"name":"\xc0\x80"}', 'latin1'), fieldBody('body', 'is not valid UTF-8')],
     // JSON, but not an object.
@@ -234,6 +237,8 @@ describe('a body', () => {
       `{"unknown":{"a":${'['.repeat(9999)}${']'.repeat(9999)}}}`,
       fieldBody('unknown', 'is nested too deeply'),
     ],
+    [`{"metadata":{"a":{${names(1001)}}}}`, fieldBody('metadata', 'holds more than 1000 names')],
+    [`{${names(1001)}}`, fieldBody('body', 'holds more than 1000 names')],
     // What the transcoder would drop, or take the last of.
     ['{"permissions":["a",null]}', fieldBody('permissions', 'must hold no lists and no null')],
     ['{"permissions":[[]]}', fieldBody('permissions', 'must hold no lists and no null')],
@@ -256,7 +261,13 @@ describe('a body', () => {
     ['{"permissions":[1]}', fieldBody('permissions[0]', 'must be a string')],
     ['{"permissions":{}}', fieldBody('permissions', 'must not be an object')],
     ['{"permissions":[{}]}', fieldBody('permissions', 'must not be an object')],
-    ['{"permissions":["a"],"name":[]}', fieldBody('permissions, name', 'must not be a list')],
+    ['{"permissions":["a"],"name":[]}', fieldBody('name', 'must not be a list')],
+    ['{"expires_at":"tomorrow"}', fieldBody('expires_at', 'must be a time as in RFC 3339')],
+    [
+      `{"expires_at":"2099-01-01T00:00:00.${'0'.repeat(50)}Z"}`,
+      fieldBody('expires_at', 'must be a time as in RFC 3339'),
+    ],
+    ['{"expires_at":{"seconds":1}}', fieldBody('expires_at', 'must not be an object')],
     ['{"metadata":"x"}', fieldBody('metadata', 'must be an object')],
     ['{"metadata":[]}', fieldBody('metadata', 'must not be a list')],
     ['{"metadata":{"a":1,"a":2}}', fieldBody('metadata', 'holds a name twice')],
@@ -277,6 +288,140 @@ describe('a body', () => {
     })
   }
 
+  describe('with a field that the call does not have', () => {
+    const near = (field: string) => `is not a field of this call; did you mean ${field}?`
+    const misspelt: [field: string, meant: string][] = [
+      ['allowed_ip', 'allowed_ips'],
+      ['allowedIp', 'allowed_ips'],
+      ['permission', 'permissions'],
+      ['premissions', 'permissions'],
+      ['expires', 'expires_in'],
+      ['expire_at', 'expires_at'],
+      ['Name', 'name'],
+      ['allowed_Ips', 'allowed_ips'],
+      ['subdomains', 'allowed_subdomains'],
+      ['meta', 'metadata'],
+    ]
+    for (const [field, meant] of misspelt) {
+      it(`is refused, and ${field} is told to be ${meant}`, async () => {
+        const answer = await gateway.call('POST', '/v1/auth/keys', { body: `{"name":"a","${field}":1}` })
+        expectAnswer(answer, [400, fieldBody(field, near(meant))])
+        expect(gateway.keys.heard).toEqual([])
+      })
+    }
+
+    it('is refused with the fields that there are, where none is near', async () => {
+      const refused = async (method: string, path: string, body: string) =>
+        JSON.parse((await gateway.call(method, path, { body })).body).message
+      expect(await refused('POST', '/v1/auth/keys', '{"name":"ci","scopes":["tunnels:read"]}')).toBe(
+        'scopes: is not a field of this call, which has name, permissions, expires_in, prefix, metadata, user_id, ' +
+          'remaining, refill_amount, refill_interval, rate_limit_enabled, rate_limit_time_window, rate_limit_max, ' +
+          'allowed_ips, allowed_subdomains, expires_at, no_permissions',
+      )
+      // What stands in the path is none to give.
+      expect(await refused('POST', '/v1/auth/keys/key_1/rotate', '{"ttl":1}')).toBe(
+        'ttl: is not a field of this call, which has grace_period',
+      )
+      expect(await refused('POST', '/v1/auth/logout', '{"everywhere":true}')).toBe(
+        'everywhere: is not a field of this call, which has none',
+      )
+      expect(await refused('POST', '/v1/auth/keys', `{"${'name'.repeat(1000)}":1}`)).toMatch(
+        /^(name){50}: is not a field of this call, which has name, /,
+      )
+      expect(gateway.keys.heard).toEqual([])
+    })
+
+    it('is refused in every call of the contract', async () => {
+      for (const { method, template } of readRestBindings(descriptorsFile())) {
+        const path = template.replace('{id}', 'key_1')
+        for (const field of ['zzz', '__proto__', 'constructor', 'na\\u006de\\u0000', 'name.x', 'NAME']) {
+          const answer = await gateway.call(method, path, { body: `{"${field}":{"a":[[]]}}` })
+          expect([answer.status, JSON.parse(answer.body).fields[0].field]).toEqual([400, field])
+        }
+      }
+      for (const { heard } of [gateway.auth, gateway.keys, gateway.tunnels]) expect(heard).toEqual([])
+    })
+
+    it('is refused for what is no JSON first', async () => {
+      const body = '{"scopes":["a"],"name":}'
+      expectAnswer(await gateway.call('POST', '/v1/auth/keys', { body }), [400, notJson(24)])
+    })
+  })
+
+  describe('with a mask', () => {
+    const names = 'must be field names with commas between them'
+    const refused: [mask: string, message: string][] = [
+      ['a(a(a', names],
+      ['name(x', names],
+      ['name)', names],
+      ['name\\u0028', names],
+      ['na\\u006de', names],
+      ['name,user name', names],
+      ['näme', names],
+      ['"', names],
+      ['a,'.repeat(513), 'must be at most 1024 bytes'],
+    ]
+    for (const [mask, message] of refused) {
+      it(`is refused: ${mask.slice(0, 20)}`, async () => {
+        const written = mask === '"' ? '\\"' : mask
+        for (const field of ['update_mask', 'updateMask', 'update\\u005fmask', '\\u0075pdateMask']) {
+          const body = `{"name":"a","${field}":"${written}"}`
+          for (const path of [
+            '/v1/auth/user',
+            '/v1/auth/keys/key_1',
+            '/v1/tunnels/tun_1',
+            '/v1/admin/users/user_1',
+          ])
+            expectAnswer(await gateway.call('PATCH', path, { body: body.replace('"name":"a",', '') }), [
+              400,
+              fieldBody(field, message),
+            ])
+        }
+      })
+    }
+
+    it('is refused where it is no string', async () => {
+      for (const [mask, message] of [
+        ['{"paths":["a(b"]}', 'must not be an object'],
+        ['["name"]', 'must not be a list'],
+      ] as const) {
+        const answer = await gateway.call('PATCH', '/v1/auth/user', { body: `{"update_mask":${mask}}` })
+        expectAnswer(answer, [400, fieldBody('update_mask', message)])
+      }
+    })
+
+    it('in the query is held to the same', async () => {
+      for (const name of [
+        'update_mask',
+        'updateMask',
+        'update%5fmask',
+        '%75pdate_mask',
+        'update_mask.paths',
+        'updateMask%2epaths',
+      ])
+        for (const mask of ['a(a(a', 'a%28a%28', 'name%2Cx%20y', 'name+username', '%', '%00'])
+          for (const body of [undefined, '{"name":"a"}']) {
+            const answer = await gateway.call('PATCH', `/v1/auth/user?${name}=${mask}`, body ? { body } : {})
+            expectAnswer(answer, [400, fieldBody('update_mask', names)])
+          }
+      const long = async (query: string) => {
+        const answer = await gateway.call('PATCH', `/v1/auth/user?${query}`)
+        expectAnswer(answer, [400, fieldBody('update_mask', 'must be at most 1024 bytes')])
+      }
+      await long(`update_mask=${'a,'.repeat(513)}`)
+      await long('update_mask.paths=a&'.repeat(90).replaceAll('=a', `=${'a'.repeat(20)}`))
+    })
+
+    it('of 1 KiB is taken', async () => {
+      const mask = 'name,'.repeat(205).slice(0, 1024)
+      const calls = [
+        await gateway.call('PATCH', '/v1/auth/user', { body: `{"update_mask":"${mask}"}` }),
+        await gateway.call('PATCH', `/v1/auth/user?update_mask=${mask}`),
+      ]
+      expect(calls.map(({ status }) => status)).toEqual([200, 200])
+    })
+  })
+
   it('whose id is not the path’s is refused', async () => {
     const patch = (body: string) => gateway.call('PATCH', '/v1/auth/keys/key_1', { body })
     const differs = 'differs between the body and the path or query'
@@ -294,20 +439,23 @@ describe('a body', () => {
 })
 
 describe('a query', () => {
+  const none = 'is not a parameter of this call, which has page_size, page_token'
   const refused: [query: string, field: string, message: string][] = [
-    ['foo=1', 'foo', 'is not a parameter of this call'],
-    ['page_size=1&foo=', 'foo', 'is not a parameter of this call'],
+    ['foo=1', 'foo', none],
+    ['page_size=1&foo=', 'foo', none],
+    ['page_sise=1', 'page_sise', 'is not a parameter of this call; did you mean page_size?'],
     ['page_size=1&foo', 'foo', 'must have a value'],
     ['page_size', 'page_size', 'must have a value'],
     ['=1', 'query', 'holds a value without a name'],
-    ['f%22o%0a=1', 'f%22o%0a', 'is not a parameter of this call'],
-    ['"><script>=1', '"><script>', 'is not a parameter of this call'],
-    ['\\u0041"\\=1', '\\u0041"\\', 'is not a parameter of this call'],
+    ['f%22o%0a=1', 'f%22o%0a', none],
+    ['"><script>=1', '"><script>', none],
+    ['\\u0041"\\=1', '\\u0041"\\', none],
     ['page_size=x', 'page_size', 'must be a whole number between -2147483648 and 2147483647'],
     ['page_size=', 'page_size', 'must be a whole number between -2147483648 and 2147483647'],
     ['pageSize=1.5', 'page_size', 'must be a whole number between -2147483648 and 2147483647'],
     ['page_size.x=1', 'page_size', 'has no fields of its own'],
-    [`${'x'.repeat(300)}=1`, 'x'.repeat(200), 'is not a parameter of this call'],
+    ['page_size=1&pageSize=1', 'page_size', 'is given twice'],
+    [`${'x'.repeat(300)}=1`, 'x'.repeat(200), none],
   ]
   for (const [query, field, message] of refused) {
     it(`is refused: ${query.slice(0, 30)}`, async () => {
@@ -318,4 +466,22 @@ describe('a query', () => {
       expect(gateway.tunnels.heard).toEqual([])
     })
   }
+
+  it('holds no more than 100 parameters, and nothing that only a body can hold', async () => {
+    const refused = async (query: string, field: string, message: string) =>
+      expectAnswer(await gateway.call('POST', `/v1/auth/keys?${query}`, { body: '{}' }), [
+        400,
+        fieldBody(field, message),
+      ])
+    await refused('permissions=tunnels:read&'.repeat(101), 'query', 'holds more than 100 parameters')
+    await refused('metadata=1', 'metadata', 'belongs in the body')
+    await refused('metadata.fields.a=1', 'metadata', 'belongs in the body')
+    await refused('expires_at=tomorrow', 'expires_at', 'must be a time as in RFC 3339')
+    await refused(`expires_at=${'2'.repeat(65)}`, 'expires_at', 'must be a time as in RFC 3339')
+    await refused('expires_at.seconds=1', 'expires_at', 'has no fields of its own')
+    expect(gateway.keys.heard).toEqual([])
+    expect(
+      (await gateway.call('POST', `/v1/auth/keys?${'permissions=a&'.repeat(100)}`, { body: '{}' })).status,
+    ).toBe(200)
+  })
 })

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { contractFile } from './contract.ts'
 
 /** Where each service's replicas are, as "host:port". With none the service is unavailable. */
 export interface ServiceAddresses {
@@ -36,22 +37,20 @@ export interface Place {
   tls?: Required<TlsFiles>
   /** TLS towards clients. */
   downstreamTls?: TlsFiles
+  /** The contract: the descriptor set that is put beside these files as descriptors.binpb. */
+  descriptors: string
 }
 
-/** The files that are the same everywhere, beside the contract's descriptors.binpb; http.yaml is, but for two values. */
-const constantFiles = [
-  'envoy.yaml',
-  'request.lua',
-  'errors.lua',
-  'handshake.lua',
-  'rows.lua',
-  'shown_path.lua',
-]
+const modules = ['request', 'query', 'body', 'json', 'fields', 'errors', 'handshake', 'rows', 'shown_path']
+
+/** The files that are the same everywhere; http.yaml is, but for two values. */
+const constantFiles = ['envoy.yaml', ...modules.map((module) => `${module}.lua`)]
 
 /** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
 export function gatewayFiles(place: Place): Record<string, string> {
   return {
     ...Object.fromEntries(constantFiles.map((file) => [file, read(file)])),
+    'contract.lua': contractFile(place.descriptors),
     'http.yaml': fill('http.yaml', { ...clientAddress(place.trustedHops), INTERIM_ANSWERS_PASS: true }),
     'continue.yaml': fill('http.yaml', { ...clientAddress(1), INTERIM_ANSWERS_PASS: false }),
     'place/listeners.yaml': fill('place/listeners.yaml', {

@@ -87,9 +87,9 @@ describe('paths', () => {
     })
   })
 
-  for (const query of ['id=b', 'page_size=1&id=b', 'i%64=b', '%69d=', '%69%64=b&page_size=1']) {
+  for (const query of ['id=b', 'minutes=1&id=b', 'i%64=b', '%69d=', '%69%64=b&minutes=1']) {
     it(`does not let ?${query} override the path's id`, async () => {
-      const answer = await gateway.call('GET', `/v1/tunnels/a?${query}`)
+      const answer = await gateway.call('GET', `/v1/tunnels/a/stats?${query}`)
       expectAnswer(answer, [400, fieldBody('id', 'belongs in the path')])
       noServiceHeard()
     })

@@ -36,9 +36,12 @@ rows.by_grpc = {
   [16] = 'unauthorized', -- UNAUTHENTICATED
 }
 
+-- The longest text that an answer tells, and the longest name in it.
+local max_message, max_name = 500, 200
+
 -- A JSON string: what is not printable ASCII becomes "?", as it comes from the client and only names something.
 local function quoted(text)
-  return '"' .. text:sub(1, 200):gsub('[^\32-\126]', '?'):gsub('["\\]', '\\%0') .. '"'
+  return '"' .. text:sub(1, max_message):gsub('[^\32-\126]', '?'):gsub('["\\]', '\\%0') .. '"'
 end
 
 -- The error shape.
@@ -49,6 +52,7 @@ end
 
 -- The error shape of a field that is not acceptable.
 function rows.field_json(field, message)
+  field = field:sub(1, max_name)
   return ('{"error":"validation_error","message":%s,"code":4000,"fields":[{"field":%s,"message":%s}]}'):format(
     quoted(field .. ': ' .. message), quoted(field), quoted(message))
 end

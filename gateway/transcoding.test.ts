@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readRestBindings } from '@instatunnel/kit/rest-bindings'
+import { descriptorsFile } from '@instatunnel/kit/rules'
 import { Tunnel } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startGateway, type TestGateway } from './test/gateway.ts'
@@ -41,9 +43,38 @@ describe('a request', () => {
     }
   })
 
-  it('drops what the contract does not know', async () => {
-    const body = { name: 'a', local_port: 1, unknown: { a: [1] }, constructor: 1, __proto__x: 2, 'a.b': 3 }
-    expect(await heard('POST', '/v1/tunnels', body)).toEqual({ name: 'a', localPort: 1, ephemeral: false })
+  it('tells an empty list of permissions from none', async () => {
+    const heardOf = async (method: string, path: string, body: string) => {
+      gateway.keys.heard.length = 0
+      expect((await gateway.call(method, path, { body })).status).toBe(200)
+      const { permissions, noPermissions, name } = gateway.keys.heard[0]?.request ?? {}
+      return { permissions, noPermissions, name }
+    }
+    for (const [method, path] of [
+      ['POST', '/v1/auth/keys'],
+      ['POST', '/v1/api-keys'],
+      ['PATCH', '/v1/auth/keys/key_1'],
+    ] as const) {
+      const empty = { permissions: [], noPermissions: true, name: 'é' }
+      expect(await heardOf(method, path, '{"permissions":[],"name":"é"}')).toEqual(empty)
+      expect(await heardOf(method, path, '{"name":"é", "permissions" : [ \n] }')).toEqual(empty)
+      expect(await heardOf(method, path, '{"p\\u0065rmissions":[],"name":"é"}')).toEqual(empty)
+      expect(await heardOf(method, path, '{"name":"é","no_permissions":true}')).toEqual(empty)
+
+      const leftOut = { permissions: [], noPermissions: undefined, name: 'é' }
+      expect(await heardOf(method, path, '{"name":"é"}')).toEqual(leftOut)
+      expect(await heardOf(method, path, '{"name":"é","metadata":{"permissions":[]}}')).toEqual(leftOut)
+      expect(await heardOf(method, path, '{"name":"é","allowed_ips":[]}')).toEqual(leftOut)
+      expect(await heardOf(method, path, '{"name":"é","permissions":["a"]}')).toEqual({
+        ...leftOut,
+        permissions: ['a'],
+      })
+    }
+    for (const body of [
+      '{"permissions":[],"no_permissions":false}',
+      '{"noPermissions":true,"permissions":[]}',
+    ])
+      expect((await gateway.call('POST', '/v1/auth/keys', { body })).status).toBe(400)
   })
 
   it('holds the path’s id', async () => {
@@ -103,12 +134,19 @@ describe('a request', () => {
     expect(await heard('POST', '/v1/tunnels/tun_1/regenerate-token')).toEqual({ id: 'tun_1' })
   })
 
-  it('reaches the same rpc by each of its paths', async () => {
-    await heard('POST', '/v1/auth/keys', { name: 'a' })
-    await heard('POST', '/v1/api-keys', { name: 'a' })
-    expect(new Set(gateway.keys.heard.map(({ rpc }) => rpc))).toEqual(
-      new Set(['/instatunnel.keys.v1.ApiKeyService/CreateKey']),
-    )
+  it('reaches each rpc by each of its paths', async () => {
+    const backends = [gateway.auth, gateway.keys, gateway.tunnels]
+    for (const { rpc, method, template } of readRestBindings(descriptorsFile())) {
+      // An id that is a word of the contract elsewhere, and a slash at the end, are no other path.
+      for (const path of [template, `${template}/`].map((each) => each.replace('{id}', 'whoami'))) {
+        for (const { heard } of backends) heard.length = 0
+        expect((await gateway.call(method, path)).status, path).toBe(200)
+        expect(backends.flatMap(({ heard }) => heard).map((each) => each.rpc)).toEqual([rpc])
+      }
+    }
+    // Where a word and an id fit, the word is meant by its own methods only.
+    gateway.keys.heard.length = 0
+    expect(await heard('PATCH', '/v1/auth/keys/verify', { name: 'a' })).toMatchObject({ id: 'verify' })
   })
 })
 
@@ -138,15 +176,13 @@ describe('an answer', () => {
   })
 })
 
-it('knows every service of the contract that is not internal, and names no path variable but id', async () => {
+it('knows every service of the contract that is not internal', async () => {
   const proto = join(import.meta.dirname, '../proto')
   const services: string[] = []
   for await (const file of glob('instatunnel/*/v1/*.proto', { cwd: proto })) {
     const text = readFileSync(join(proto, file), 'utf8')
     const name = /^package (.+);$/m.exec(text)?.[1]
     for (const [, service] of text.matchAll(/^service (\w+)/gm)) services.push(`${name}.${service}`)
-    for (const [, variable] of text.matchAll(/(?:get|post|put|patch|delete): "[^"{]*\{(\w+)/g))
-      expect(variable, `${file}: request.lua keeps only an id out of the query`).toBe('id')
   }
   const listed = readFileSync(join(import.meta.dirname, 'http.yaml'), 'utf8').match(
     /instatunnel\.\w+\.v1\.\w+/g,

@@ -8,7 +8,7 @@ import { type Exit, type RunningProcess, startProcess } from './process.ts'
 import { repository } from './repository.ts'
 import { serverBinary } from './server-binary.ts'
 
-const descriptors = join(repository, 'proto/gen/descriptors.binpb')
+const contract = join(repository, 'proto/gen/descriptors.binpb')
 
 /** Envoy listens once it has asked every replica for its health: a second for each that hangs. */
 const startTimeoutMs = 30_000
@@ -17,11 +17,13 @@ const pollMs = 20
 const adminTimeoutMs = 5000
 
 /** What differs by place, and how Envoy is run here. */
-export interface EnvoyOptions extends Omit<Place, 'addresses'> {
+export interface EnvoyOptions extends Omit<Place, 'addresses' | 'descriptors'> {
   /** A folder for this Envoy alone; everything in it that Envoy reads is written anew. */
   runDir: string
   /** 127.0.0.1 unless it is said otherwise. */
   addresses?: readonly string[]
+  /** A descriptor set; the contract's unless it is said otherwise. */
+  descriptors?: string
   /** Worker threads; one for each core unless it is said otherwise. */
   concurrency?: number
   /** The program; by default the one that npm start would take. */
@@ -52,7 +54,7 @@ export interface Envoy {
 
 /** Starts Envoy on the gateway's files; resolves once it listens. */
 export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
-  const { runDir, addresses = ['127.0.0.1'], edit = (_file, text) => text } = options
+  const { runDir, addresses = ['127.0.0.1'], descriptors = contract, edit = (_file, text) => text } = options
   await rm(join(runDir, 'admin.sock'), { force: true })
 
   const write = async (file: string, text: string) => {
@@ -61,7 +63,8 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     await writeFile(`${path}.new`, edit(file, text), { mode: 0o600 })
     await rename(`${path}.new`, path) // Envoy hears of moves, and never reads half a file
   }
-  for (const [file, text] of Object.entries(gatewayFiles({ ...options, addresses }))) await write(file, text)
+  for (const [file, text] of Object.entries(gatewayFiles({ ...options, addresses, descriptors })))
+    await write(file, text)
   await copyFile(descriptors, join(runDir, 'descriptors.binpb'))
 
   const running = await startProcess({

@@ -44,7 +44,7 @@ afterAll(async () => {
   await stack.stop()
 })
 
-type Kind = 'text' | 'short text' | 'secret' | 'number' | 'yes or no' | 'list' | 'object' | 'mask'
+type Kind = 'text' | 'short text' | 'secret' | 'number' | 'yes or no' | 'list' | 'object' | 'mask' | 'time'
 
 /** A call with a body: what makes it good, and of what kind each field is. */
 interface Call {
@@ -78,6 +78,7 @@ function callsOn(of: { key: string; tunnel: string; user: string }): Call[] {
     name: 'text',
     permissions: 'list',
     expires_in: 'number',
+    expires_at: 'time',
     metadata: 'object',
   }
   const tunnel: Call['fields'] = { name: 'text', subdomain: 'short text', local_port: 'number' }
@@ -178,6 +179,25 @@ const wrong: Record<Kind, string[]> = {
   object: [
     ...['"a"', '[]', '5', 'true', '{"a":"\\u0000"}', '{"a":123456789012345678901}', '{"a":1,"a":2}'],
     ...[JSON.stringify({ a: 'a'.repeat(5000) }), `{"a":${'['.repeat(20)}${']'.repeat(20)}}`],
+  ],
+  time: [
+    ...[
+      '"tomorrow"',
+      '""',
+      '5',
+      'true',
+      '{}',
+      '[]',
+      '"2099-01-01"',
+      '"2099-01-01T00:00:00"',
+      '"2099-13-01T00:00:00Z"',
+    ],
+    ...[
+      '"2020-01-01T00:00:00Z"',
+      '"9999-01-01T00:00:00Z"',
+      '{"seconds":4070908800}',
+      `"${'2'.repeat(5000)}"`,
+    ],
   ],
   mask: [
     '5',
@@ -373,13 +393,9 @@ describe('a body', () => {
   it('may have a mebibyte, 8 KiB to register and to log in, and not one byte more', async () => {
     const mostBytes = ({ name }: Call) => (/login|register/.test(name) ? 8 : 1024) * 1024
     const padded = (call: Call, bytes: number) => {
-      const text = JSON.stringify({
-        ...call.good,
-        local_port: 0,
-        name: 'a\u0000',
-        password: 'short',
-        key: '',
-      })
+      const bad = { local_port: 0, name: 'a\u0000', password: 'short', key: '' }
+      const fields = Object.entries({ ...call.good, ...bad }).filter(([field]) => field in call.fields)
+      const text = JSON.stringify(Object.fromEntries(fields))
       return text + ' '.repeat(bytes - Buffer.byteLength(text))
     }
     await expectAllRefused(
@@ -428,16 +444,73 @@ describe('a body', () => {
             body: withField(call, 'metadata', `{"a":${'['.repeat(2000)}${']'.repeat(2000)}}`),
             field: 'metadata',
           },
-          { body: withField(call, 'name', '"a\\ud800b"'), field: 'body' },
-          { body: withField(call, 'password', '"\\udc00"'), field: 'body' },
-          { body: withField(call, 'local_port', '1e400'), field: 'body' },
-          { body: withField(call, 'expires_in', '-1e400'), field: 'body' },
+          ...Object.entries({
+            ...{ name: '"a\\ud800b"', password: '"\\udc00"', local_port: '1e400', expires_in: '-1e400' },
+          })
+            .filter(([field]) => field in call.fields)
+            .map(([field, value]) => ({ body: withField(call, field, value), field: 'body' })),
         ].map(({ body, field }) => ({
           what: `${call.name} ${body.slice(0, 99)}`,
           attempt: async () => faultOf(await send(call, body), { ...invalid, field }),
         })),
       ),
     )
+  })
+
+  it('holds no field that the call does not have, and is told the nearest', async () => {
+    const misspelt = (name: string) => [`${name}s`, name.slice(0, -1), name.toUpperCase()]
+    await expectAllRefused(
+      calls.flatMap((call) => {
+        const near = Object.keys(call.fields).flatMap((name) =>
+          misspelt(name)
+            .filter((field) => !(field in call.fields))
+            .map((field) => ({ field, told: `did you mean ${name}?` })),
+        )
+        const none = ['scopes', 'user', '__proto__', 'x'.repeat(5000)].map((field) => ({
+          field,
+          told: 'is not a field of this call',
+        }))
+        return [...near, ...none].map(({ field, told }) => ({
+          what: `${call.name} ${field}`,
+          attempt: async () => {
+            const answer = await send(call, withField(call, field, '["tunnels:read"]'))
+            const fault = faultOf(answer, { ...invalid, field: field.slice(0, 200) })
+            return fault ?? (answer.text.includes(told) ? undefined : answer.text)
+          },
+        }))
+      }),
+    )
+  })
+
+  it('holds masks that are names of fields and short, in whatever spelling, whoever sends them', async () => {
+    const masks = ['a(a(a', 'name(x)', 'a('.repeat(8192), 'a,'.repeat(600), 'na me', 'näme']
+    const held = calls.filter((call) => call.fields.update_mask)
+    await expectAllRefused(
+      held.flatMap((call) =>
+        masks.flatMap((mask) => {
+          const written = JSON.stringify(mask)
+          const bodies = ['update_mask', 'updateMask', 'update\\u005fmask'].map((field) => ({
+            field,
+            body: withField(call, field, written),
+            query: '',
+          }))
+          const queries = ['update_mask', 'updateMask', 'upd%61te_mask', 'update_mask.paths'].map((name) => ({
+            field: 'update_mask',
+            body: JSON.stringify(call.good),
+            query: `?${name}=${encodeURIComponent(mask)}`,
+          }))
+          return [...bodies, ...queries].map(({ field, body, query }) => ({
+            what: `${call.name}${query.slice(0, 40)} ${body.slice(0, 60)}`,
+            attempt: async () => {
+              const nobody = await stack.call(call.method, `${call.path}${query}`, { body })
+              if (![400, 401, 413].includes(nobody.status)) return `without a credential: ${nobody.status}`
+              return faultOf(await send(call, body, { query }), { ...invalid, field })
+            },
+          }))
+        }),
+      ),
+    )
+    expect((await stack.call('GET', '/healthz')).status).toBe(200)
   })
 
   it('gives each field once, however it is spelled', async () => {

@@ -277,12 +277,13 @@ describe('a query', () => {
   it('holds the call’s parameters only, each of its type', async () => {
     const number = 'must be a whole number between -2147483648 and 2147483647'
     const token = 'must be the next_page_token of the page before'
+    const none = 'is not a parameter of this call, which has page_size, page_token'
     await refused('?page_size=abc', 'page_size', number)
     await refused('?page_size=1e1', 'page_size', number)
     await refused('?page_size=99999999999', 'page_size', number)
     await refused('?page_size=-1', 'page_size', 'must not be negative')
     await refused('?page_size.x=1', 'page_size', 'has no fields of its own')
-    await refused('?page_size[]=1', 'page_size[]', 'is not a parameter of this call')
+    await refused('?page_size[]=1', 'page_size[]', 'is not a parameter of this call; did you mean page_size?')
     for (const odd of [
       '%00',
       '%ff',
@@ -294,11 +295,11 @@ describe('a query', () => {
       await refused(`?page_token=${odd}`, 'page_token', token)
     }
     for (const unknown of ['user_id', '_method', 'x', 'name', 'tunnels', '__proto__', 'filter']) {
-      await refused(`?${unknown}=/../1`, unknown, 'is not a parameter of this call')
+      await refused(`?${unknown}=/../1`, unknown, none)
     }
     await refused('?=1', 'query', 'holds a value without a name')
     await refused('?page_token', 'page_token', 'must have a value')
-    await refused(`?id=${theirs}`, 'id', 'belongs in the path')
+    await refused(`?id=${theirs}`, 'id', none)
     await refused(`/${mine}?id=${theirs}`, 'id', 'belongs in the path')
     await refused(`/${mine}?i%64=${theirs}`, 'id', 'belongs in the path')
   })

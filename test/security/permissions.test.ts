@@ -108,6 +108,65 @@ describe('each call needs its scope', () => {
   })
 })
 
+describe('a key without permissions', () => {
+  const refusedAll = async (key: string) => {
+    for (const [method, path, body] of [
+      ['GET', '/v1/auth/user'],
+      ['GET', '/v1/tunnels'],
+      ['POST', '/v1/tunnels', { name: 'A', local_port: 1 }],
+      ['GET', '/v1/auth/keys'],
+      ['POST', '/v1/auth/keys', { name: 'A', permissions: [] }],
+      ['GET', '/v1/admin/users'],
+    ] satisfies Attempt[])
+      expect((await attempt(key, [method, path, body] as Attempt)).status, path).toBe(403)
+  }
+
+  it('may do nothing but ask who it is, and log out; left out, permissions are all of the owner’s', async () => {
+    const { id, key } = await accounts.key(root.token, { permissions: [] })
+    expect(bodyOf(await get(`/v1/auth/keys/${id}`, root.token)).permissions).toEqual([])
+    await refusedAll(key)
+    expect((await whoami(key)).credential.scopes).toEqual([])
+    bodyOf(await stack.call('POST', '/v1/auth/logout', { token: key, body: {} }))
+    expectUnauthorized(await get('/v1/auth/whoami', key))
+
+    const all = await accounts.key(root.token)
+    expect((await whoami(all.key)).credential.scopes).toEqual(allScopes)
+  })
+
+  it('is what a change makes of it, at once', async () => {
+    const { id, key } = await accounts.key(root.token)
+    const change = async (path: string, body: object) =>
+      bodyOf(await stack.call('PATCH', path, { token: root.token, body })).permissions
+    const path = `/v1/auth/keys/${id}`
+    for (const [at, body] of [
+      [path, { permissions: [] }],
+      [`${path}?update_mask=permissions`, { permissions: [] }],
+      [path, { permissions: [], name: 'B', update_mask: 'permissions,name' }],
+    ] as const) {
+      expect(await change(path, { permissions: ['*'] })).toEqual(['*'])
+      expect((await get('/v1/tunnels', key)).status).toBe(200)
+      expect(await change(at, body)).toEqual([])
+      await refusedAll(key)
+    }
+    // Cleared, they are all of the owner's again.
+    expect(await change(`${path}?update_mask=permissions`, {})).toEqual(allScopes)
+    expect((await get('/v1/tunnels', key)).status).toBe(200)
+  })
+
+  it('expires when it is to, by either field', async () => {
+    const at = new Date(Date.now() + 3_600_000).toISOString()
+    const made = await accounts.key(ada.token, { permissions: [], expires_at: at })
+    expect(bodyOf(await get(`/v1/auth/keys/${made.id}`, ada.token)).expires_at).toBe(at)
+    const both = { name: 'A', expires_at: at, expires_in: 60 }
+    const refused = await stack.call('POST', '/v1/auth/keys', { token: ada.token, body: both })
+    expect(refused.status).toBe(400)
+    expect(refused.body.fields.map(({ field }: { field: string }) => field)).toEqual([
+      'expires_in',
+      'expires_at',
+    ])
+  })
+})
+
 describe('another user’s things', () => {
   // biome-ignore lint/suspicious/noExplicitAny: a tunnel as it was answered
   let tunnel: any
@@ -286,7 +345,6 @@ describe('a key gets no more than its maker has', () => {
     const [self, other] = [`/v1/auth/keys/${narrow.id}`, `/v1/auth/keys/${wide.id}`]
     const refused: [scope: string, ...Attempt][] = [
       ['account:read', 'POST', '/v1/auth/keys', { name: 'A', permissions: ['*'] }],
-      ['account:read', 'POST', '/v1/auth/keys', { name: 'A', permissions: [] }],
       ['account:read', 'POST', '/v1/auth/keys', { name: 'A' }],
       ['account:read', 'POST', '/v1/api-keys', { name: 'A' }],
       ['tunnels:delete', 'POST', '/v1/auth/keys', { name: 'A', permissions: ['tunnels:*'] }],
@@ -375,54 +433,38 @@ describe('a key gets no more than its maker has', () => {
     }
   })
 
-  it('what a body says beyond what may be chosen changes nothing', async () => {
-    const user = {
-      name: 'Ada',
-      role: 'admin',
-      plan: 'business',
-      email: 'root@example.com',
-      id: root.id,
-      created_at: '2020-01-01T00:00:00Z',
+  it('what a body says beyond what may be chosen is refused, and changes nothing', async () => {
+    const before = await state()
+    const refused: [field: string, ...Attempt][] = [
+      ['role', 'PATCH', '/v1/auth/user', { name: 'Ada', role: 'admin' }],
+      ['plan', 'PATCH', '/v1/auth/user', { plan: 'business', email: 'root@example.com' }],
+      ['email', 'PATCH', '/v1/auth/user', { email: 'root@example.com' }],
+      ['id', 'PATCH', '/v1/auth/user', { id: root.id }],
+      [
+        'role',
+        'POST',
+        '/v1/auth/register',
+        { email: 'a@b.example', password: 'correct horse battery', role: 'admin' },
+      ],
+      ['session_id', 'POST', '/v1/auth/keys', { name: 'A', session_id: 'ses_1' }],
+      ['id', 'POST', '/v1/auth/keys', { name: 'A', id: wide.id }],
+      ['hash', 'POST', '/v1/auth/keys', { name: 'A', hash: 'A' }],
+      ['enabled', 'POST', '/v1/auth/keys', { name: 'A', enabled: false }],
+      ['request_count', 'PATCH', `/v1/auth/keys/${wide.id}`, { name: 'A', request_count: 5 }],
+      ['user_id', 'PATCH', `/v1/auth/keys/${wide.id}`, { user_id: root.id }],
+      ['user_id', 'POST', '/v1/tunnels', { name: 'A', local_port: 1, user_id: root.id }],
+      ['token', 'POST', '/v1/tunnels', { name: 'A', local_port: 1, token: `itt_${'0'.repeat(32)}` }],
+      ['status', 'POST', '/v1/tunnels', { name: 'A', local_port: 1, status: 'active' }],
+    ]
+    for (const [field, ...call] of refused) {
+      const { status, body } = await attempt(ada.token, call)
+      expect([status, body.fields?.[0].field], `${call[1]} ${field}`).toEqual([400, field])
     }
-    expect(bodyOf(await attempt(ada.token, ['PATCH', '/v1/auth/user', user]))).toMatchObject({
-      ...{ id: ada.id, email: ada.email, role: 'user', plan: 'free' },
-    })
-    const body = {
-      email: 'greedy@example.com',
-      password: 'correct horse battery',
-      role: 'admin',
-      plan: 'business',
-    }
-    expect(bodyOf(await stack.call('POST', '/v1/auth/register', { body })).user).toMatchObject({
-      role: 'user',
-      plan: 'free',
-    })
-    const key = {
-      name: 'A',
-      session_id: 'ses_1',
-      id: wide.id,
-      hash: 'A',
-      enabled: false,
-      request_count: 5,
-    }
-    const made = bodyOf(await attempt(ada.token, ['POST', '/v1/auth/keys', key])).api_key
-    expect(made).toMatchObject({ user_id: ada.id, enabled: true, request_count: 0 })
-    expect(made.id).not.toBe(wide.id)
-    expect(made).not.toHaveProperty('session_id')
     expectScopeMissing(
       await attempt(ada.token, ['POST', '/v1/auth/keys', { name: 'A', user_id: root.id }]),
       'admin:write',
     )
-    const tunnel = {
-      name: 'A',
-      local_port: 1,
-      user_id: root.id,
-      token: 'itt_00000000000000000000000000000000',
-      status: 'active',
-    }
-    const { tunnel: mine } = bodyOf(await attempt(eve.token, ['POST', '/v1/tunnels', tunnel]))
-    expect(mine).toMatchObject({ user_id: eve.id, status: 'inactive' })
-    expect(mine.token).not.toBe(tunnel.token)
+    expect(await state()).toEqual(before)
   })
 })
 

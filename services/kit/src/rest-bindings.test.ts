@@ -10,11 +10,12 @@ describe('readRestBindings', () => {
       rpc: '/instatunnel.keys.v1.ApiKeyService/GetKey',
       method: 'GET',
       template: '/v1/auth/keys/{id}',
+      body: '',
     })
     const create = bindings.filter(({ rpc }) => rpc === '/instatunnel.keys.v1.ApiKeyService/CreateKey')
-    expect(create.map(({ method, template }) => `${method} ${template}`)).toEqual([
-      'POST /v1/auth/keys',
-      'POST /v1/api-keys',
+    expect(create.map(({ method, template, body }) => `${method} ${template} ${body}`)).toEqual([
+      'POST /v1/auth/keys *',
+      'POST /v1/api-keys *',
     ])
   })
 

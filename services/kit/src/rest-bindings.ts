@@ -10,6 +10,8 @@ export interface RestBinding {
   readonly method: string
   /** "/v1/auth/keys/{id}". */
   readonly template: string
+  /** Which field the body is: "*" for the request as a whole, "" where the binding declares none. */
+  readonly body: string
 }
 
 /** Reads every REST binding of instatunnel.* from a descriptor set, the additional ones too. */
@@ -29,15 +31,16 @@ export function readRestBindings(file: string): readonly RestBinding[] {
 }
 
 interface HttpRule {
+  readonly body: string
   readonly pattern: { readonly case?: string; readonly value?: unknown }
   readonly additionalBindings: readonly HttpRule[]
 }
 
 const METHODS: ReadonlySet<string | undefined> = new Set(['get', 'put', 'post', 'delete', 'patch'])
 
-function bindingOf(rpc: string, { pattern }: HttpRule): RestBinding {
+function bindingOf(rpc: string, { pattern, body }: HttpRule): RestBinding {
   const { case: method, value: template } = pattern
   if (method === undefined || !METHODS.has(method) || typeof template !== 'string')
     throw new Error(`${rpc} has a REST binding without a method and a path`)
-  return { rpc, method: method.toUpperCase(), template }
+  return { rpc, method: method.toUpperCase(), template, body }
 }

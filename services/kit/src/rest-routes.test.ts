@@ -58,6 +58,7 @@ describe('the routes of the REST API', () => {
       rpc: template,
       method: 'GET',
       template,
+      body: '',
     }))
     for (const order of [bindings, bindings.toReversed()]) {
       const find = createRestRoutes(order)
