@@ -7,7 +7,12 @@ import { createInterface } from 'node:readline'
 import { isFree } from '@instatunnel/local/ports'
 import { repository } from '@instatunnel/local/repository'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { accountsOf } from './harness/accounts.ts'
+import { take } from './harness/flow.ts'
+import { openTunnel } from './harness/open-tunnel.ts'
 import { restClient } from './harness/rest-client.ts'
+import type { TestStack } from './harness/stack.ts'
+import { answered as answeredBy } from './harness/visitor.ts'
 
 /** A start makes a database the first time; two cores are shared with other tests. */
 const startTimeoutMs = 120_000
@@ -78,18 +83,31 @@ async function portOf(started: Started): Promise<number> {
   return Number(port)
 }
 
+/** What /proc says of a process; nothing where it has ended. */
+function told(pid: number, file: 'stat' | 'cmdline'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
 /** Every process below this one, and below those. */
 function descendants(pid: number): number[] {
   const parents = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && existsSync(`/proc/${name}/stat`))
-    .map((name) => [
+    .filter((name) => /^\d+$/.test(name))
+    .map((name): [number, number] => [
       Number(name),
-      Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]),
+      Number(/\) \S (\d+)/.exec(told(Number(name), 'stat'))?.[1]),
     ])
   const below = (of: number): number[] =>
-    parents.flatMap(([child, parent]) => (parent === of ? [child as number, ...below(child as number)] : []))
+    parents.flatMap(([child, parent]) => (parent === of ? [child, ...below(child)] : []))
   return below(pid)
 }
+
+/** The process below `npm start` whose command line, its words divided by NUL, matches; 0 while there is none. */
+const pidOf = ({ process: { pid } }: Started, program: RegExp): number =>
+  descendants(pid as number).find((below) => program.test(told(below, 'cmdline'))) ?? 0
 
 function isAlive(pid: number): boolean {
   try {
@@ -176,19 +194,73 @@ describe('npm start', { timeout: startTimeoutMs }, () => {
     expect(second.output()).toMatch(/is in use by process \d+/)
   })
 
-  it('names a part that dies, with its last lines, and ends with it', async () => {
-    const started = npmStart()
-    const port = await portOf(started)
-    const pids = descendants(started.process.pid as number)
-    const keys = pids.find((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('services/keys/src/main.ts'),
-    )
-    process.kill(keys as number, 'SIGKILL')
+  it('restarts each part that dies, while tunnels live on; one that dies three times in a minute ends all', async () => {
+    const started = npmStart({ LIMIT_AUTH_PER_MINUTE: '1000', LIMIT_READ_PER_MINUTE: '1000' })
+    const gateway = { port: await portOf(started) }
+    const call = restClient(gateway)
+    const answered = async () => {
+      const { status, body } = await call('POST', '/v1/auth/login', { body: { email, password } })
+      const list = await call('GET', '/v1/tunnels', { token: body.token ?? '' })
+      return [status, list.status]
+    }
+    // All of a test stack that opening a tunnel takes.
+    const open = await openTunnel({ gateway } as TestStack, accountsOf(call))
+    const arrival = open.site.arrival('/stream')
+    const asked = answeredBy(open.visitor.ask('/stream').end())
+    const { response } = await arrival
+    response.write('begun')
+    const stream = take(await asked)
+    await stream.read('begun'.length)
+
+    const kill = async (name: string, program: RegExp) => {
+      const deaths = () => started.output().split(`${name} was ended by SIGKILL`).length
+      const before = deaths()
+      process.kill(pidOf(started, program), 'SIGKILL')
+      await expect.poll(deaths, { timeout: 10_000 }).toBe(before + 1)
+    }
+    for (const [name, program] of [
+      ['auth', /services\/auth\/src\/main/],
+      ['keys', /services\/keys\/src\/main/],
+      ['tunnels', /services\/tunnels\/src\/main/],
+      ['postgres', /^\S*postgres\0-D/],
+      ['nats', /^\S*nats-server\0/],
+    ] as const) {
+      await kill(name, program)
+      // What is under way through a tunnel does not notice.
+      response.write(name)
+      await stream.read(name.length)
+      await expect.poll(answered, { timeout: 30_000 }).toEqual([200, 200])
+    }
+    for (const [name, program] of [
+      ['relay', /services\/relay\/src\/main/],
+      ['envoy', /^\S*envoy\0/],
+    ] as const) {
+      const seen = open.agent.events.length
+      await kill(name, program)
+      await open.agent.event('connected', seen)
+      await expect.poll(answered, { timeout: 30_000 }).toEqual([200, 200])
+      const visit = () => open.visitor.get('/').then(({ status }) => status, String)
+      await expect.poll(visit, { timeout: 30_000 }).toBe(200)
+    }
+    await open.close()
+
+    let isOver = false
+    started.exited.then(() => {
+      isOver = true
+    })
+    let pids: number[] = []
+    // It died once already, maybe within this minute.
+    for (let deaths = 0; deaths < 3 && !isOver; deaths++) {
+      pids = descendants(started.process.pid as number)
+      process.kill(pidOf(started, /services\/keys\/src\/main/), 'SIGKILL')
+      const serves = () => answered().then(String, String)
+      await expect.poll(async () => isOver || (await serves()) === '200,200', { timeout: 30_000 }).toBe(true)
+    }
     expect(await started.exited).toBe(1)
     expect(started.output()).toMatch(/^keys was ended by SIGKILL:$/m)
     expect(started.output()).toContain('"msg":"serving"')
     await gone(pids)
-    expect(await isFree(port)).toBe(true)
+    expect(await isFree(gateway.port)).toBe(true)
   })
 
   it('takes every child with it when it is killed by SIGKILL, and starts again on what they left', async () => {

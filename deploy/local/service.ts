@@ -41,8 +41,8 @@ export interface Service {
   stop(): Promise<Exit>
   /** Ends it as a crash would, unless another signal is named. */
   kill(signal?: NodeJS.Signals): Promise<Exit>
-  /** Starts it again on the same port, with `env` on top of what it had; resolves once it serves. */
-  start(env?: Record<string, string>): Promise<void>
+  /** Starts it again on the same port, with `env` on top of what it had; resolves once it serves. The signal ends the start. */
+  start(env?: Record<string, string>, signal?: AbortSignal): Promise<void>
   /** Stops it, and starts it again as start() does. */
   restart(env?: Record<string, string>): Promise<void>
 }
@@ -77,9 +77,9 @@ export async function startService(options: {
   }
 
   let running = await launch(options.signal)
-  const start = async (more: Record<string, string> = {}) => {
+  const start = async (more: Record<string, string> = {}, signal?: AbortSignal) => {
     env = { ...env, ...more }
-    running = await launch()
+    running = await launch(signal)
   }
   return {
     name,

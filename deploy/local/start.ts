@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { readConfig } from './config.ts'
 import { openDataFolder } from './data-folder.ts'
 import { tryLock } from './folder-lock.mjs'
-import { describeExit, type RunningProcess } from './process.ts'
 import { startStack } from './stack.ts'
+import { supervise } from './supervisor.ts'
 import { welcome } from './welcome.ts'
 
 /**
@@ -13,7 +13,7 @@ import { welcome } from './welcome.ts'
  */
 const sameSignalMs = 500
 
-/** `npm start`: runs the platform until it is told to stop, or until a part of it dies. */
+/** `npm start`: runs the platform until it is told to stop, or until a part of it dies again and again. */
 async function main(): Promise<number> {
   const config = readConfig(process.env)
   openDataFolder(config.dataDir)
@@ -32,9 +32,11 @@ async function main(): Promise<number> {
     const stack = await startStack({ config, signal: stopping })
     await writeFile(apiUrlFile, `${stack.gateway.url}\n`)
     console.log(welcome(stack, config))
-    const end = await Promise.race([aborted(stopping), firstDeath(stack.processes())])
-    if (end) console.error(`\n${end.name} ${describeExit(await end.exited)}:\n${end.lines().join('\n')}\n`)
+    const supervisor = supervise({ stack, dataDir: config.dataDir, say: (line) => console.error(line) })
+    const end = await Promise.race([aborted(stopping), supervisor.gaveUp])
+    if (end) console.error(`\n${end.name} ${end.how}:\n${end.lines.join('\n')}\n`)
     console.error('stopping…')
+    await supervisor.stop()
     await stack.stop()
     return end ? 1 : 0
   } catch (error) {
@@ -66,10 +68,6 @@ function aborted(signal: AbortSignal): Promise<undefined> {
     if (signal.aborted) resolve(undefined)
     else signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
-}
-
-function firstDeath(processes: RunningProcess[]): Promise<RunningProcess> {
-  return Promise.race(processes.map((running) => running.exited.then(() => running)))
 }
 
 process.exitCode = await main().catch((error: Error) => {
