@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, readlink, realpath, rm } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
@@ -140,6 +140,7 @@ async function removeStalePidFile({ folder }: Cluster): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined)
   if (text === undefined) return
   const pid = Number(text.split('\n')[0])
-  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => undefined)
-  if (process.platform === 'linux' && cwd !== (await realpath(folder))) await rm(file, { force: true })
+  const [theirs, ours] = await Promise.all([stat(`/proc/${pid}/cwd`).catch(() => undefined), stat(folder)])
+  const isOurs = theirs?.dev === ours.dev && theirs.ino === ours.ino
+  if (process.platform === 'linux' && !isOurs) await rm(file, { force: true })
 }

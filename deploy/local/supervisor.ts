@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeExit, type RunningProcess } from './process.ts'
 import type { Stack } from './stack.ts'
@@ -37,6 +38,8 @@ export interface Supervisor {
 
 /** A part that can be started again: on the same port, with the same data. */
 interface Part {
+  /** Where it writes: it is started again only where there is room. */
+  folder: string
   process(): RunningProcess
   start(signal: AbortSignal): Promise<void>
 }
@@ -54,6 +57,7 @@ export function supervise(options: {
   const { stack, dataDir, say } = options
   const stopping = new AbortController()
   const { signal } = stopping
+  const natsFolder = join(dataDir, 'nats')
   const { promise: gaveUp, resolve: giveUp } = Promise.withResolvers<Death>()
   /** Parts that are being restarted. */
   const down = new Set<Part>()
@@ -62,15 +66,15 @@ export function supervise(options: {
   const ailing = new WeakSet<RunningProcess>()
 
   const pause = (ms: number) => delay(ms, undefined, { signal }).catch(() => {})
-  const freeBytes = () =>
-    statfs(dataDir).then(
+  const freeBytes = (folder: string) =>
+    statfs(folder).then(
       ({ bavail, bsize }) => bavail * bsize,
       () => 0,
     )
-  const room = async () => {
-    if ((await freeBytes()) >= roomBytes) return
-    say(`the disk of ${dataDir} is full: what died is started again once it has room`)
-    while (!signal.aborted && (await freeBytes()) < roomBytes) await pause(pollMs)
+  const room = async (folder: string) => {
+    if ((await freeBytes(folder)) >= roomBytes) return
+    say(`the disk of ${folder} is full; waiting until it has room`)
+    while (!signal.aborted && (await freeBytes(folder)) < roomBytes) await pause(pollMs)
   }
   /** How the part died; undefined where it was stopped for a restart. */
   const endOf = async (part: Part): Promise<Death | undefined> => {
@@ -80,7 +84,7 @@ export function supervise(options: {
     return { name: running.name, how: describeExit(exit), lines: running.lines() }
   }
   const restart = async (part: Part, needs: readonly Part[]): Promise<Death | undefined> => {
-    await room()
+    await room(part.folder)
     while (!signal.aborted && needs.some((needed) => down.has(needed))) await pause(pollMs)
     const { name } = part.process()
     if (signal.aborted) return undefined
@@ -117,7 +121,7 @@ export function supervise(options: {
     if (ailing.has(running)) return
     ailing.add(running)
     say('NATS takes no more events on one of its streams; it is restarted, and the events wait until then')
-    await room()
+    await room(natsFolder)
     await pause(Math.max(0, healedAt + healEveryMs - performance.now()))
     healedAt = performance.now()
     if (!signal.aborted) await running.stop()
@@ -131,15 +135,16 @@ export function supervise(options: {
   }
 
   const { postgres, nats, gateway, services } = stack
-  const stores = postgres ? [postgres] : []
-  if (nats) watch(nats.process())
-  const restartNats = nats && {
-    process: nats.process,
-    start: () => nats.start().then(() => watch(nats.process())),
+  const stores = postgres ? [{ ...postgres, folder: join(dataDir, 'postgres') }] : []
+  for (const store of stores) keep(store)
+  if (nats) {
+    watch(nats.process())
+    const start = () => nats.start().then(() => watch(nats.process()))
+    keep({ process: nats.process, start, folder: natsFolder })
   }
-  for (const part of [...stores, ...(restartNats ? [restartNats] : []), gateway]) keep(part)
   for (const { process, start } of services)
-    keep({ process, start: () => start({}, signal) }, { needs: stores })
+    keep({ process, start: () => start({}, signal), folder: dataDir }, { needs: stores })
+  keep({ ...gateway, folder: dataDir })
   return {
     gaveUp,
     async stop() {

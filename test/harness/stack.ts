@@ -40,20 +40,23 @@ export interface TestStack extends Stack {
 /**
  * Starts everything on free ports and a temporary data folder. `settings` are those of `npm start`,
  * e.g. `{ LIMIT_WRITE_PER_MINUTE: '3', INSTATUNNEL_REPLICAS: '2' }`; `env` adds to one service's environment;
- * `durable` is for a test that kills Postgres and wants back what was committed.
+ * `durable` is for a test that kills Postgres and wants back what was committed; a `dataDir` of the test's own is left
+ * for it to remove.
  */
 export async function startTestStack({
   settings = {},
   env,
   durable = false,
+  dataDir: given,
 }: {
   settings?: Record<string, string>
   env?: Partial<Record<ServiceName, Record<string, string>>>
   durable?: boolean
+  dataDir?: string
 } = {}): Promise<TestStack> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-stack-'))
+  const dataDir = given ?? (await mkdtemp(join(tmpdir(), 'instatunnel-stack-')))
   const config = readConfig({ INSTATUNNEL_DATA: dataDir, ...freePorts, ...noLimits, ...settings })
-  const removeData = () => rm(dataDir, { recursive: true, force: true })
+  const removeData = async () => given ?? rm(dataDir, { recursive: true, force: true })
   const stack = await startStack({ config, env, durable }).catch(async (error) => {
     await removeData()
     throw error
