@@ -84,7 +84,10 @@ export const talk: Readonly<Record<Exclude<NatsUser, 'observer'>, Talk>> = {
 const event = (type: string) => `instatunnel.events.${type}`
 const durables = Object.values(talk).flatMap((each) => each.durables)
 
-/** Any service may be the first up, so each may make the streams; one that is there, this leaves as it is. */
+/**
+ * Any service but the relay may be the first up, so each may make the streams; one that is there, this leaves as it is.
+ * Whoever makes a stream may have it copy another, and so hear that: the relay makes none, not even its bucket.
+ */
 const making = eventStreams.map((stream) => `$JS.API.STREAM.CREATE.${stream}`)
 
 /**
@@ -128,9 +131,9 @@ const taking = ({ name, stream }: Durable) => [
 
 const ROUTES = 'KV_relay_routes'
 
-/** Hearing the relays' routes. The bucket is in memory: whoever comes first makes it, and nobody may change or empty it. */
+/** Hearing the relays' routes. The bucket is in memory: tunnels makes it, and nobody may change or empty it. */
+const makingRoutes = [`$JS.API.STREAM.CREATE.${ROUTES}`]
 const hearingRoutes = [
-  `$JS.API.STREAM.CREATE.${ROUTES}`,
   `$JS.API.STREAM.INFO.${ROUTES}`,
   `$JS.API.CONSUMER.CREATE.${ROUTES}.*.$KV.relay_routes.>`,
   `$JS.API.CONSUMER.INFO.${ROUTES}.*`,
@@ -174,11 +177,12 @@ export function permissionsOf(user: NatsUser): Permissions {
     publish: [
       ...says,
       ...lookingUp,
-      ...making,
+      ...(user === 'relay' ? [] : making),
       ...(user === 'auth' ? changing : []),
       ...own.durables.flatMap(sharing),
       ...hearing(own.hears),
       ...(user === 'relay' ? tellingRoutes : []),
+      ...(user === 'tunnels' ? makingRoutes : []),
       ...(user === 'relay' || user === 'tunnels' ? hearingRoutes : []),
     ],
     denyPublish: durables.filter((durable) => !own.durables.includes(durable)).flatMap(taking),

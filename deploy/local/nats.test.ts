@@ -64,6 +64,10 @@ describe('startNats', () => {
       ['auth', '$JS.API.STREAM.DELETE.INSTATUNNEL'],
       ['auth', '$JS.API.STREAM.PURGE.INSTATUNNEL'],
       ['auth', '$JS.API.STREAM.MSG.DELETE.INSTATUNNEL'],
+      // Whoever makes a stream may have it copy another.
+      ['relay', '$JS.API.STREAM.CREATE.KV_relay_routes'],
+      ['relay', '$JS.API.STREAM.CREATE.INSTATUNNEL'],
+      ['relay', '$JS.API.STREAM.CREATE.INSTATUNNEL_USAGE'],
       ['relay', '$JS.API.STREAM.DELETE.KV_relay_routes'],
       ['relay', '$JS.API.STREAM.UPDATE.KV_relay_routes'],
       ['tunnels', '$JS.API.STREAM.PURGE.KV_relay_routes'],
@@ -87,8 +91,8 @@ describe('startNats', () => {
     ])
   })
 
-  it('keeps routes that relays put and tunnels hears of, whoever of them comes first', async () => {
-    const bucket = async (user: NatsUser) => openBucket(jetstream(await as(user)))
+  it('keeps routes that relays put and tunnels hears of', async () => {
+    const bucket = async (user: NatsUser) => openBucket(jetstream(await as(user)), user === 'tunnels')
     const told = await (await bucket('tunnels')).watch({ key: 'tunnel.>' })
     await (await bucket('relay')).put('tunnel.tun_1.agent', 'here')
     for await (const { key } of told) {

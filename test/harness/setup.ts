@@ -5,6 +5,7 @@ import { startNats } from '@instatunnel/local/nats'
 import type { NatsUser } from '@instatunnel/local/nats-users'
 import { startPostgres } from '@instatunnel/local/postgres'
 import type { TestProject } from 'vitest/node'
+import { withStreams } from './streams.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -23,6 +24,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     startPostgres({ dataDir, port: 0, durable: false }),
     startNats({ dataDir, port: 0 }),
   ])
+  await withStreams(nats).makeStreams()
   project.provide('postgresUrl', postgres.url)
   project.provide('natsUrl', nats.url)
   project.provide('natsSeeds', nats.seeds)

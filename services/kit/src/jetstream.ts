@@ -45,8 +45,10 @@ const STREAMS = [
 export interface Nats {
   /** Resolves when NATS has been reached, with both streams in place. */
   readonly ready: Promise<{ connection: NatsConnection; js: JetStreamClient; jsm: JetStreamManager }>
-  /** Makes the streams again, where NATS came back without them. */
+  /** Makes the streams again, where NATS came back without them; rejects where that is for others to do. */
   ensureStreams(): Promise<void>
+  /** Whether it is for us to make what is missing. */
+  readonly makes: boolean
   /** A subject of our own for answers: NATS lets nobody else hear it. */
   newInbox(): string
   close(): Promise<void>
@@ -61,8 +63,10 @@ export function connectNats(options: {
   /** Our user's name: NATS has our answers come in under it. */
   name: string
   log: Logger
+  /** False for a user who may make no stream, nor any copy of one: it waits until others have. */
+  makes?: boolean
 }): Nats {
-  const { url, seed, name, log } = options
+  const { url, seed, name, log, makes = true } = options
   const server: ConnectionOptions = {
     ...serverAt(url),
     ...(seed ? { authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)) } : {}),
@@ -70,12 +74,17 @@ export function connectNats(options: {
     inboxPrefix: `_INBOX.${name}`,
   }
   const leftAsTheyAre = new Set<string>()
-  const ensure = (jsm: JetStreamManager) =>
-    ensureStreams(jsm, (stream) => {
+  const ensure = async (jsm: JetStreamManager): Promise<void> => {
+    if (!makes) {
+      await Promise.all(STREAMS.map((stream) => jsm.streams.info(stream.name)))
+      return
+    }
+    await ensureStreams(jsm, (stream) => {
       if (leftAsTheyAre.has(stream)) return
       leftAsTheyAre.add(stream)
       log.warn({ stream }, 'a stream is not as this release makes it, and is left so: another must change it')
     })
+  }
   const closing = new AbortController()
   const { signal } = closing
   const open = async () => {
@@ -94,6 +103,7 @@ export function connectNats(options: {
   ready.catch(() => {}) // it was closed before it was ready; who waits for it hears so
   return {
     ready,
+    makes,
     newInbox: () => createInbox(server.inboxPrefix),
     ensureStreams: async () => ensure((await ready).jsm),
     async close() {

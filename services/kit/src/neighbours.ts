@@ -47,7 +47,13 @@ export function openNeighbours(options: {
   const transport = createTransport({ ...config, services: Object.keys(config.SERVICE_PUBLIC_KEYS) })
   const sign = createServiceSigner({ service, privateKey: config.SERVICE_KEY, now })
   const nats = closing.adopt(
-    connectNats({ url: config.NATS_URL, seed: config.NATS_SEED, name: service, log }),
+    connectNats({
+      url: config.NATS_URL,
+      seed: config.NATS_SEED,
+      name: service,
+      log,
+      makes: service !== 'relay',
+    }),
     (connection) => connection.close(),
   )
   return {

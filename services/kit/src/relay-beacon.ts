@@ -59,7 +59,7 @@ export function createBeacon(options: {
   }
   const tell = async (js: JetStreamClient) => {
     // Where it was deleted, it is made again.
-    const kv = bucket?.kv ?? (await openBucket(js))
+    const kv = bucket?.kv ?? (await openBucket(js, nats.makes))
     try {
       revision = await kv.put(key, value, { previousSeq: revision })
     } catch (error) {

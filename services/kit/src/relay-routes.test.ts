@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createClock, openNats, routeOf, routesOn } from '../test/routes.ts'
 import { every } from './relay-routes.ts'
 
-const ours = await freshNats()
+const ours = await freshNats({ streams: true })
 const within = { timeout: 15_000 }
 const docs = routeOf('docs')
 

@@ -10,9 +10,14 @@ const AGE_MS = 30_000
 /** What comes before a key, as a subject. */
 export const SUBJECT = `$KV.${BUCKET}.`
 
-/** The bucket of the relays' routes, made where it is not there: whoever comes first makes it. */
-export const openBucket = (js: JetStreamClient): Promise<KV> =>
-  new Kvm(js).create(BUCKET, { storage: StorageType.Memory, history: 1, ttl: AGE_MS })
+/** The bucket of the relays' routes, made where it is not there; rejects then where it is for others to make it. */
+export async function openBucket(js: JetStreamClient, makes: boolean): Promise<KV> {
+  const buckets = new Kvm(js)
+  if (makes) return buckets.create(BUCKET, { storage: StorageType.Memory, history: 1, ttl: AGE_MS })
+  const bucket = await buckets.open(BUCKET, { allow_direct: true })
+  await bucket.status()
+  return bucket
+}
 
 /** Who listens to the bucket. */
 export interface BucketListener {
@@ -36,7 +41,7 @@ export function listenToBucket(options: { nats: Nats; log: Logger; listener: Buc
     log,
     stream: `KV_${BUCKET}`,
     async begin() {
-      await openBucket((await nats.ready).js)
+      await openBucket((await nats.ready).js, nats.makes)
       return { subjects: [`${SUBJECT}>`] }
     },
     begun({ ts }) {

@@ -13,7 +13,7 @@ afterAll(() => Promise.all(connections.map((connection) => connection.close())))
 const SUBJECT = 'instatunnel.auth.here'
 const LIE = '{"replica":"auth_ghost"}'
 
-async function as(user: 'auth' | 'keys' | 'relay'): Promise<NatsConnection> {
+async function as(user: 'auth' | 'keys' | 'tunnels' | 'relay'): Promise<NatsConnection> {
   const connection = await connect(natsUser(user, server.url, server.seeds[user]))
   connections.push(connection)
   return connection
@@ -58,7 +58,8 @@ describe('isSpoken', () => {
     const message = await heard(async () => {
       const relay = await as('relay')
       const key = 'tunnel.tun_1.agent_1'
-      await (await openBucket(jetstream(relay))).put(key, LIE)
+      await openBucket(jetstream(await as('tunnels')), true)
+      await (await openBucket(jetstream(relay), false)).put(key, LIE)
       relay.publish(`$JS.API.DIRECT.GET.KV_relay_routes.$KV.relay_routes.${key}`, '', { reply: SUBJECT })
     })
     expect(message.string()).toBe(LIE)

@@ -59,7 +59,13 @@ export function routesOn(server: { url: string }, seeds: { relay?: string; tunne
   const logged: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
   const connectAs = (user: 'relay' | 'tunnels'): Nats => {
-    const nats = connectNats({ url: server.url, seed: seeds[user], name: user, log })
+    const nats = connectNats({
+      url: server.url,
+      seed: seeds[user],
+      name: user,
+      log,
+      makes: user === 'tunnels' || !seeds[user],
+    })
     onTestFinished(() => nats.close())
     return nats
   }

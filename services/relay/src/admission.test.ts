@@ -21,7 +21,7 @@ import { createEndedCredentials } from './ended-credentials.ts'
 const now = () => new Date()
 const within = { timeout: 10_000 }
 const log = createLog('test', 'silent')
-const nats = await freshNats()
+const nats = await freshNats({ streams: true })
 const neighbours = await startNeighbours()
 const watcher = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'tunnels', log })
 const routes = openRelayRoutes({ nats: watcher, log, now })
@@ -223,7 +223,7 @@ describe('an agent that connects anew', () => {
 it('an agent whose newer connection another relay took a moment ago is refused, though its own was announced', async () => {
   const { keys, sign } = createConnectSigner()
   const { id: tunnelId, subdomain, userId } = newTunnel()
-  const relays = connectNats({ url: nats.url, seed: nats.seeds.relay, name: 'relay', log })
+  const relays = connectNats({ url: nats.url, seed: nats.seeds.relay, name: 'relay', log, makes: false })
   const announcerOf = (relayId: string) => {
     const announcer = announceRoutes({ nats: relays, log, now, relayId, peerAddress: `${relayId}:1` })
     onTestFinished(() => announcer.close())

@@ -9,7 +9,7 @@ import { answerWith } from '../test/played-agent.ts'
 import { newTunnel, type StartedRelay, startRelay, type Tunnel } from '../test/start-relay.ts'
 
 const within = { timeout: 15_000 }
-const nats = await freshNats()
+const nats = await freshNats({ streams: true })
 const neighbours = await startNeighbours()
 afterAll(() => neighbours.close())
 
@@ -18,7 +18,7 @@ const open = (settings: Record<string, string> = {}) => startRelay(neighbours, n
 /** Announces an agent at a relay that has died and is not known to have. */
 async function deadAgent({ id, subdomain, userId }: Tunnel, relayId: string): Promise<void> {
   const log = createLog('test', 'silent')
-  const connected = connectNats({ url: nats.url, seed: nats.seeds.relay, name: 'relay', log })
+  const connected = connectNats({ url: nats.url, seed: nats.seeds.relay, name: 'relay', log, makes: false })
   const announcer = announceRoutes({
     nats: connected,
     log,

@@ -8,7 +8,7 @@ import { newTunnel, relayEnvironment, startRelay } from '../test/start-relay.ts'
 
 const within = { timeout: 15_000 }
 const main = fileURLToPath(new URL('./main.ts', import.meta.url))
-const nats = await freshNats()
+const nats = await freshNats({ streams: true })
 const neighbours = await startNeighbours()
 afterAll(() => neighbours.close())
 

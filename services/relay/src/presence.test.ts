@@ -8,7 +8,7 @@ import { newTunnel, type StartedRelay, startRelay, type Tunnel } from '../test/s
 
 const within = { timeout: 15_000 }
 const log = createLog('test', 'silent')
-const [nats, fragile] = await Promise.all([freshNats(), freshNats()])
+const [nats, fragile] = await Promise.all([freshNats({ streams: true }), freshNats({ streams: true })])
 const neighbours = await startNeighbours()
 afterAll(() => neighbours.close())
 

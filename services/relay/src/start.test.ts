@@ -18,7 +18,7 @@ import { start } from './start.ts'
 
 const within = { timeout: 15_000 }
 const log = createLog('test', 'silent')
-const nats = await freshNats()
+const nats = await freshNats({ streams: true })
 const neighbours = await startNeighbours()
 afterAll(() => neighbours.close())
 

@@ -7,6 +7,7 @@ import { createLog } from '@instatunnel/kit/log'
 import { publishEvent } from '@instatunnel/kit/publisher'
 import { startNats } from '@instatunnel/local/nats'
 import { observe } from '@instatunnel/test/observer'
+import { withStreams } from '@instatunnel/test/streams'
 import { onTestFinished } from 'vitest'
 
 type User = 'auth' | 'keys' | 'tunnels' | 'relay'
@@ -14,7 +15,8 @@ type User = 'auth' | 'keys' | 'tunnels' | 'relay'
 /** A NATS server of the test's own, which it may kill, start again and rob of all that it kept. */
 export async function ownNats() {
   const dataDir = await mkdtemp(join(tmpdir(), 'instatunnel-relay-'))
-  const server = await startNats({ dataDir, port: 0 })
+  const server = withStreams(await startNats({ dataDir, port: 0 }))
+  await server.makeStreams()
   onTestFinished(async () => {
     await server.stop()
     await rm(dataDir, { recursive: true, force: true })
@@ -22,7 +24,13 @@ export async function ownNats() {
   const logged: string[] = []
   const log = createLog('test', 'trace', { write: (line) => void logged.push(line) })
   const connect = (user: User) => {
-    const nats = connectNats({ url: server.url, seed: server.seeds[user], name: user, log })
+    const nats = connectNats({
+      url: server.url,
+      seed: server.seeds[user],
+      name: user,
+      log,
+      makes: user !== 'relay',
+    })
     onTestFinished(() => nats.close())
     return nats
   }
