@@ -60,7 +60,7 @@ export async function openFoundation(options: {
   await migrate(sql, { schema: service, folders: [OUTBOX_MIGRATIONS, options.migrations] })
   const neighbours = openNeighbours({ service, config, log, closing, now })
   const { nats, transport } = neighbours
-  closing.adopt(startPublisher({ sql, schema: service, nats, log }), (publisher) => publisher.close())
+  const publisher = closing.adopt(startPublisher({ sql, schema: service, nats, log }), (open) => open.close())
 
   return {
     ...neighbours,
@@ -78,7 +78,9 @@ export async function openFoundation(options: {
         services: [...served, ...others],
         descriptors,
       }
-      return closing.adopt(await serve(options), (serving) => serving.close())
+      const serving = closing.adopt(await serve(options), (open) => open.close())
+      publisher.health.follow((isHealthy) => serving.setHealth('events', isHealthy))
+      return serving
     },
   }
 }

@@ -5,7 +5,10 @@ import { startNats } from '@instatunnel/local/nats'
 import { startPostgres } from '@instatunnel/local/postgres'
 import { freshDatabase } from '@instatunnel/test/database'
 import { freshNats } from '@instatunnel/test/nats'
+import { natsUser } from '@instatunnel/test/nats-user'
 import { observe } from '@instatunnel/test/observer'
+import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
 import { pino } from 'pino'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { appendEvent, type Event, OUTBOX_MIGRATIONS } from './event.ts'
@@ -32,8 +35,8 @@ function openNats(to: { url: string; seeds: { keys: string } } = server): Nats {
   return nats
 }
 
-function publish(sql: Sql, nats: Nats) {
-  const publisher = startPublisher({ sql, schema: 'keys', nats, log })
+function publish(sql: Sql, nats: Nats, more: { unhealthyAfterMs?: number } = {}) {
+  const publisher = startPublisher({ sql, schema: 'keys', nats, log, ...more })
   onTestFinished(() => publisher.close())
   return publisher
 }
@@ -227,6 +230,29 @@ describe('while NATS is away', () => {
     await append(sql, event)
     await nats.start()
     await (await nats.observe()).event(({ id }) => id === event.id)
+  })
+
+  it('a stream that takes nothing makes its publisher unhealthy, until it takes events again', async () => {
+    const [nats, { sql }] = [await ownNats(), await openOutbox()]
+    const connection = await connect(natsUser('auth', nats.url, nats.seeds.auth))
+    onTestFinished(() => connection.close())
+    const { streams } = await jetstreamManager(connection, { checkAPI: false })
+    const full = { subjects: ['instatunnel.events.key.>'], max_msgs: 1, discard: DiscardPolicy.New }
+    await streams.add({ name: 'INSTATUNNEL', ...full })
+    const publisher = publish(sql, openNats(nats), { unhealthyAfterMs: 300 })
+    const states: boolean[] = []
+    publisher.health.follow((isHealthy) => states.push(isHealthy))
+    const events = [1, 2, 3].map((n) => eventOf('key_1', { n }))
+    for (const event of events) await append(sql, event)
+    await expect.poll(() => states, { timeout: 10_000 }).toEqual([true, false])
+    expect(await waiting(sql)).toBe(2)
+
+    await streams.update('INSTATUNNEL', { ...full, max_msgs: 100 })
+    await told(sql)
+    expect(states).toEqual([true, false, true])
+    const observer = await nats.observe()
+    await observer.event(({ id }) => id === events[2]?.id)
+    expect(observer.events.map(({ data }) => data.n)).toEqual([1, 2, 3])
   })
 
   it('its streams may be lost: they are made again', async () => {

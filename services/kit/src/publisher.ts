@@ -3,6 +3,7 @@ import { CHANNEL, type Event } from './event.ts'
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
 import type { ISql, Sql } from './postgres.ts'
+import { createPublisherHealth, type PublisherHealth } from './publisher-health.ts'
 
 const BATCH = 200
 // Notifications wake the publisher; this is for those that got lost with a connection.
@@ -16,10 +17,16 @@ const BATCH_MS = 5000
  * schema's publishers works at a time: the batch's transaction holds an advisory lock, so that a publisher that dies
  * hands over at once.
  */
-export function startPublisher(options: { sql: Sql; schema: string; nats: Nats; log: Logger }): {
-  close(): Promise<void>
-} {
-  const { sql, schema, nats, log } = options
+export function startPublisher(options: {
+  sql: Sql
+  schema: string
+  nats: Nats
+  log: Logger
+  /** After how long without an event that NATS took the publisher is unhealthy; 10 s where left out. */
+  unhealthyAfterMs?: number
+}): { health: PublisherHealth; close(): Promise<void> } {
+  const { sql, schema, nats, log, unhealthyAfterMs } = options
+  const health = createPublisherHealth({ log, unhealthyAfterMs })
   const closing = new AbortController()
   let wake = () => {}
   const listening = sql.listen(CHANNEL + schema, () => wake()).catch(() => undefined)
@@ -36,7 +43,7 @@ export function startPublisher(options: { sql: Sql; schema: string; nats: Nats; 
   const run = async () => {
     while (!closing.signal.aborted) {
       try {
-        const moved = await moveBatch(sql, schema, nats)
+        const moved = await moveBatch(sql, schema, nats, health)
         if (moved < BATCH && !closing.signal.aborted) await sleep(POLL_MS)
       } catch (error) {
         if (closing.signal.aborted) return
@@ -50,6 +57,7 @@ export function startPublisher(options: { sql: Sql; schema: string; nats: Nats; 
   const running = Promise.race([nats.ready, closed]).then(run, () => {})
 
   return {
+    health,
     async close() {
       closing.abort()
       wake()
@@ -62,7 +70,7 @@ export function startPublisher(options: { sql: Sql; schema: string; nats: Nats; 
 type Row = Event & { seq: string }
 
 /** Publishes what is due and forgets what the stream has; tells how many rows that were. */
-async function moveBatch(sql: Sql, schema: string, nats: Nats): Promise<number> {
+async function moveBatch(sql: Sql, schema: string, nats: Nats, health: PublisherHealth): Promise<number> {
   let failure: unknown
   const moved = await sql.begin(async (tx) => {
     const [lock] = await tx<{ held: boolean }[]>`
@@ -71,7 +79,10 @@ async function moveBatch(sql: Sql, schema: string, nats: Nats): Promise<number> 
     const rows = await tx<
       Row[]
     >`select seq, id, type, subject, time, data from outbox order by seq limit ${BATCH}`
-    if (rows.length === 0) return 0
+    if (rows.length === 0) {
+      health.succeeded()
+      return 0
+    }
     const acked: string[] = []
     const until = performance.now() + BATCH_MS
     const perResource = Map.groupBy(rows, (row) => row.subject)
@@ -86,6 +97,9 @@ async function moveBatch(sql: Sql, schema: string, nats: Nats): Promise<number> 
         })
         .map((chain) => chain.catch((error) => (failure = error))),
     )
+    // One that NATS refuses for what it is says nothing of the others.
+    if (acked.length > 0) health.succeeded()
+    else health.failed(failure)
     await forget(tx, acked)
     return acked.length
   })

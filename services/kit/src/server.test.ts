@@ -55,15 +55,18 @@ describe('serve', () => {
     ).rejects.toThrow(/EADDRINUSE|No address added/)
   })
 
-  it('answers the health check', async () => {
+  it('answers the health check, of the whole and of what may be amiss while calls are served', async () => {
     const { serving } = await serveKeys({})
-    const check = () =>
+    const check = (service: string) =>
       new Promise((resolve, reject) =>
-        healthOf(serving.port).check({ service: '' }, (error: ServiceError | null, answer: unknown) =>
+        healthOf(serving.port).check({ service }, (error: ServiceError | null, answer: unknown) =>
           error ? reject(error) : resolve(answer),
         ),
       )
-    expect(await check()).toEqual({ status: 'SERVING' })
+    expect(await check('')).toEqual({ status: 'SERVING' })
+    serving.setHealth('events', false)
+    expect(await check('events')).toEqual({ status: 'NOT_SERVING' })
+    expect(await check('')).toEqual({ status: 'SERVING' })
   })
 
   it('answers reflection with the very descriptors that it serves by', async () => {

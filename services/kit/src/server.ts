@@ -31,13 +31,18 @@ export interface Serving {
   close(): Promise<void>
 }
 
+/** A gRPC server that answers the health check, beside "" (the whole, which is serving) also about parts by their names. */
+export interface HealthServing extends Serving {
+  setHealth(part: string, isHealthy: boolean): void
+}
+
 /** Serves services with health (grpc.health.v1) and reflection on one address. */
 export async function serve(options: {
   listen: string
   credentials: ServerCredentials
   services: readonly Served[]
   descriptors: string
-}): Promise<Serving> {
+}): Promise<HealthServing> {
   const server = new Server({
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
     'grpc.enable_channelz': 0,
@@ -64,5 +69,9 @@ export async function serve(options: {
         resolve()
       })
     })
-  return { port, close }
+  return {
+    port,
+    setHealth: (part, isHealthy) => health.setStatus(part, isHealthy ? 'SERVING' : 'NOT_SERVING'),
+    close,
+  }
 }

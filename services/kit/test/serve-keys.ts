@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest'
 import type { Guard } from '../src/guard.ts'
 import type { Refusals } from '../src/refusal.ts'
 import { descriptorsFile, readRules } from '../src/rules.ts'
-import { type Serving, serve } from '../src/server.ts'
+import { type HealthServing, serve } from '../src/server.ts'
 import { createTransport } from '../src/tls.ts'
 import { type Edge, type Handlers, implement, type Unary } from '../src/unary.ts'
 
@@ -39,7 +39,7 @@ export async function serveKeys(
     certifiedOf: transport.certifiedOf,
   }
   const all = Object.fromEntries(Object.keys(ApiKeyServiceService).map((name) => [name, unused]))
-  const serving: Serving = await serve({
+  const serving: HealthServing = await serve({
     listen: '127.0.0.1:0',
     credentials: transport.server,
     services: [
