@@ -21,6 +21,13 @@ export function parseDuration(text: string): number {
 /** As parseDuration, or "0". */
 export const parseGrace = (text: string): number => (text === '0' ? 0 : parseDuration(text))
 
+/** How long a local server may take to answer, in seconds: as parseGrace, an hour at most. */
+export function parseTimeout(text: string): number {
+  const seconds = parseGrace(text)
+  if (seconds > 3600) throw new InvalidArgumentError('It must be an hour at most, or 0 for no limit.')
+  return seconds
+}
+
 /** As parseDuration, or "never". */
 export const parseExpiry = (text: string): number | 'never' => (text === 'never' ? text : parseDuration(text))
 

@@ -59,10 +59,10 @@ describe('instatunnel tunnels', () => {
 
   it('get a name in lists, and a made-up subdomain, where none is given', async () => {
     await run('tunnels', 'create', '3000')
-    await run('tunnels', 'create', '3001', '--subdomain', 'named-by-it')
+    await run('tunnels', 'create', '3001', '--subdomain', 'named-by-it', '--response-timeout', '5m')
     const { tunnels } = await api('GET', '/v1/tunnels')
     expect(tunnels).toMatchObject([
-      { name: 'named-by-it', subdomain: 'named-by-it' },
+      { name: 'named-by-it', subdomain: 'named-by-it', response_timeout: 300 },
       { name: 'Port 3000', subdomain: expect.stringMatching(/^[a-z]+-[a-z]+-/) },
     ])
   })

@@ -157,12 +157,13 @@ describe('instatunnel PORT --subdomain', () => {
       { id, name, local_port: before, status: 'inactive', ephemeral: false },
     ])
     expect((await visit(url)).status).toBe(502)
-    const second = start(`${after} --json --subdomain ${name.toUpperCase()} --name Docs`)
+    const changes = '--name Docs --response-timeout 0'
+    const second = start(`${after} --json --subdomain ${name.toUpperCase()} ${changes}`)
     expect(await second.told('tunnel')).toMatchObject({ id, url, local_port: after })
     await second.told('connected')
     expect((await visit(url)).status).toBe(200)
     expect(await second.stop()).toBe(0)
-    expect(await tunnels()).toMatchObject([{ id, name: 'Docs', local_port: after }])
+    expect(await tunnels()).toMatchObject([{ id, name: 'Docs', local_port: after, response_timeout: 0 }])
   })
 
   it('refuses a name that somebody else has', async () => {

@@ -180,7 +180,10 @@ describe('tunnels', () => {
     const tunnel = await made()
     const port = aField('local_port', 'must be from 1 to 65535')
     expectCountedError(await patch(tunnel.id, { name: 'B', local_port: 0 }), 'validation_error', port)
-    const mask = aField('update_mask', '"token" cannot be updated; name some of name, subdomain, local_port')
+    const mask = aField(
+      'update_mask',
+      '"token" cannot be updated; name some of name, subdomain, local_port, response_timeout',
+    )
     expectCountedError(await patch(tunnel.id, { update_mask: 'token' }), 'validation_error', mask)
     expectCountedError(await patch('tun_1', { name: 'B' }), 'not_found', notFound)
     expectAnswer(await get(tunnel.id), tunnel)

@@ -8,10 +8,13 @@ import type { Json } from './json.ts'
 /** A tunnel as the API shows it. */
 export type Tunnel = Json<TunnelMessage>
 
+/** What `--response-timeout` means. */
+export const RESPONSE_TIMEOUT = 'how long the local server may take to answer: 90, 5m, 1h; 0 for no limit'
+
 /** What the command reads of a tunnel. */
 export const TUNNEL_SHAPE: Shape = fields({
   ...{ id: text, name: text, subdomain: text, local_port: number, token: text, status: text, url: text },
-  ...{ last_connected: optional(time), ephemeral: flag },
+  ...{ last_connected: optional(time), ephemeral: flag, response_timeout: optional(number) },
 })
 
 /** The same, of the answer to making one. */

@@ -1,9 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { createApi } from '../api.ts'
+import { RESPONSE_TIMEOUT } from '../calls/tunnels.ts'
 import { type Deps, requireCredential } from '../deps.ts'
 import { UsageError } from '../exit.ts'
 import type { McpServer, McpTransport } from '../mcp/endpoint.ts'
-import { parsePort } from '../parse.ts'
+import { parsePort, parseTimeout } from '../parse.ts'
 import type { Display } from '../show/display.ts'
 import { claimTunnel } from '../tunnel/claim.ts'
 import { listensLocally } from '../tunnel/listens.ts'
@@ -13,6 +14,7 @@ import { stopSignal } from '../tunnel/stop-signal.ts'
 interface Options {
   readonly subdomain?: string
   readonly name?: string
+  readonly responseTimeout?: number
   readonly hostHeader?: string
   readonly mcp?: true
   readonly transport?: McpTransport
@@ -26,6 +28,7 @@ export const tunnel = (deps: Deps): Command =>
     .argument('<port>', 'the local port, 1 to 65535', parsePort)
     .option('--subdomain <subdomain>', 'its name on the internet, which stays yours; made up where left out')
     .option('--name <name>', 'its name in lists')
+    .option('--response-timeout <time>', RESPONSE_TIMEOUT, parseTimeout)
     .option(
       '--host-header <host>',
       'what the local server is told for a Host; "rewrite" for localhost',
@@ -63,7 +66,8 @@ async function carry(deps: Deps, port: number, options: Options): Promise<void> 
     const remarks: string[] = []
     const note = (line: string) => (display ? display.note(line) : remarks.push(line))
     if (!mcp) noteSilence(port, note)
-    const claim = await claimTunnel(api, { port, subdomain: options.subdomain, name: options.name }, note)
+    const { subdomain, name, responseTimeout } = options
+    const claim = await claimTunnel(api, { port, subdomain, name, responseTimeout }, note)
     display = await openDisplay(deps)
     stop.signal.addEventListener('abort', display.stopping)
     if (mcp) display.mcp(await mcp.endpointAt(claim.tunnel.url))

@@ -18,6 +18,8 @@ export interface Wanted {
   readonly port: number
   readonly subdomain?: string | undefined
   readonly name?: string | undefined
+  /** How many seconds the local server may take to answer; 0 for no limit. */
+  readonly responseTimeout?: number | undefined
 }
 
 /** A farewell is no reason to wait. */
@@ -28,11 +30,12 @@ const RELEASE_MS = 3000
  * are others; where none was asked for, one that goes when the command ends, so that no run uses up the plan.
  */
 export async function claimTunnel(api: Api, wanted: Wanted, note: (line: string) => void): Promise<Claim> {
-  const { port, subdomain, name } = wanted
-  if (subdomain === undefined) return ephemeral(api, { name: name ?? `Port ${port}`, local_port: port })
+  const { port, subdomain, name, responseTimeout: response_timeout } = wanted
+  if (subdomain === undefined)
+    return ephemeral(api, { name: name ?? `Port ${port}`, local_port: port, response_timeout })
   const found = await findOwn(api, subdomain)
   if (found === undefined) {
-    const fields = { name: name ?? subdomain, subdomain, local_port: port }
+    const fields = { name: name ?? subdomain, subdomain, local_port: port, response_timeout }
     const own = await create(api, fields).catch(async (error) => {
       // Another command of the same account's may have made it just now.
       const theirs = isTaken(error) ? await findOwn(api, subdomain) : undefined
@@ -44,12 +47,15 @@ export async function claimTunnel(api: Api, wanted: Wanted, note: (line: string)
   const changes = {
     ...(found.local_port === port ? {} : { local_port: port }),
     ...(name === undefined || found.name === name ? {} : { name }),
+    ...(response_timeout === undefined || found.response_timeout === response_timeout
+      ? {}
+      : { response_timeout }),
   }
   if (Object.keys(changes).length > 0) {
     // Not waited for: the tunnel carries traffic whatever the API remembers of it.
     api
       .call('PATCH', `/v1/tunnels/${encodeURIComponent(found.id)}`, { body: changes })
-      .catch((error: Error) => note(`The tunnel's new port or name is not remembered: ${error.message}`))
+      .catch((error: Error) => note(`What is new about the tunnel is not remembered: ${error.message}`))
   }
   return lasting({ ...found, ...changes })
 }
@@ -60,7 +66,10 @@ const lasting = (tunnel: Tunnel): Claim => ({
   release: async () => {},
 })
 
-async function ephemeral(api: Api, fields: { name: string; local_port: number }): Promise<Claim> {
+async function ephemeral(
+  api: Api,
+  fields: { name: string; local_port: number; response_timeout: number | undefined },
+): Promise<Claim> {
   const made = async (subdomain?: string): Promise<Claim> => {
     const tunnel = await create(api, { ...fields, subdomain, ephemeral: true })
     return {

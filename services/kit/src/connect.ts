@@ -42,6 +42,8 @@ export interface ConnectClaims {
     readonly subdomain: string
     /** How many tokens the tunnel had before the one it has; where a token was presented, before that one. */
     readonly tokenGeneration: number
+    /** How many seconds the local server may take to answer; 0 for no limit, undefined for the platform's. */
+    readonly responseTimeout?: number
   }
   readonly plan: Plan
   readonly mode: ConnectMode

@@ -10,6 +10,8 @@ const schema = z.object({
   relayId: z.string().min(1),
   /** When auth decided, in Unix seconds. */
   issuedAt: z.number().optional(),
+  /** How many seconds the tunnel's local server may take to answer; 0 for no limit, left out for the platform's. */
+  responseTimeout: z.number().optional(),
   credential: z.object({ type: z.enum(['api_key', 'session', 'tunnel_token']), id: z.string() }),
 })
 

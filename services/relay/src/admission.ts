@@ -84,6 +84,7 @@ const admittedOf = (
   userId,
   subdomain: tunnel.subdomain,
   tokenGeneration: tunnel.tokenGeneration,
+  responseTimeout: tunnel.responseTimeout,
   mode,
   credential,
   address,

@@ -19,6 +19,8 @@ export interface Admitted {
   readonly agent: string
   readonly generation: number
   readonly mode: string
+  /** How many seconds the tunnel's local server may take to answer; 0 for no limit, undefined for the platform's. */
+  readonly responseTimeout?: number | undefined
   readonly credential: ConnectCredential
   /** Where the agent connected from, as the gateway saw it; undefined where that is not known. */
   readonly address?: string | undefined
@@ -40,6 +42,7 @@ export interface Arrival extends Admitted {
 
 /** One agent's connection while it lives. */
 export interface Connection extends Arrival, Carrier {
+  responseTimeout?: number | undefined
   /** How many requests and WebSockets it works on. */
   readonly taken: number
   /** Why it takes no request of this origin now; undefined where it does. */
@@ -60,6 +63,8 @@ export interface ConnectionsOptions {
   onUp(connection: Connection): void
   /** A connection that takes no more requests, and why. */
   onDown(connection: Connection, reason: string): void
+  /** A connection's tunnel has another response timeout. */
+  onLimited?(connection: Connection): void
   readonly every?: Every
 }
 
@@ -82,6 +87,8 @@ export interface Connections {
   cut(matches: (connection: Connection) => boolean, reason: GoawayReason): readonly Connection[]
   /** Takes connections out of service; what is in flight may finish, for 30 s at most. */
   retire(matches: (connection: Connection) => boolean, reason: GoawayReason): void
+  /** A tunnel has another response timeout: so many seconds, 0 for no limit, undefined for the platform's. */
+  limit(tunnelId: string, responseTimeout: number | undefined): void
   /** The link of a connection is over. */
   lost(connection: Connection, end: string): void
   /** All that live, those that finish included. */
@@ -167,6 +174,13 @@ export function createConnections(options: ConnectionsOptions): Connections {
         retired.set(connection, { reason, until: now().getTime() + RETIRED_MS })
         takeOut(connection, reason)
         connection.link.goaway(reason)
+      }
+    },
+    limit(tunnelId, responseTimeout) {
+      for (const connection of this.ofTunnel(tunnelId)) {
+        if (connection.responseTimeout === responseTimeout) continue
+        connection.responseTimeout = responseTimeout
+        options.onLimited?.(connection)
       }
     },
     lost(connection, end) {

@@ -155,6 +155,17 @@ describe('an event', () => {
     stream?.reset(0)
   })
 
+  it('of another response timeout holds for the connections that there are, and ends none', async () => {
+    const { heard, goneNow, agents, connections } = openAll()
+    const before = connections.ofTunnel('tun_1')
+    await heard({ kind: 'tunnel_limited', tunnelId: 'tun_1', responseTimeout: 0 })
+    expect(before.map(({ responseTimeout }) => responseTimeout)).toEqual(before.map(() => 0))
+    expect(agents.elsewhere.connection.responseTimeout).toBeUndefined()
+    await heard({ kind: 'tunnel_limited', tunnelId: 'tun_1', responseTimeout: undefined })
+    expect(before.map(({ responseTimeout }) => responseTimeout)).toEqual(before.map(() => undefined))
+    expect(goneNow()).toEqual([])
+  })
+
   it('ends also what only finishes', async () => {
     const { heard, agents, connections } = openAll(() => 'key_disabled')
     const stream = occupy(agents.key)

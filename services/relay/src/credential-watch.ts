@@ -158,6 +158,9 @@ export function watchCredentials(options: {
           ended.renamed(end.tunnelId, end.subdomain, at)
           connections.retire((each) => each.tunnelId === end.tunnelId && ended.since(each), 'tunnel_changed')
           break
+        case 'tunnel_limited':
+          connections.limit(end.tunnelId, end.responseTimeout)
+          break
         case 'recheck':
           for (const subject of [end.keyId, end.userId]) if (subject) ended.changed(subject, at)
           checkSoon(({ credential, userId }) => credential.id === end.keyId || userId === end.userId)

@@ -35,17 +35,21 @@ export interface FindOptions {
 export function createFind(options: FindOptions): FindDestination {
   const { relayId, connections, routes, peers, arrivals, known, meterOf } = options
 
+  const over = (
+    carrier: Carrier,
+    { tunnelId, userId, responseTimeout }: Pick<LiveRoute, 'tunnelId' | 'userId' | 'responseTimeout'>,
+  ): Destination => ({
+    carrier,
+    meter: meterOf(tunnelId, userId),
+    responseTimeoutMs: responseTimeout === undefined ? undefined : responseTimeout * 1000,
+  })
   const here = (subdomain: string, origin: Origin): Found | undefined => {
     const connection = connections.leastBusy(connections.at(subdomain), origin)
     if (connection === undefined || typeof connection === 'string') return connection
-    return { carrier: connection, meter: meterOf(connection.tunnelId, connection.userId) }
+    return over(connection, connection)
   }
   const elsewhere = (subdomain: string): readonly LiveRoute[] =>
     ofNewest(routes.routesTo(subdomain)).filter((route) => route.relayId !== relayId)
-  const over = (carrier: Carrier, { tunnelId, userId }: LiveRoute): Destination => ({
-    carrier,
-    meter: meterOf(tunnelId, userId),
-  })
   /** Asks one relay after another: who cannot be reached may have died a moment ago. */
   const atPeer = async (subdomain: string): Promise<Destination | undefined> => {
     const tried = new Set<string>()

@@ -1,6 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { newId } from '@instatunnel/kit/id'
 import { connectNats } from '@instatunnel/kit/jetstream'
 import { createLog } from '@instatunnel/kit/log'
+import { publishEvent } from '@instatunnel/kit/publisher'
 import { openRelayRoutes } from '@instatunnel/kit/relay-routes'
+import { TunnelUpdated } from '@instatunnel/proto/events/v1/events'
 import { freshNats } from '@instatunnel/test/nats'
 import { afterAll, describe, expect, it } from 'vitest'
 import { startNeighbours } from '../test/neighbours.ts'
@@ -51,6 +55,30 @@ describe('an agent that comes and goes', () => {
     expect(observer.events.filter(({ data }) => JSON.stringify(data).includes(tunnel.id))).toHaveLength(2)
     routes.close()
     await watcher.close()
+  })
+})
+
+describe("a tunnel's own response timeout", () => {
+  it('holds at a relay whose agent is at another, and changes with the tunnel', async () => {
+    const [a, b] = await twoRelays()
+    const tunnel = knownTunnel()
+    const { id, subdomain, userId } = tunnel
+    const claims = { tunnel: { id, subdomain, tokenGeneration: 0, responseTimeout: 3600 } }
+    const agent = await b.agent(tunnel, { claims })
+    agent.answer('here')
+    await reachable(a, tunnel)
+    agent.answer(undefined)
+    const changed = TunnelUpdated.toJSON({
+      ...{ tunnelId: id, userId, subdomain },
+      ...{ changed: ['response_timeout'], responseTimeout: 1 },
+    })
+    const teller = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'tunnels', log })
+    const event = { id: newId('evt_', new Date()), type: 'tunnel.updated', subject: id, time: new Date() }
+    await publishEvent(teller, 'tunnels', { ...event, data: changed as object })
+    // Until it is heard a visit would wait for an hour: each is given up after a moment, and the next one tried.
+    const visit = () => Promise.race([a.visit(subdomain).then(({ status }) => status), delay(2000)])
+    await expect.poll(visit, within).toBe(504)
+    await teller.close()
   })
 })
 

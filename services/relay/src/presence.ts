@@ -58,6 +58,9 @@ export function openPresence(options: {
         announcer.withdraw(routeOf(connection, relayId))
         told.disconnected(connection, reason)
       },
+      onLimited(connection) {
+        announcer.announce(routeOf(connection, relayId))
+      },
     }),
     (all) => all.close(),
   )
@@ -104,6 +107,7 @@ export const routeOf = (admitted: Admitted, relayId: string): Route => ({
   generation: admitted.generation,
   relayId,
   issuedAt: admitted.issuedAt,
+  responseTimeout: admitted.responseTimeout,
   credential: { type: admitted.credential.type, id: admitted.credential.id },
 })
 

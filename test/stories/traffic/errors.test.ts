@@ -166,6 +166,27 @@ it('an upload that moves is not cut, however long it takes', async () => {
   expect(statusCode).toBe(200)
 })
 
+it("a tunnel's own response timeout goes before the platform's, and may change", async () => {
+  const patient = await openTunnel(stack, accounts, undefined, { response_timeout: 0 })
+  /** A visit that is answered after longer than the platform's timeout. */
+  const visitLater = async () => {
+    const arrival = patient.site.arrival('/later')
+    const answer = patient.visitor.get('/later')
+    const { response } = await arrival
+    await delay(1500)
+    response.end('at last')
+    return (await answer).status
+  }
+  expect(await visitLater()).toBe(200)
+  const changed = await stack.call('PATCH', `/v1/tunnels/${patient.id}`, {
+    token: patient.owner.token,
+    body: { response_timeout: 1 },
+  })
+  expect(changed).toMatchObject({ status: 200, body: { response_timeout: 1 } })
+  await expect.poll(visitLater, { timeout: 10_000 }).toBe(504)
+  await patient.close()
+})
+
 it('503: the agent has as many requests as it may have', async () => {
   const other = await openTunnel(stack, accounts)
   const held = [1, 2, 3].map(() => other.site.arrival('/held'))

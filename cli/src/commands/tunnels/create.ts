@@ -1,9 +1,15 @@
 import type { CreateTunnelResponse } from '@instatunnel/proto/tunnels/v1/tunnel_service'
 import { Command } from 'commander'
 import type { Json } from '../../calls/json.ts'
-import { CREATED_SHAPE } from '../../calls/tunnels.ts'
+import { CREATED_SHAPE, RESPONSE_TIMEOUT } from '../../calls/tunnels.ts'
 import { type Deps, signedIn } from '../../deps.ts'
-import { parsePort } from '../../parse.ts'
+import { parsePort, parseTimeout } from '../../parse.ts'
+
+interface Options {
+  readonly subdomain?: string
+  readonly name?: string
+  readonly responseTimeout?: number
+}
 
 /** `instatunnel tunnels create` */
 export const createTunnel = (deps: Deps): Command =>
@@ -12,14 +18,20 @@ export const createTunnel = (deps: Deps): Command =>
     .argument('<port>', 'the local port, 1 to 65535', parsePort)
     .option('--subdomain <subdomain>', 'its name on the internet; made up where left out')
     .option('--name <name>', 'its name in lists')
+    .option('--response-timeout <time>', RESPONSE_TIMEOUT, parseTimeout)
     .addHelpText(
       'after',
       `
 Example:
   instatunnel tunnels create 3000 --subdomain docs-demo --name "My docs"`,
     )
-    .action(async (port: number, { subdomain, name }: { subdomain?: string; name?: string }) => {
-      const body = { name: name ?? subdomain ?? `Port ${port}`, subdomain, local_port: port }
+    .action(async (port: number, { subdomain, name, responseTimeout }: Options) => {
+      const body = {
+        name: name ?? subdomain ?? `Port ${port}`,
+        subdomain,
+        local_port: port,
+        response_timeout: responseTimeout,
+      }
       const api = await signedIn(deps)
       const answer: Json<CreateTunnelResponse> = await api.call('POST', '/v1/tunnels', {
         body,

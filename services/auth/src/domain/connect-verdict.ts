@@ -22,6 +22,8 @@ export interface TunnelFacts {
   readonly tokenGeneration: number
   /** How many of the user's tunnels are older. */
   readonly olderTunnels: number
+  /** How many seconds the local server may take to answer; 0 for no limit, undefined for the platform's. */
+  readonly responseTimeout?: number | undefined
 }
 
 /** Which tunnel is to be connected, as it is now, and how. */
@@ -45,13 +47,15 @@ export function judgeConnect(
   const { userId, plan } = holder.user
   if (holder.kind === 'tunnel' && holder.tunnelId !== tunnelId) return 'CONNECTS_ANOTHER'
   if (tunnel?.userId !== userId) return 'NOT_FOUND'
-  const { subdomain, tokenGeneration, olderTunnels } = tunnel
+  const { subdomain, tokenGeneration, olderTunnels, responseTimeout } = tunnel
   if (!isSubdomainAllowed(subdomain, subdomainsOf(holder))) return 'SUBDOMAIN_NOT_ALLOWED'
   if (holder.kind === 'tunnel' && holder.tokenGeneration !== tokenGeneration) return 'TOKEN_REPLACED'
   if (olderTunnels >= plans[plan].tunnels) return 'PLAN_WITHOUT_TUNNEL'
   if (mode === 'mcp' && !plans[plan].mcp) return 'PLAN_WITHOUT_MODE'
   const credential = credentialOf(holder)
-  return { tunnel: { id: tunnelId, subdomain, tokenGeneration }, plan, mode, credential }
+  const named = { id: tunnelId, subdomain, tokenGeneration }
+  const limited = responseTimeout === undefined ? named : { ...named, responseTimeout }
+  return { tunnel: limited, plan, mode, credential }
 }
 
 const subdomainsOf = (holder: Holder): readonly string[] =>

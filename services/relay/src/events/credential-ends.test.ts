@@ -76,6 +76,12 @@ describe('hearCredentialEnds', () => {
         tunnel('tunnel.updated', TunnelUpdated.toJSON({ ...named, changed: ['subdomain'] }) as object, time),
       () =>
         tunnel(
+          'tunnel.updated',
+          TunnelUpdated.toJSON({ ...named, changed: ['response_timeout'], responseTimeout: 0 }) as object,
+          time,
+        ),
+      () =>
+        tunnel(
           'tunnel.token_regenerated',
           TunnelTokenRegenerated.toJSON({ tunnelId, userId }) as object,
           time,
@@ -94,6 +100,7 @@ describe('hearCredentialEnds', () => {
           { kind: 'recheck', keyId },
           { kind: 'ended', credential: { type: 'api_key', id: keyId }, reason: 'key_revoked' },
           { kind: 'tunnel_renamed', tunnelId, subdomain: 'docs' },
+          { kind: 'tunnel_limited', tunnelId, responseTimeout: 0 },
           { kind: 'ended', credential: { type: 'tunnel_token', id: tunnelId }, reason: 'token_regenerated' },
           { kind: 'tunnel_deleted', tunnelId },
         ].map((end) => ({ end, at: time })),

@@ -23,6 +23,12 @@ export type CredentialEnd =
   | { readonly kind: 'ended'; readonly credential: EndedCredential; readonly reason: GoawayReason }
   | { readonly kind: 'tunnel_deleted'; readonly tunnelId: string }
   | { readonly kind: 'tunnel_renamed'; readonly tunnelId: string; readonly subdomain: string }
+  /** How long its local server may take to answer is otherwise: so many seconds, undefined for the platform's. */
+  | {
+      readonly kind: 'tunnel_limited'
+      readonly tunnelId: string
+      readonly responseTimeout: number | undefined
+    }
   /** Something about the key, or about the user, is otherwise: auth knows what that means. */
   | { readonly kind: 'recheck'; readonly keyId?: string; readonly userId?: string }
 
@@ -83,7 +89,11 @@ function createProgress(began: number) {
 }
 
 const tunnel = z.object({ tunnel_id: z.string() })
-const renamed = tunnel.extend({ subdomain: z.string(), changed: z.array(z.string()).default([]) })
+const updated = tunnel.extend({
+  subdomain: z.string(),
+  changed: z.array(z.string()).default([]),
+  response_timeout: z.number().optional(),
+})
 const key = z.object({ key_id: z.string() })
 const session = z.object({ session_id: z.string(), reason: z.string().default('') })
 const user = z.object({ user_id: z.string() })
@@ -106,8 +116,11 @@ const readers: Readonly<Record<string, (data: unknown) => CredentialEnd | undefi
   'key.revoked': (data) => ended('api_key', key.parse(data).key_id, 'key_revoked'),
   'tunnel.deleted': (data) => ({ kind: 'tunnel_deleted', tunnelId: tunnel.parse(data).tunnel_id }),
   'tunnel.updated': (data) => {
-    const { tunnel_id: tunnelId, subdomain, changed } = renamed.parse(data)
-    return changed.includes('subdomain') ? { kind: 'tunnel_renamed', tunnelId, subdomain } : undefined
+    const { tunnel_id: tunnelId, subdomain, changed, response_timeout: responseTimeout } = updated.parse(data)
+    // Agents that connect anew learn of the rest, too.
+    if (changed.includes('subdomain')) return { kind: 'tunnel_renamed', tunnelId, subdomain }
+    if (changed.includes('response_timeout')) return { kind: 'tunnel_limited', tunnelId, responseTimeout }
+    return undefined
   },
   'tunnel.token_regenerated': (data) =>
     ended('tunnel_token', tunnel.parse(data).tunnel_id, 'token_regenerated'),

@@ -16,6 +16,8 @@ export interface Tunnel extends SealedToken {
   readonly name: string
   readonly subdomain: string
   readonly localPort: number
+  /** How many seconds the local server may take to answer; 0 for no limit, null for the platform's. */
+  readonly responseTimeout: number | null
   readonly createdAt: Date
   readonly updatedAt: Date
   /** True where it goes by itself once it has been without an agent for a while. */
@@ -70,7 +72,7 @@ export function refuseBounded({ credential }: Pick<Asker, 'credential'>): void {
 }
 
 /** What people choose about a tunnel, by its name on the wire. */
-export const CHOICES = ['name', 'subdomain', 'local_port'] as const
+export const CHOICES = ['name', 'subdomain', 'local_port', 'response_timeout'] as const
 
 /** The choices that differ between two states of a tunnel. */
 export function changedChoices(before: Tunnel, after: Tunnel): (typeof CHOICES)[number][] {
@@ -78,6 +80,7 @@ export function changedChoices(before: Tunnel, after: Tunnel): (typeof CHOICES)[
     name: before.name !== after.name,
     subdomain: before.subdomain !== after.subdomain,
     local_port: before.localPort !== after.localPort,
+    response_timeout: before.responseTimeout !== after.responseTimeout,
   }
   return CHOICES.filter((choice) => differs[choice])
 }

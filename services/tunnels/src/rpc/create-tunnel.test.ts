@@ -56,6 +56,8 @@ describe('CreateTunnel', () => {
     { fields: { name: 'a\0b' }, message: 'name: must not hold control characters' },
     { fields: { name: 'a\u001b[31m' }, message: 'name: must not hold control characters' },
     { fields: { localPort: 0 }, message: 'local_port: must be from 1 to 65535' },
+    { fields: { responseTimeout: -1 }, message: 'response_timeout: must be from 0 to 3600' },
+    { fields: { responseTimeout: 3601 }, message: 'response_timeout: must be from 0 to 3600' },
     { fields: { localPort: -1 }, message: 'local_port: must be from 1 to 65535' },
     { fields: { localPort: 65_536 }, message: 'local_port: must be from 1 to 65535' },
     {

@@ -23,7 +23,8 @@ export const createTunnel =
     const caller = identityOf(call)
     const { userId, plan } = caller
     const patterns = patternsOf(caller)
-    const chosen = validate(tunnelFields, { ...request, subdomain: request.subdomain ?? '' })
+    const { subdomain = '', responseTimeout = null } = request
+    const chosen = validate(tunnelFields, { ...request, subdomain, responseTimeout })
     const now = deps.now()
     const id = newId(TUNNEL_ID, now, random)
     const { kept } = issueToken(id, deps)

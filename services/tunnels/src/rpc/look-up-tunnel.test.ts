@@ -29,6 +29,14 @@ describe('LookUpTunnel', () => {
     expect(await lookUpTunnel({ tunnelId: second.id })).toEqual(record(second, 0))
   })
 
+  it('tells how long its local server may take to answer, where that was chosen', async () => {
+    const user = tunnels.user()
+    const { id } = await made(user, { responseTimeout: 0 })
+    expect((await lookUpTunnel({ tunnelId: id })).responseTimeout).toBe(0)
+    await user.updateTunnel({ id, updateMask: ['response_timeout'] })
+    expect((await lookUpTunnel({ tunnelId: id })).responseTimeout).toBeUndefined()
+  })
+
   it('counts the tokens that the tunnel had before', async () => {
     const user = tunnels.user()
     const { id } = await made(user)

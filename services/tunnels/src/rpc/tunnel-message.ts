@@ -11,6 +11,7 @@ export function messageOf(
   { safe, address, presence }: Pick<Deps, 'safe' | 'address' | 'presence'>,
 ): TunnelMessage {
   const { id, userId, name, subdomain, localPort, createdAt, updatedAt, lastConnected, ephemeral } = tunnel
+  const { responseTimeout } = tunnel
   const token = safe.open(id, tunnel)
   return {
     id,
@@ -26,5 +27,6 @@ export function messageOf(
     lastConnected: lastConnected ?? undefined,
     userId,
     ephemeral,
+    responseTimeout: responseTimeout ?? undefined,
   }
 }

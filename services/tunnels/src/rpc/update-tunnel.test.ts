@@ -39,6 +39,17 @@ describe('UpdateTunnel', () => {
     expect((await user.getTunnel({ id })).ephemeral).toBe(true)
   })
 
+  it('sets how long the local server may take to answer, for ever too, and clears it', async () => {
+    const user = tunnels.user()
+    const { id } = await made(user, { responseTimeout: 300 })
+    expect((await user.getTunnel({ id })).responseTimeout).toBe(300)
+    expect((await user.updateTunnel({ id, name: 'kept' })).responseTimeout).toBe(300)
+    expect((await user.updateTunnel({ id, responseTimeout: 0 })).responseTimeout).toBe(0)
+    const cleared = await user.updateTunnel({ id, updateMask: ['response_timeout'] })
+    expect(cleared.responseTimeout).toBeUndefined()
+    expect(await user.getTunnel({ id })).toEqual(cleared)
+  })
+
   it('sets exactly the fields of the mask', async () => {
     const user = tunnels.user()
     const { id, subdomain } = await made(user)
@@ -80,11 +91,13 @@ describe('UpdateTunnel', () => {
     { request: { subdomain: 'admin' }, message: 'subdomain: is reserved; choose another' },
     {
       request: { updateMask: ['token'] },
-      message: 'update_mask: "token" cannot be updated; name some of name, subdomain, local_port',
+      message:
+        'update_mask: "token" cannot be updated; name some of name, subdomain, local_port, response_timeout',
     },
     {
       request: { updateMask: ['user_id'] },
-      message: 'update_mask: "user_id" cannot be updated; name some of name, subdomain, local_port',
+      message:
+        'update_mask: "user_id" cannot be updated; name some of name, subdomain, local_port, response_timeout',
     },
   ])('refuses $message for $request and changes nothing', async ({ request, message }) => {
     const user = tunnels.user()

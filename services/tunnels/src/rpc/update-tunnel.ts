@@ -34,12 +34,13 @@ export const updateTunnel =
   }
 
 /** What the request sets; a field that is named and absent is empty, and refused where it cannot be. */
-function choicesOf({ name, subdomain, localPort, updateMask }: UpdateTunnelRequest) {
-  const given = { name, subdomain, local_port: localPort }
+function choicesOf({ name, subdomain, localPort, responseTimeout, updateMask }: UpdateTunnelRequest) {
+  const given = { name, subdomain, local_port: localPort, response_timeout: responseTimeout }
   const set = fieldsToSet(updateMask, CHOICES, (choice) => given[choice] !== undefined)
   return validate(changedTunnelFields, {
     ...(set.has('name') && { name: name ?? '' }),
     ...(set.has('subdomain') && { subdomain: subdomain ?? '' }),
     ...(set.has('local_port') && { localPort: localPort ?? 0 }),
+    ...(set.has('response_timeout') && { responseTimeout: responseTimeout ?? null }),
   })
 }

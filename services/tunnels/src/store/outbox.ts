@@ -15,7 +15,17 @@ export const tellCreated = (tx: ISql, tunnel: Tunnel, now: Date) =>
 
 /** Tells which of a tunnel's choices changed, by their names on the wire. */
 export const tellUpdated = (tx: ISql, tunnel: Tunnel, changed: string[], now: Date) =>
-  tell(tx, 'updated', tunnel, TunnelUpdated.toJSON({ ...named(tunnel), changed }), now)
+  tell(
+    tx,
+    'updated',
+    tunnel,
+    TunnelUpdated.toJSON({
+      ...named(tunnel),
+      changed,
+      responseTimeout: tunnel.responseTimeout ?? undefined,
+    }),
+    now,
+  )
 
 /** Tells that a tunnel is no more. */
 export const tellDeleted = (tx: ISql, tunnel: Named, now: Date) =>

@@ -9,6 +9,8 @@ export interface TunnelRecord {
   readonly tokenGeneration: number
   /** How many of the user's tunnels are older. */
   readonly olderTunnels: number
+  /** How many seconds the local server may take to answer; 0 for no limit, undefined for the platform's. */
+  readonly responseTimeout: number | undefined
 }
 
 /** The tunnel whose column has this value, each of which one tunnel has at most. */
@@ -17,20 +19,20 @@ export async function findTunnelRecord(
   column: 'id' | 'subdomain',
   value: string,
 ): Promise<TunnelRecord | undefined> {
-  const [record] = await sql<TunnelRecord[]>`
-    select id as tunnel_id, user_id, subdomain, token_generation, (
+  const [record] = await sql<(Omit<TunnelRecord, 'responseTimeout'> & { responseTimeout: number | null })[]>`
+    select id as tunnel_id, user_id, subdomain, token_generation, response_timeout, (
       select count(*)::integer from tunnels as older where older.user_id = tunnels.user_id and older.id < tunnels.id
     ) as older_tunnels
     from tunnels
     where ${sql(column)} = ${value}`
-  return record
+  return record && { ...record, responseTimeout: record.responseTimeout ?? undefined }
 }
 
 /** The tunnel whose token has one of these hashes. */
 export async function findTunnelByToken(
   sql: ISql,
   hashes: readonly Buffer[],
-): Promise<Omit<TunnelRecord, 'subdomain' | 'olderTunnels'> | undefined> {
+): Promise<Omit<TunnelRecord, 'subdomain' | 'olderTunnels' | 'responseTimeout'> | undefined> {
   const [record] = await sql<TunnelRecord[]>`
     select id as tunnel_id, user_id, token_generation from tunnels where token_hash in ${sql(hashes as Buffer[])}`
   return record

@@ -5,8 +5,8 @@ import type { Tunnel } from '../domain/tunnel.ts'
 import { areOf, areOfAll, type WhoseTunnels } from './whose-tunnels.ts'
 
 const columns = (sql: ISql) => sql`
-  id, user_id, name, subdomain, local_port, token_sealed, token_secret_id, created_at, updated_at, ephemeral,
-  last_connected`
+  id, user_id, name, subdomain, local_port, response_timeout, token_sealed, token_secret_id, created_at, updated_at,
+  ephemeral, last_connected`
 
 /** A user's tunnels, newest first: one more than the page holds, where there are more. */
 export const listTunnels = (sql: ISql, whose: WhoseTunnels, { size, before }: Page) => sql<Tunnel[]>`
@@ -58,14 +58,14 @@ export async function countTunnels(sql: ISql, userId: string): Promise<number> {
  * constraint's: two creates would otherwise wait for one another where each makes room for the other's subdomain.
  */
 export async function insertTunnel(tx: ISql, tunnel: Tunnel, token: KeptToken): Promise<boolean> {
-  const { id, userId, name, subdomain, localPort, createdAt, updatedAt, ephemeral } = tunnel
+  const { id, userId, name, subdomain, localPort, responseTimeout, createdAt, updatedAt, ephemeral } = tunnel
   const { tokenHash, tokenPepperId, tokenSealed, tokenSecretId } = token
   const { count } = await tx`
     insert into tunnels (
-      id, user_id, name, subdomain, local_port,
+      id, user_id, name, subdomain, local_port, response_timeout,
       token_hash, token_pepper_id, token_sealed, token_secret_id, created_at, updated_at, ephemeral)
     select
-      ${id}, ${userId}, ${name}, ${subdomain}, ${localPort},
+      ${id}, ${userId}, ${name}, ${subdomain}, ${localPort}, ${responseTimeout}::integer,
       ${tokenHash}, ${tokenPepperId}, ${tokenSealed}, ${tokenSecretId}, ${createdAt}, ${updatedAt}, ${ephemeral}
     where not exists (select 1 from tunnels where subdomain = ${subdomain})
     on conflict on constraint tunnels_subdomain do nothing`
@@ -77,10 +77,11 @@ export async function insertTunnel(tx: ISql, tunnel: Tunnel, token: KeptToken): 
  * constraint's: two tunnels that swap subdomains would otherwise wait for one another.
  */
 export async function saveTunnel(tx: TransactionSql, tunnel: Tunnel): Promise<boolean> {
-  const { id, name, subdomain, localPort, updatedAt } = tunnel
+  const { id, name, subdomain, localPort, responseTimeout, updatedAt } = tunnel
   const save = (savepoint: ISql) => savepoint`
     update tunnels
-    set name = ${name}, subdomain = ${subdomain}, local_port = ${localPort}, updated_at = ${updatedAt}
+    set name = ${name}, subdomain = ${subdomain}, local_port = ${localPort}, response_timeout = ${responseTimeout},
+      updated_at = ${updatedAt}
     where id = ${id}
       and not exists (select 1 from tunnels as other where other.subdomain = ${subdomain} and other.id <> ${id})`
   try {
