@@ -95,6 +95,13 @@ describe('paths', () => {
     })
   }
 
+  for (const query of ['user_id=b', 'userId=b', 'reason=x&user%5fid=b'])
+    it(`does not let ?${query} name another account than the path`, async () => {
+      const answer = await gateway.call('DELETE', `/v1/admin/users/a/keys?${query}`)
+      expect([answer.status, JSON.parse(answer.body).error]).toEqual([400, 'validation_error'])
+      noServiceHeard()
+    })
+
   for (const path of [
     '/',
     '/v1',

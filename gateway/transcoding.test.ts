@@ -83,6 +83,7 @@ describe('a request', () => {
     expect(await heard('DELETE', '/v1/auth/keys/key_1?reason=a%20b%26c')).toEqual({
       id: 'key_1',
       reason: 'a b&c',
+      regenerate: false,
     })
     gateway.keys.heard.length = 0
     expect(await heard('PATCH', '/v1/auth/keys/key_1', { id: 'key_1', name: 'a' })).toMatchObject({
