@@ -27,10 +27,17 @@ export function sendRaw(
     socket.setTimeout(patienceMs, () =>
       socket.destroy(new Error(`no end after ${JSON.stringify(Buffer.concat(chunks).toString('latin1'))}`)),
     )
+    let received = 0
+    let announced: number | undefined
     socket.on('data', (chunk) => {
       chunks.push(chunk)
+      received += chunk.length
+      announced ??= lengthOf(Buffer.concat(chunks).toString('latin1'))
+      const isWhole = Number.isNaN(announced)
+        ? Buffer.concat(chunks).toString('latin1').endsWith('\r\n0\r\n\r\n')
+        : announced !== undefined && received >= announced
       // Envoy waits a second before it closes on one who has more to say.
-      if (!all && isWhole(Buffer.concat(chunks).toString('latin1'))) socket.destroy()
+      if (!all && isWhole) socket.destroy()
     })
     let failed: Error | undefined
     socket.on('error', (error) => {
@@ -63,11 +70,12 @@ function parse(text: string): RawAnswer {
   return { status, headers, body: Buffer.from(body, 'latin1').toString(), text }
 }
 
-function isWhole(text: string): boolean {
+/** How long an answer is that begins so: NaN where it comes in chunks, undefined while its head is not whole. */
+function lengthOf(text: string): number | undefined {
   const end = text.indexOf('\r\n\r\n')
-  if (end < 0) return false
+  if (end < 0) return undefined
   const length = /^content-length: (\d+)\r$/im.exec(text.slice(0, end + 2))?.[1]
-  return length === undefined ? text.endsWith('\r\n0\r\n\r\n') : text.length >= end + 4 + Number(length)
+  return length === undefined ? Number.NaN : end + 4 + Number(length)
 }
 
 function unchunked(text: string): string {
