@@ -65,7 +65,7 @@ export const talk: Readonly<Record<Exclude<NatsUser, 'observer'>, Talk>> = {
       { name: 'tunnels-usage', stream: 'INSTATUNNEL_USAGE', type: 'usage.tunnel' },
     ],
     hears: [],
-    says: ['relay.cut'],
+    says: ['relay.cut', 'relay.renamed'],
     listens: [],
   },
   relay: {
@@ -77,7 +77,7 @@ export const talk: Readonly<Record<Exclude<NatsUser, 'observer'>, Talk>> = {
       ...['tunnel.deleted', 'tunnel.updated', 'tunnel.token_regenerated'],
     ],
     says: [],
-    listens: ['relay.cut'],
+    listens: ['relay.cut', 'relay.renamed'],
   },
 }
 

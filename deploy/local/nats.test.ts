@@ -101,8 +101,10 @@ describe('startNats', () => {
     }
   })
 
-  it('lets tunnels alone ask relays to cut connections, and every relay answer', async () => {
-    const cut = 'instatunnel.relay.cut'
+  it.each([
+    ['to cut connections', 'instatunnel.relay.cut'],
+    ['to go by a new name', 'instatunnel.relay.renamed'],
+  ])('lets tunnels alone ask relays %s, and every relay answer', async (_, cut) => {
     await expectRefused([
       ['auth', cut],
       ['keys', cut],

@@ -50,6 +50,25 @@ async function agentAtEach(): Promise<TestAgent[]> {
   return [...agents.values()]
 }
 
+it('a tunnel that is renamed answers under its new name at both relays at once, and is 404 under the former', async () => {
+  const name = `${open.subdomain}-renamed`.slice(-63)
+  const visitors = [open.subdomain, name].map((subdomain) =>
+    relays.map((relay) => visitorOf({ gateway: { port: stack.service('relay', relay).port } }, subdomain)),
+  )
+  const [former, current] = visitors as [Visitor[], Visitor[]]
+  for (const visitor of former)
+    await expect.poll(async () => (await visitor.get('/hello')).status, { timeout: 10_000 }).toBe(200)
+  for (const visitor of current) expect((await visitor.get('/hello')).status).toBe(404)
+  const body = { subdomain: name }
+  bodyOf(await stack.call('PATCH', `/v1/tunnels/${open.id}`, { token: open.owner.token, body }))
+  const statuses = async (all: Visitor[]) =>
+    Promise.all(
+      all.flatMap((each) => Array.from({ length: 5 }, async () => (await each.get('/hello')).status)),
+    )
+  const [olds, news] = await Promise.all([statuses(former), statuses(current)])
+  expect([olds, news]).toEqual([Array(10).fill(404), Array(10).fill(200)])
+})
+
 describe('a visitor at the relay that has no agent', () => {
   // A relay hears of an agent at the other within milliseconds; who comes sooner is told that the tunnel is offline.
   beforeEach(async () => {

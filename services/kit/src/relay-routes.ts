@@ -1,6 +1,6 @@
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
-import type { LiveRoute, RouteCredential } from './route.ts'
+import { type LiveRoute, type RouteCredential, routeKey } from './route.ts'
 import { listenToBucket } from './route-bucket.ts'
 import { createRouteView } from './route-view.ts'
 
@@ -32,6 +32,8 @@ export interface RelayRoutes {
   /** Those whose agents a credential admitted. */
   routesHeldBy(credential: RouteCredential): readonly LiveRoute[]
   liveRelays(): number
+  /** Counts these routes of a tunnel no more, until they are told again: their relays will withdraw them. */
+  forget(tunnelId: string, matches: (route: LiveRoute) => boolean): void
   /** False while NATS is away, when this is what was known before. */
   isCurrent(): boolean
   close(): void
@@ -100,6 +102,9 @@ export function openRelayRoutes(options: {
     routesOf: view.routesOf,
     routesHeldBy: view.routesHeldBy,
     liveRelays: view.liveRelays,
+    forget(tunnelId, matches) {
+      for (const route of view.routesOf(tunnelId).filter(matches)) view.forget(routeKey(route))
+    },
     isCurrent: () => isCurrent,
     close() {
       stopSweeping()

@@ -4,10 +4,12 @@ import type { CheckConnectionRequest } from '@instatunnel/proto/auth/internal/v1
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type ConnectedAgent, occupy, openConnections } from '../test/agents.ts'
 import { createClock } from '../test/clock.ts'
+import { createArrivals } from './arrivals.ts'
 import { watchCredentials } from './credential-watch.ts'
 import { createEndedCredentials } from './ended-credentials.ts'
 import type { CredentialEnd } from './events/credential-ends.ts'
 import type { CutRequest } from './events/on-cut.ts'
+import { createRenames } from './renames.ts'
 
 const SESSION = { type: 'session', id: 'ses_1', sessionId: 'ses_1' } as const
 const SESSION_KEY = { type: 'api_key', id: 'key_ses', sessionId: 'ses_1' } as const
@@ -25,10 +27,18 @@ function open(answer: (asked: CheckConnectionRequest) => Said | Promise<Said> = 
   const asked: CheckConnectionRequest[] = []
   const auth = { answer, underWay: 0, most: 0 }
   const nats = { isHeard: true }
+  const renamed = createRenames({
+    connections,
+    ended,
+    routes: { routesOf: () => [], routesTo: () => [], forget: () => {} },
+    arrivals: createArrivals(clock),
+    known: { forget: () => {} },
+  })
   const watch = watchCredentials({
     ...clock,
     connections,
     ended,
+    renamed,
     isHearing: () => nats.isHeard,
     log: createLog('relay', 'warn', { write: (line) => logged.push(line) }),
     auth: {

@@ -7,6 +7,7 @@ import type { Connection, Connections } from './connections.ts'
 import { type EndedCredentials, tokenOf } from './ended-credentials.ts'
 import type { CredentialEnd } from './events/credential-ends.ts'
 import type { CutRequest } from './events/on-cut.ts'
+import type { Renamed } from './renames.ts'
 
 const LOOK_MS = 250
 // Whatever is heard of is acted on at once; this is for what was not heard.
@@ -40,6 +41,8 @@ export function watchCredentials(options: {
   readonly auth: Pick<ServiceClient<typeof AuthorizationServiceService>, 'checkConnection'>
   readonly connections: Connections
   readonly ended: EndedCredentials
+  /** Takes in that a tunnel has another subdomain. */
+  readonly renamed: (renamed: Renamed) => void
   readonly log: Logger
   /** False while NATS is away. */
   readonly isHearing: () => boolean
@@ -155,8 +158,7 @@ export function watchCredentials(options: {
           cut(({ tunnelId }) => tunnelId === end.tunnelId, 'tunnel_deleted')
           break
         case 'tunnel_renamed':
-          ended.renamed(end.tunnelId, end.subdomain, at)
-          connections.retire((each) => each.tunnelId === end.tunnelId && ended.since(each), 'tunnel_changed')
+          options.renamed({ tunnelId: end.tunnelId, subdomain: end.subdomain, at })
           break
         case 'tunnel_limited':
           connections.limit(end.tunnelId, end.responseTimeout)

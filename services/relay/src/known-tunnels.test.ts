@@ -32,6 +32,23 @@ function open() {
   return { ...known, asked, answer, clock }
 }
 
+describe('a name that has changed hands', () => {
+  it('is asked about anew, also where an answer of before is still under way', async () => {
+    const { faultOf, forget, answer, asked } = open()
+    const before = faultOf('none')
+    answer()
+    expect(await before).toBe('unknown')
+    const underWay = [faultOf('docs')]
+    for (const name of ['none', 'docs']) forget(name)
+    answer()
+    await Promise.all(underWay)
+    const after = [faultOf('none'), faultOf('docs')]
+    answer()
+    expect(await Promise.all(after)).toEqual(['unknown', 'offline'])
+    expect(asked).toEqual(['none', 'docs', 'none', 'docs'])
+  })
+})
+
 describe('a tunnel without an agent', () => {
   it('is offline where it exists, and unknown where it does not', async () => {
     const { faultOf, answer } = open()

@@ -13,6 +13,8 @@ const MAX_ASKED = 64
 export interface KnownTunnels {
   /** offline where the tunnel exists, unknown where it does not, unavailable where that cannot be found out. */
   faultOf(subdomain: string): Promise<'offline' | 'unknown' | 'unavailable'>
+  /** Asks anew about a name that has changed hands. */
+  forget(subdomain: string): void
 }
 
 /** Asks tunnels, once for all who want to know, and remembers for 5 s. */
@@ -28,29 +30,33 @@ export function createKnownTunnels(options: {
   })
   const asked = new Map<string, Promise<'offline' | 'unknown' | 'unavailable'>>()
 
-  const ask = async (subdomain: string) => {
-    try {
-      await options.tunnels.lookUpSubdomain({ subdomain })
-      known.set(subdomain, 'offline')
-      return 'offline'
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== status.NOT_FOUND) return 'unavailable'
-      known.set(subdomain, 'unknown')
-      return 'unknown'
-    } finally {
+  const ask = (subdomain: string) => {
+    const asking = options.tunnels.lookUpSubdomain({ subdomain }).then(
+      () => 'offline' as const,
+      (error: { code?: unknown }) =>
+        error.code === status.NOT_FOUND ? ('unknown' as const) : ('unavailable' as const),
+    )
+    asked.set(subdomain, asking)
+    return asking.then((answer) => {
+      // Otherwise the name has changed hands meanwhile, and the answer may be that of before.
+      if (asked.get(subdomain) !== asking) return answer
       asked.delete(subdomain)
-    }
+      if (answer !== 'unavailable') known.set(subdomain, answer)
+      return answer
+    })
   }
   return {
+    forget(subdomain) {
+      known.delete(subdomain)
+      asked.delete(subdomain)
+    },
     async faultOf(subdomain) {
       // No tunnel has such a name: tunnels need not be asked.
       if (subdomain.length > 63) return 'unknown'
       const answer = known.get(subdomain) ?? asked.get(subdomain)
       if (answer !== undefined) return answer
       if (asked.size >= MAX_ASKED) return 'unavailable'
-      const asking = ask(subdomain)
-      asked.set(subdomain, asking)
-      return asking
+      return ask(subdomain)
     },
   }
 }

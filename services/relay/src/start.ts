@@ -14,12 +14,14 @@ import { drain } from './drain.ts'
 import { createEndedCredentials } from './ended-credentials.ts'
 import { hearCredentialEnds } from './events/credential-ends.ts'
 import { onCut } from './events/on-cut.ts'
+import { onRenamed } from './events/on-renamed.ts'
 import { startTunnelUsage } from './events/tunnel-usage.ts'
 import { takeAgents } from './http/agent.ts'
 import { serveGateway } from './http/gateway-server.ts'
 import { createKnownTunnels } from './known-tunnels.ts'
 import { createPeers, servePeers } from './peers.ts'
 import { openPresence } from './presence.ts'
+import { createRenames } from './renames.ts'
 
 // Where NATS is away, agents that connect here can be reached all the same.
 const FIRST_VIEW_MS = 2000
@@ -64,12 +66,15 @@ export async function start(
   const usage = opening.adopt(startTunnelUsage({ nats, log, now }), (teller) => teller.close())
 
   const ended = createEndedCredentials(now)
+  const known = createKnownTunnels({ tunnels, now })
+  const renamed = createRenames({ connections, routes, arrivals, known, ended })
   const watch = opening.adopt(
-    watchCredentials({ auth, connections, ended, log, isHearing: routes.isCurrent, now }),
+    watchCredentials({ auth, connections, ended, renamed, log, isHearing: routes.isCurrent, now }),
     (open) => open.close(),
   )
   opening.adopt(hearCredentialEnds({ nats, log, now, handle: watch.heard }), (open) => open.close())
   opening.adopt(onCut({ nats, log, relayId, cut: watch.cut }), (open) => open.close())
+  opening.adopt(onRenamed({ nats, log, relayId, renamed }), (open) => open.close())
 
   const verifyConnect = createConnectVerifier({
     listKeys: async () => (await auth.listIdentityKeys({})).keys,
@@ -89,7 +94,6 @@ export async function start(
   })
   // Whose agents are elsewhere it must know before it can say of any tunnel that it is offline.
   await Promise.race([routes.ready, new Promise((resolve) => setTimeout(resolve, FIRST_VIEW_MS).unref())])
-  const known = createKnownTunnels({ tunnels, now })
   const find = createFind({ relayId, connections, routes, peers, arrivals, known, meterOf: usage.meter })
   const address = { domain: config.DOMAIN, gateway: config.PUBLIC_URL }
   const server = opening.adopt(

@@ -13,6 +13,7 @@ import { onTunnelConnected } from './events/on-tunnel-connected.ts'
 import { onTunnelUsage } from './events/on-tunnel-usage.ts'
 import { watchPresence } from './events/presence.ts'
 import { createRelayCut } from './events/relay-cut.ts'
+import { createRelayRename } from './events/relay-rename.ts'
 import { refusals } from './refusals.ts'
 import { tunnelDirectoryService, tunnelService } from './service.ts'
 import { startSweeper } from './sweeper.ts'
@@ -43,6 +44,7 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
   const { sql, nats } = foundation
   const presence = opening.adopt(watchPresence({ nats, log, now }), (watched) => watched.close())
   const { guard } = createRemoteGuard(foundation, config.AUTH_ADDRESS, now)
+  const relays = { nats, routes: presence.routes, log }
   const deps = {
     sql,
     now,
@@ -53,7 +55,8 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
     address: { domain: config.DOMAIN, gateway: config.PUBLIC_URL },
     regenerationsPerHour: config.LIMIT_REGENERATE_PER_HOUR,
     presence,
-    cutConnections: createRelayCut({ nats, routes: presence.routes, log }),
+    cutConnections: createRelayCut(relays),
+    tellRenamed: createRelayRename(relays),
   }
   for (const hear of [onTunnelUsage, onTunnelConnected]) {
     opening.adopt(hear({ sql, nats, log, now }), (consumer) => consumer.close())

@@ -17,6 +17,8 @@ export interface RelayStub {
   hear(type: string): readonly unknown[]
   /** Answers each cut with what `answer` says, undefined being no answer; tells what was asked. */
   onCut(answer: (cut: unknown) => unknown): readonly unknown[]
+  /** Answers each rename; tells what was asked. */
+  onRenamed(): readonly unknown[]
   /** Resolves when NATS has taken in whatever was asked of it. */
   flush(): Promise<void>
   close(): Promise<void>
@@ -32,6 +34,18 @@ export async function startRelayStub(url: string, { announces = true } = {}): Pr
   const announcer = announces
     ? announceRoutes({ nats, log, now, relayId: id, peerAddress: '127.0.0.1:1' })
     : undefined
+  const answering = (subject: string, answer: (request: unknown) => unknown) => {
+    const asked: unknown[] = []
+    connection.subscribe(subject, {
+      callback: (_, message) => {
+        const request = message.json()
+        asked.push(request)
+        const said = answer(request)
+        if (said !== undefined) message.respond(typeof said === 'string' ? said : JSON.stringify(said))
+      },
+    })
+    return asked
+  }
   return {
     id,
     async connect({ id: tunnelId, userId, subdomain }) {
@@ -59,18 +73,8 @@ export async function startRelayStub(url: string, { announces = true } = {}): Pr
       })
       return heard
     },
-    onCut(answer) {
-      const asked: unknown[] = []
-      connection.subscribe('instatunnel.relay.cut', {
-        callback: (_, message) => {
-          const cut = message.json()
-          asked.push(cut)
-          const said = answer(cut)
-          if (said !== undefined) message.respond(typeof said === 'string' ? said : JSON.stringify(said))
-        },
-      })
-      return asked
-    },
+    onRenamed: () => answering('instatunnel.relay.renamed', () => ({ relayId: id })),
+    onCut: (answer) => answering('instatunnel.relay.cut', answer),
     flush: () => connection.flush(),
     async close() {
       await announcer?.close()

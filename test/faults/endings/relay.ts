@@ -66,7 +66,7 @@ export async function openEndingRelay(options: {
         routes: { routesTo: (name) => options.routes().filter(({ subdomain }) => subdomain === name) },
         peers,
         arrivals: createArrivals({ now }),
-        known: { faultOf: async () => 'offline' },
+        known: { faultOf: async () => 'offline', forget: () => {} },
         meterOf: () => meter,
       }),
     },

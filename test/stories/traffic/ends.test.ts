@@ -119,6 +119,34 @@ describe('a key', () => {
   })
 })
 
+describe('a name', () => {
+  it('that is changed answers at once, and the former is 404 without waiting; under load', async () => {
+    await tunnel.connect()
+    const path = `/v1/tunnels/${tunnel.id}`
+    const visit = (subdomain: string) => visitorOf(stack, subdomain).get('/hello')
+    let former = tunnel.subdomain
+    for (let round = 0; round < 3; round++) {
+      const name = `${tunnel.subdomain}-${round}`.slice(-63)
+      let isRenamed = false
+      const load = Array.from({ length: 4 }, async () => {
+        while (!isRenamed) await visit(former)
+      })
+      // Who asked for the new name before is no reason to wait.
+      expect((await visit(name)).status).toBe(404)
+      bodyOf(await call('PATCH', path, { subdomain: name }))
+      isRenamed = true
+      const since = performance.now()
+      const olds = Promise.all(Array.from({ length: 10 }, () => visit(former)))
+      const news = Promise.all(Array.from({ length: 20 }, () => visit(name)))
+      expect((await olds).map(({ status }) => status)).toEqual(Array(10).fill(404))
+      expect(performance.now() - since).toBeLessThan(2500) // an agent is waited for for 3 s
+      expect((await news).map(({ status }) => status)).toEqual(Array(20).fill(200))
+      await Promise.all(load)
+      former = name
+    }
+  })
+})
+
 describe("a key's secret", () => {
   const rotate = async (path: string, gracePeriod = 0) =>
     bodyOf(await call('POST', `${path}/rotate`, { grace_period: gracePeriod }))

@@ -91,7 +91,7 @@ describe('cutting connections', () => {
   it('is 0 with a line in the log while NATS is away, and counts again when it is back', async () => {
     await server.kill()
     expect(await cutConnections(cut)).toBe(0)
-    expect(logged).toContainEqual(expect.objectContaining({ msg: 'not all relays told what they cut' }))
+    expect(logged).toContainEqual(expect.objectContaining({ msg: 'not all relays answered' }))
     await server.start()
     await expect.poll(routes.isCurrent, { timeout: 10_000 }).toBe(true)
     expect((await cutWith([(relayId) => ({ relayId, cut: 1 })])).count).toBe(1)

@@ -75,6 +75,21 @@ describe('CutConnections', () => {
   })
 })
 
+describe('UpdateTunnel', () => {
+  it('has every relay know of a new subdomain before it is answered, and of nothing else', async () => {
+    const told = relay.onRenamed()
+    await relay.flush()
+    const user = tunnels.user()
+    const { id, subdomain: former } = await made(user)
+    await user.updateTunnel({ id, name: 'after' })
+    await user.updateTunnel({ id, subdomain: former })
+    expect(told).toEqual([])
+    const subdomain = `new-${former}`.slice(0, 63)
+    const { updatedAt } = await user.updateTunnel({ id, subdomain })
+    expect(told).toEqual([{ tunnelId: id, subdomain, former, at: updatedAt?.toISOString() }])
+  })
+})
+
 describe('RegenerateToken', () => {
   it("has connections of the tunnel's older tokens cut, and tells how many there were", async () => {
     const user = tunnels.user()

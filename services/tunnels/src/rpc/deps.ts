@@ -5,6 +5,7 @@ import type { Peppers } from '@instatunnel/kit/secret'
 import type { PublicAddress } from '../domain/address.ts'
 import type { CutConnections } from '../domain/cut.ts'
 import type { Presence } from '../domain/presence.ts'
+import type { TellRenamed } from '../domain/renamed.ts'
 import type { TokenSafe } from '../domain/token-safe.ts'
 
 /** What the handlers stand on; made once, in start.ts. */
@@ -19,4 +20,5 @@ export interface Deps {
   readonly regenerationsPerHour: number
   readonly presence: Presence
   readonly cutConnections: CutConnections
+  readonly tellRenamed: TellRenamed
 }

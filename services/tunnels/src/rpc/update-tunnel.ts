@@ -11,7 +11,10 @@ import type { Deps } from './deps.ts'
 import { changedTunnelFields } from './tunnel-fields.ts'
 import { messageOf } from './tunnel-message.ts'
 
-/** Changes a tunnel: the caller's own, or anyone's with admin:write. An update that changes nothing is not told. */
+/**
+ * Changes a tunnel: the caller's own, or anyone's with admin:write. An update that changes nothing is not told. A new
+ * subdomain is known to every relay before it is answered.
+ */
 export const updateTunnel =
   (deps: Deps): Unary<UpdateTunnelRequest, Tunnel> =>
   async (request, call) => {
@@ -19,17 +22,20 @@ export const updateTunnel =
     const chosen = choicesOf(request)
     const id = tunnelIdFrom(request.id)
 
-    const tunnel = await deps.sql.begin(async (tx) => {
+    const [tunnel, renamed] = await deps.sql.begin(async (tx) => {
       const before = availableTo(caller, 'admin:write', await lockTunnel(tx, id))
       const now = deps.now()
       const after = { ...before, ...chosen, updatedAt: now }
       const changed = changedChoices(before, after)
-      if (changed.length === 0) return before
+      if (changed.length === 0) return [before, undefined] as const
       const within = { patterns: patternsOf(caller), random: deps.random }
       const saved = await claimSubdomain(after, within, (claimed) => saveTunnel(tx, claimed))
       await tellUpdated(tx, saved, changed, now)
-      return saved
+      const { subdomain } = saved
+      const renamed = { tunnelId: id, subdomain, former: before.subdomain, at: now }
+      return [saved, changed.includes('subdomain') ? renamed : undefined] as const
     })
+    if (renamed) await deps.tellRenamed(renamed)
     return messageOf(tunnel, caller, deps)
   }
 
