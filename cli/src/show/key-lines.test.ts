@@ -52,6 +52,7 @@ describe('keyLines', () => {
       "none, not even its owner's",
     ],
     [{ remaining: 0 }, 'Remaining:    0'],
+    [{ permissions: [] }, 'Permissions:  none'],
     [{ remaining: 5, refill_amount: 5, refill_interval: 1500 }, 'Remaining:    5, set to 5 every 1500 ms'],
   ])('tell of %j: %s', (fields, line) => {
     expect(keyLines({ ...plainKey, ...fields }).join('\n')).toContain(line)
