@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { RESET } from '@instatunnel/kit/frames'
-import { describe, expect, it } from 'vitest'
+import { duplexPair } from 'node:stream'
+import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
+import { Link, type LinkStream } from '@instatunnel/kit/link'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { connectedAgent } from '../../test/agents.ts'
 import { atRest } from '../../test/at-rest.ts'
 import { startHttp, startRaw, unusedPort } from '../../test/local-servers.ts'
 import { Visitor } from '../../test/relay-end.ts'
+import { LocalServer } from './local-server.ts'
+import { openSession } from './session.ts'
 
 const PIECE_BYTES = 64 * 1024
 const UPGRADE = ['host', 'a', 'connection', 'upgrade', 'upgrade', 'echo']
@@ -111,6 +115,47 @@ describe('an upgrade', () => {
     visitor.stream.send(Buffer.from('more'))
     visitor.stream.end()
     await expect.poll(() => agent.link.size).toBe(0)
+  })
+
+  it("that was refused leaves its connection alone, which is another request's by now", async () => {
+    const waiting: ServerResponse[] = []
+    const { port } = await startHttp((request, response) => {
+      if (request.headers.upgrade) response.writeHead(403, { 'content-length': 2 }).end('no')
+      else waiting.push(response)
+    })
+    const agent = await connectedAgent(port)
+    const refused = upgrade(agent)
+    await refused.over
+    const next = new Visitor(agent.link, { headers: ['host', 'a'] })
+    await expect.poll(() => waiting.length).toBe(1)
+    refused.stream.reset(RESET.cancelled) // rather than its end, which is to come still
+    await expect.poll(() => agent.link.size).toBe(1)
+    waiting[0]?.end('whole')
+    await next.over
+    expect([next.body, next.given]).toEqual(['whole', undefined])
+  })
+
+  it.each([
+    ['takes nothing', (stream: LinkStream) => stream.send(Buffer.alloc(WINDOW_BYTES))],
+    ['is told the end', (stream: LinkStream) => stream.end()],
+  ])('whose local server %s is over at once where its visitor goes', async (_, before) => {
+    const sockets: Socket[] = []
+    const port = await startSwitching((socket) => sockets.push(socket.pause()))
+    const local = new LocalServer(port)
+    const [ours, theirs] = duplexPair()
+    const unheard = () => {}
+    const session = openSession({
+      ...{ socket: ours, early: Buffer.alloc(0), local, host: undefined },
+      ...{ report: unheard, onLatency: unheard, onFault: unheard },
+    })
+    const link = new Link(theirs, { onGoaway: unheard, onEnd: unheard })
+    onTestFinished(() => session.destroy())
+    const visitor = upgrade({ link })
+    await expect.poll(() => visitor.status).toBe('101')
+    for (let more = 0; more < 8; more++) before(visitor.stream)
+    await expect.poll(() => visitor.stream.localEnded || visitor.stream.credit <= 0).toBe(true)
+    visitor.stream.reset(RESET.cancelled)
+    await expect.poll(() => [session.streams, local.size]).toEqual([0, 0])
   })
 
   it.each([

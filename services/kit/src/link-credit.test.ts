@@ -29,6 +29,27 @@ describe('credit', () => {
     await expect.poll(() => taken?.bytes).toBe(WINDOW_BYTES * 1.25)
   })
 
+  it('is given back once a heartbeat at least, behind the end too: so a body is seen to move', async () => {
+    const { opener, taker } = linkPair()
+    const request = opened(opener, 'POST\n/', { end: false })
+    const credits: number[] = []
+    request.stream.sink.credited = (bytes) => credits.push(bytes)
+    await expect.poll(() => taker.taken.length).toBe(1)
+    const taken = taker.taken[0] as (typeof taker.taken)[number]
+    taken.holds = true
+    request.stream.send(Buffer.alloc(3000), true)
+    await expect.poll(() => taken.bytes).toBe(3000)
+    const { stream } = taken
+    for (const beat of [1, 2]) {
+      stream.consumed(500)
+      stream.consumed(500)
+      await expect.poll(() => stream.link.beats, { timeout: 5000 }).toBe(beat)
+    }
+    stream.consumed(1)
+    await expect.poll(() => credits.length).toBe(2)
+    expect(stream.idleBeats).toBe(0)
+  })
+
   it('is of each stream by itself', async () => {
     const { opener, taker } = linkPair()
     const stuck = opened(opener, 'POST\n/stuck', { end: false })

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
 import type { LinkStream } from '@instatunnel/kit/link'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -221,6 +222,27 @@ describe('a visit', () => {
     socket.write(Buffer.alloc(bytes))
     expect(await reset).toBe(RESET.too_slow)
     expect(metered.requests).toEqual([2])
+    socket.destroy()
+  })
+
+  it('is not cut while its visitor pauses, nor while its body is taken, however slowly', async () => {
+    const { agent, visitor } = await start({ responseTimeoutMs: 1000 })
+    const played = await agent()
+    const socket = await visitor()
+    const bytes = 4 * WINDOW_BYTES
+    socket.write(`POST / HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: ${bytes}\r\n\r\n`)
+    const upload = await played.next()
+    await delay(1200)
+    upload.holds = true
+    socket.write(Buffer.alloc(bytes))
+    for (let taken = 0; taken < bytes; taken += WINDOW_BYTES / 4) {
+      await expect.poll(() => Buffer.concat(upload.chunks).length).toBeGreaterThan(taken)
+      await delay(150)
+      upload.stream.consumed(WINDOW_BYTES / 4)
+    }
+    await upload.complete
+    upload.stream.head('200\nOK\ncontent-length\n0', true)
+    expect(await until(socket, '\r\n\r\n')).toContain('HTTP/1.1 200 OK')
     socket.destroy()
   })
 
