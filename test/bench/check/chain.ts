@@ -62,4 +62,4 @@ export const chain: Part = async ({ platform, whenQuiet, seconds }) => {
 
 /** A filter that is disabled costs nothing. */
 const withoutAuth = (file: string, text: string) =>
-  file === 'http.yaml' ? text.replace(/^( *)- name: auth\n/m, '$&$1  disabled: true\n') : text
+  file === 'http.yaml' ? text.replace(/^( *)- name: (auth|decided)\n/gm, '$&$1  disabled: true\n') : text
