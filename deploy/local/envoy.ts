@@ -4,6 +4,7 @@ import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { clustersFile, gatewayFiles, type Place, type ServiceAddresses } from '@instatunnel/gateway/place'
+import { withoutCrashDump } from './crash-dump.ts'
 import { type Exit, type RunningProcess, startProcess } from './process.ts'
 import { repository } from './repository.ts'
 import { serverBinary } from './server-binary.ts'
@@ -80,6 +81,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
     ],
     cwd: runDir,
     logFile: options.logFile,
+    passes: withoutCrashDump(),
   })
   if (options.onAccessLog) hearAccessLog(running, options.onAccessLog)
   const admin = (path: string) => get(runDir, path)

@@ -53,6 +53,8 @@ export interface ProcessOptions {
   graceMs?: number
   /** Where all that it writes is kept as well. */
   logFile?: string
+  /** Which of its lines are kept and heard; all of them unless it is said otherwise. */
+  passes?: (line: string) => boolean
 }
 
 /** Starts a program that lives no longer than this process. */
@@ -76,6 +78,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
   for (const output of [child.stdout, child.stderr]) {
     if (!output) continue
     createInterface({ input: output }).on('line', (line) => {
+      if (options.passes && !options.passes(line)) return
       if (kept.push(line) > keptLines) kept.shift()
       log?.write(line)
       for (const listen of listeners) listen(line)
