@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:http2'
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { expectError, expectUnauthorized } from '@instatunnel/test/errors'
 import type { Answer } from '@instatunnel/test/rest-client'
@@ -320,5 +322,32 @@ describe('600 logins at once', () => {
       expect(answer.headers['retry-after']).toBe('1')
     }
     expect(busy.length).toBeGreaterThan(0)
+  })
+})
+
+describe('uploads that do not end', () => {
+  const allocated = async () => Number(JSON.parse(await stack.gateway.admin('/memory')).allocated)
+
+  it('of strangers hold nothing, and keep nobody from the API', async () => {
+    const before = await allocated()
+    const closed = ['/v1/tunnels', '/v1/auth/login'].flatMap((path) => {
+      const session = connect(stack.gateway.url)
+      return times(100).map(async () => {
+        const stream = session.request(
+          { ':method': 'POST', ':path': path, 'content-type': 'application/json', ...from(newAddress()) },
+          { endStream: false },
+        )
+        stream.write(Buffer.alloc(64 * 1024, 'a'))
+        const [{ ':status': status }] = (await once(stream, 'response')) as [Record<string, number>]
+        session.unref()
+        return status
+      })
+    })
+    const statuses = new Set(await Promise.all(closed))
+    expect([...statuses].filter((status) => ![401, 413, 429].includes(status ?? 0))).toEqual([])
+    expect((await allocated()) - before).toBeLessThan(16 * 1024 * 1024)
+    expect(
+      (await stack.call('GET', '/v1/auth/whoami', { token: root.token, headers: from(newAddress()) })).status,
+    ).toBe(200)
   })
 })

@@ -1,0 +1,170 @@
+import { type ClientHttp2Session, connect } from 'node:http2'
+import { connect as connectTcp } from 'node:net'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { startGateway, type TestGateway } from './test/gateway.ts'
+
+/** What fills the API's memory never refuses visitors, and what fills that of tunnels never refuses the API. */
+
+const MIB = 1024 * 1024
+/** Of a gateway that may fill up in a test, in place of a GiB: idle it has a third of that. */
+const HEAP = 80 * MIB
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+/** A gateway of little memory, which under pressure ends what stands still for so long. */
+async function smallGateway(idle = '10s'): Promise<TestGateway> {
+  const edit = (file: string, text: string) =>
+    file === 'envoy.yaml'
+      ? text
+          .replace(String(1024 * MIB), String(HEAP))
+          .replace('STREAM_IDLE, min_timeout: 10s', `STREAM_IDLE, min_timeout: ${idle}`)
+      : text
+  const gateway = await startGateway({ edit })
+  closing.push(() => gateway.stop())
+  return gateway
+}
+
+/** A number that Envoy keeps; 0 where it has counted nothing yet. */
+const stat = async (gateway: TestGateway, name: string) =>
+  Number(
+    new RegExp(`^${name}: (\\d+)$`, 'm').exec(await gateway.envoy.admin(`/stats?filter=${name}`))?.[1] ?? 0,
+  )
+
+const allocated = async (gateway: TestGateway) =>
+  Number(JSON.parse(await gateway.envoy.admin('/memory')).allocated)
+
+const JUNK = Buffer.alloc(MIB, 'a')
+
+/** Connections of HTTP/2, each with as many streams as it may have, until the test is over. */
+function openStreams(
+  { port }: TestGateway,
+  headers: Record<string, string>,
+  { connections, windowSize, body }: { connections: number; windowSize?: number; body?: Buffer },
+): void {
+  for (let n = 0; n < connections; n++) {
+    const settings = windowSize === undefined ? {} : { initialWindowSize: windowSize }
+    const session: ClientHttp2Session = connect(`http://127.0.0.1:${port}`, { settings })
+    session.on('error', () => {}) // which ends it
+    closing.push(() => session.destroy())
+    for (let asked = 0; asked < 100; asked++) {
+      const stream = session.request(headers, { endStream: body === undefined })
+      stream.on('error', () => {}) // which ends it
+      if (body) stream.write(body)
+    }
+  }
+}
+
+/** Somebody's call and somebody's visit, each answered as ever. */
+async function expectServed(gateway: TestGateway): Promise<void> {
+  const call = await gateway.call('GET', '/v1/tunnels', {
+    headers: { authorization: 'Bearer it_0123456789abcdef' },
+  })
+  const visit = await gateway.call('GET', '/', { host: 'docs.tunnels.test' })
+  expect([call.status, visit.status]).toEqual([200, 200])
+}
+
+describe('the API', () => {
+  it('keeps nothing of uploads without a credential: none waits to be whole', async () => {
+    const gateway = await smallGateway()
+    gateway.auth.check.decide = ({ attributes }) =>
+      attributes?.request?.http?.headers.authorization
+        ? { admit: true }
+        : { admit: false, http: 401, body: '{"error":"unauthorized"}' }
+    const before = await allocated(gateway)
+    for (const path of ['/v1/tunnels', '/v1/auth/login'])
+      openStreams(
+        gateway,
+        { ':method': 'POST', ':path': path, ':authority': 'api.test' },
+        { connections: 3, body: JUNK.subarray(0, 128 * 1024) },
+      )
+    const refused = () => stat(gateway, 'http.api.downstream_rq_4xx')
+    await vi.waitFor(async () => expect(await refused()).toBe(600), { timeout: 20_000, interval: 50 })
+    expect((await allocated(gateway)) - before).toBeLessThan(16 * MIB)
+    await expectServed(gateway)
+  }, 40_000)
+
+  it('keeps little of what waits for auth', async () => {
+    const gateway = await smallGateway()
+    const before = await allocated(gateway)
+    let asked = 0
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    closing.push(() => end())
+    gateway.auth.check.decide = async () => {
+      asked++
+      await over
+      return { admit: false, http: 401, body: '{}' }
+    }
+    const headers = {
+      ':method': 'POST',
+      ':path': '/v1/tunnels',
+      ':authority': 'api.test',
+      authorization: 'Bearer it_0123456789abcdef',
+    }
+    openStreams(gateway, headers, { connections: 2, body: JUNK })
+    await vi.waitFor(() => expect(asked).toBe(200), { timeout: 15_000, interval: 20 })
+    expect((await allocated(gateway)) - before).toBeLessThan(48 * MIB)
+  }, 30_000)
+})
+
+describe('tunnels', () => {
+  const big = '/big'
+  const serveBig = (gateway: TestGateway) => {
+    gateway.relay.answer = ({ url }, response) => {
+      if (url !== big) response.end()
+      else for (let n = 0; n < 8; n++) response.write(JUNK)
+    }
+  }
+  const held = (gateway: TestGateway) => stat(gateway, 'http.api.downstream_rq_active')
+
+  /** Has ever more visitors take nothing of what they asked for, until Envoy has ended some; all others are served. */
+  async function fill(gateway: TestGateway, add: () => number): Promise<void> {
+    let asked = 0
+    let ended = false
+    while (!ended && asked < 3000) {
+      asked += add()
+      const hadAll = (await held(gateway)) >= asked
+      await expectServed(gateway)
+      ended = hadAll && (await held(gateway)) < asked
+      if (!hadAll)
+        ended = await vi
+          .waitUntil(async () => (await held(gateway)) >= asked, { timeout: 2000, interval: 50 })
+          .then(
+            () => false,
+            () => true,
+          )
+    }
+    expect(asked).toBeLessThan(3000)
+    await expectServed(gateway)
+  }
+
+  it('end what holds much and takes nothing where memory is short, and serve all others', async () => {
+    const gateway = await smallGateway()
+    serveBig(gateway)
+    const headers = { ':path': big, ':authority': 'docs.tunnels.test' }
+    await fill(gateway, () => {
+      openStreams(gateway, headers, { connections: 1, windowSize: 0 })
+      return 100
+    })
+  }, 60_000)
+
+  it('end what stands still over HTTP/1.1 as well', async () => {
+    const gateway = await smallGateway('1s')
+    serveBig(gateway)
+    await fill(gateway, () => {
+      for (let n = 0; n < 50; n++) stand(gateway, big)
+      return 50
+    })
+  }, 60_000)
+})
+
+/** A visitor over HTTP/1.1 who reads nothing, until the test is over. */
+function stand({ port }: TestGateway, path: string): void {
+  const socket = connectTcp(port, '127.0.0.1')
+  socket.pause()
+  socket.on('error', () => {}) // which ends it
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: docs.tunnels.test\r\n\r\n`)
+  closing.push(() => socket.destroy())
+}
