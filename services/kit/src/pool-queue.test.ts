@@ -50,6 +50,11 @@ describe('a pool whose connections are all taken', () => {
     expect(order).toEqual(Array.from({ length: 40 }, (_, i) => i))
   })
 
+  it('lets a burst wait longer where connections are given back all the time', async () => {
+    const burst = Array.from({ length: 12 }, () => sql`select pg_sleep(0.2)`.then(() => 'done', String))
+    expect(await Promise.all(burst)).toEqual(Array(12).fill('done'))
+  })
+
   it('gives up a statement that takes too long, and serves again', async () => {
     const slow = [1, 2].map(() => expect(sql`select pg_sleep(60)`).rejects.toMatchObject({ code: '57014' }))
     await Promise.all(slow)

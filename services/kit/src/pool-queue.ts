@@ -28,29 +28,55 @@ interface PoolQueue {
   leave(): void
 }
 
-function createPoolQueue({ connections, waitMs }: { connections: number; waitMs: number }): PoolQueue {
+/** How long a query waits for a connection. */
+export interface PoolBounds {
+  readonly connections: number
+  /** Where no connection was given back for this long, all that wait are refused. */
+  readonly stuckMs: number
+  /** The longest wait, where connections are given back but too few of them. */
+  readonly waitMs: number
+}
+
+function createPoolQueue({ connections, stuckMs, waitMs }: PoolBounds): PoolQueue {
   let free = connections
   const waiting = new Set<Waiting>()
+  const refuse = (entry: Waiting, error: PoolError) => {
+    waiting.delete(entry)
+    clearTimeout(entry.timer)
+    entry.refuse(error)
+  }
+  const exhausted = () => new PoolError('POOL_EXHAUSTED', 'no connection to Postgres was free in time')
+  let stuck: NodeJS.Timeout | undefined
+  const watch = () => {
+    clearTimeout(stuck)
+    if (waiting.size === 0) return
+    stuck = setTimeout(() => {
+      for (const entry of waiting) refuse(entry, exhausted())
+    }, stuckMs)
+  }
   return {
-    enter(go, refuse) {
+    enter(go, refused) {
       if (free > 0) {
         free--
         return go()
       }
-      const timer = setTimeout(() => {
-        waiting.delete(entry)
-        refuse(new PoolError('POOL_EXHAUSTED', `no connection to Postgres was free within ${waitMs} ms`))
-      }, waitMs)
-      const entry: Waiting = { signal: callerSignal.getStore(), timer, go, refuse }
+      const timer = setTimeout(() => refuse(entry, exhausted()), waitMs)
+      const entry: Waiting = { signal: callerSignal.getStore(), timer, go, refuse: refused }
       waiting.add(entry)
+      if (waiting.size === 1) watch()
     },
     leave() {
       for (const entry of waiting) {
+        if (entry.signal?.aborted) {
+          refuse(entry, new PoolError('CALLER_GONE', 'the caller went away before a connection was free'))
+          continue
+        }
         waiting.delete(entry)
         clearTimeout(entry.timer)
-        if (!entry.signal?.aborted) return entry.go()
-        entry.refuse(new PoolError('CALLER_GONE', 'the caller went away before a connection was free'))
+        watch()
+        return entry.go()
       }
+      watch()
       free++
     },
   }
@@ -64,11 +90,11 @@ interface PendingQuery {
 }
 
 /**
- * The pool, but that a query or transaction waits for a connection no longer than `waitMs`: postgres.js itself would
- * have it wait for ever, behind queries of any length, and lets queries share a connection that is busy.
+ * The pool, but that a query or transaction waits for a connection within bounds: postgres.js itself would have it wait
+ * for ever, behind queries of any length, and lets queries share a connection that is busy.
  */
-export function boundWaits(sql: Sql, options: { connections: number; waitMs: number }): Sql {
-  const queue = createPoolQueue(options)
+export function boundWaits(sql: Sql, bounds: PoolBounds): Sql {
+  const queue = createPoolQueue(bounds)
   const bound = <Made>(made: Made): Made => {
     if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, queue)
     return made
