@@ -11,6 +11,7 @@ import { type HeardEvent, startConsumer } from './consumer.ts'
 import { isFirstDelivery, OUTBOX_MIGRATIONS } from './event.ts'
 import { newId } from './id.ts'
 import { connectNats, type Nats } from './jetstream.ts'
+import type { Logger } from './log.ts'
 import { connectPostgres, migrate } from './postgres.ts'
 import { publishEvent } from './publisher.ts'
 
@@ -41,7 +42,11 @@ async function ownNats() {
 }
 
 /** Listens as keys does; `heard` is what was handled, each time that it was. */
-function listen(nats: Nats, handle: (event: HeardEvent) => Promise<void> = async () => {}) {
+function listen(
+  nats: Nats,
+  handle: (event: HeardEvent) => Promise<void> = async () => {},
+  more: { log?: Logger; lookEveryMs?: number } = {},
+) {
   const heard: HeardEvent[] = []
   const consumer = startConsumer({
     nats,
@@ -49,6 +54,7 @@ function listen(nats: Nats, handle: (event: HeardEvent) => Promise<void> = async
     stream: 'INSTATUNNEL',
     durable: 'keys-session-revoked',
     type: 'session.revoked',
+    ...more,
     handle: async (event) => {
       heard.push(event)
       await handle(event)
@@ -69,6 +75,29 @@ describe('startConsumer', () => {
     await expect
       .poll(() => heard, within)
       .toEqual([{ id, time: new Date('2026-07-01T12:00:00.123Z'), data: DATA }])
+  })
+
+  it('tells how many events left the stream before it had come to them', async () => {
+    const nats = await ownNats()
+    const logged: { level: number; lost?: number; lostInAll?: number; durable?: string }[] = []
+    const telling = pino({ level: 'error' }, { write: (line) => void logged.push(JSON.parse(line)) })
+    const held = Promise.withResolvers<void>()
+    const { heard } = listen(nats.open('keys'), () => held.promise, { log: telling, lookEveryMs: 20 })
+    await nats.tell()
+    await expect.poll(() => heard.length, within).toBe(1)
+    // The stream keeps the newest three of all that come while the first is being handled.
+    const { jsm } = await nats.auth.ready
+    const { config } = await jsm.streams.info('INSTATUNNEL')
+    await jsm.streams.update('INSTATUNNEL', { ...config, max_msgs: 3 })
+    const lost = async () => {
+      await nats.tell()
+      return logged[0]
+    }
+    await expect.poll(lost, { timeout: 15_000, interval: 10 }).toMatchObject({
+      ...{ level: 50, durable: 'keys-session-revoked', lost: expect.any(Number) },
+      msg: 'events left the stream before they were handled',
+    })
+    held.resolve()
   })
 
   it('hears in order, and again and before all others what it threw at', async () => {

@@ -2,10 +2,12 @@ import { AckPolicy, DeliverPolicy, type JsMsg } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/transport-node'
 import type { Nats } from './jetstream.ts'
 import type { Logger } from './log.ts'
+import { countLostMessages } from './lost-messages.ts'
 
 // An acknowledgement that was lost with NATS holds up what comes after the event for so long.
 const ACK_WAIT_MS = 5000
 const RETRY_MS = 500
+const LOOK_MS = 5000
 
 /** An event as it was heard. */
 export interface HeardEvent {
@@ -18,7 +20,8 @@ export interface HeardEvent {
 
 /**
  * Hears events by a durable consumer, one at a time and in order, for as long as it is not closed. `handle` acts on
- * an event and must be idempotent by its id: an event is heard again until handle has returned.
+ * an event and must be idempotent by its id: an event is heard again until handle has returned. What the stream dropped by
+ * its bounds before it was heard is counted, and told in the log as an error.
  */
 export function startConsumer(options: {
   nats: Nats
@@ -28,8 +31,12 @@ export function startConsumer(options: {
   type: string
   handle: (event: HeardEvent) => Promise<void>
   log: Logger
+  /** How often it looks for what was lost. */
+  lookEveryMs?: number
 }): { close(): Promise<void> } {
   const closing = new AbortController()
+  const losses = countLostMessages()
+  let lostInAll = 0
   let stop = () => {}
 
   const hear = async () => {
@@ -55,10 +62,31 @@ export function startConsumer(options: {
     })
     stop = () => messages.stop()
     if (closing.signal.aborted) stop()
-    for await (const message of messages) await act(message)
+    const sequences = async () => (await jsm.streams.info(stream)).state
+    const look = async () => {
+      losses.begin()
+      const { first_seq: firstSequence } = await sequences()
+      const { num_pending: waiting } = await jsm.consumers.info(stream, durable)
+      const { last_seq: lastSequence } = await sequences()
+      const lost = losses.look({ waiting, firstSequence, lastSequence })
+      if (lost === 0) return
+      lostInAll += lost
+      options.log.error(
+        { durable, stream, lost, lostInAll },
+        'events left the stream before they were handled',
+      )
+    }
+    // Where NATS does not answer, the next look tells.
+    const timer = setInterval(() => void look().catch(() => {}), options.lookEveryMs ?? LOOK_MS)
+    try {
+      for await (const message of messages) await act(message)
+    } finally {
+      clearInterval(timer)
+    }
   }
 
   const act = async (message: JsMsg) => {
+    if (!message.redelivered) losses.given(message.seq)
     const event = heardFrom(message)
     if (!event) {
       // Heard again, it would be no more readable, and hold up all that come after it.
