@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { status } from '@grpc/grpc-js'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { askAuth } from '@instatunnel/test/direct'
@@ -5,6 +6,7 @@ import { expectError, expectUnavailable } from '@instatunnel/test/errors'
 import type { Answer } from '@instatunnel/test/rest-client'
 import { administrate } from '@instatunnel/test/sql'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import { clockEnvironment } from '@instatunnel/test/wrong-clock'
 import type { Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -13,15 +15,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 let stack: TestStack
 let accounts: Accounts
 let sql: Sql
+const { env, clocks, setAhead } = clockEnvironment()
 
 beforeAll(async () => {
-  stack = await startTestStack({ settings: { INSTATUNNEL_REPLICAS: '2' } })
+  stack = await startTestStack({
+    settings: { INSTATUNNEL_REPLICAS: '2' },
+    env: { auth: env, keys: env, tunnels: env },
+  })
   accounts = accountsOf(stack.call)
   sql = administrate(stack)
 })
 afterAll(async () => {
   await sql.end()
   await stack.stop()
+  await rm(clocks, { recursive: true })
 })
 
 const atOnce = <T>(count: number, act: (index: number) => Promise<T>) =>
@@ -30,6 +37,61 @@ const atOnce = <T>(count: number, act: (index: number) => Promise<T>) =>
 const split = (answers: readonly Answer[]) => ({
   done: answers.filter(({ status }) => status === 200),
   others: answers.filter(({ status }) => status !== 200),
+})
+
+describe('a replica whose clock is wrong', () => {
+  /** The statuses of calls, one after another, until thirty in a row were answered 200. */
+  async function untilAllIsWell(call: () => Promise<Answer>): Promise<Set<number>> {
+    const statuses = new Set<number>()
+    const until = performance.now() + 15_000
+    for (let well = 0; well < 30; ) {
+      const { status } = await call()
+      statuses.add(status)
+      well = status === 200 ? well + 1 : 0
+      if (performance.now() > until) throw new Error(`not well: ${[...statuses]}`)
+    }
+    return statuses
+  }
+  /** The second replica of a service: set ahead, and until it says that it is not ready. */
+  async function setWrong(name: 'auth' | 'keys' | 'tunnels', ms: number) {
+    const replica = stack.services.filter((one) => one.name === name)[1]?.process()
+    if (!replica) throw new Error(`${name} has no second replica`)
+    setAhead(replica.pid, ms)
+    const said = () => replica.lines().filter((line) => line.includes('the clock '))
+    return {
+      noticed: () => expect.poll(() => said().at(-1), { timeout: 10_000 }).toContain('not ready'),
+      right: async () => {
+        setAhead(replica.pid, 0)
+        await expect.poll(() => said().at(-1), { timeout: 10_000 }).toContain('agrees')
+      },
+    }
+  }
+
+  it.each([
+    ['keys', '/v1/auth/keys', 120_000],
+    ['tunnels', '/v1/tunnels', -120_000],
+  ] as const)('of %s refuses no caller as one that is unknown, and is passed by', async (name, path, ms) => {
+    const { token } = await accounts.register()
+    const clock = await setWrong(name, ms)
+    const statuses = await untilAllIsWell(() => stack.call('GET', path, { token }))
+    expect([...statuses].filter((status) => status !== 200 && status !== 503)).toEqual([])
+    await clock.noticed()
+    await clock.right()
+    await untilAllIsWell(() => stack.call('GET', path, { token }))
+  })
+
+  it('of auth, by 80 days, destroys no signing key, ends no session, and has none forgotten', async () => {
+    const { token, apiKey } = await accounts.register()
+    const kids = () => sql`select kid from auth.signing_keys order by kid`
+    const before = await kids()
+    const clock = await setWrong('auth', 80 * 86_400_000)
+    await clock.noticed()
+    const whoami = (credential: string) => () => stack.call('GET', '/v1/auth/whoami', { token: credential })
+    for (const credential of [token, apiKey]) await untilAllIsWell(whoami(credential))
+    expect(await kids()).toEqual(before)
+    await clock.right()
+    for (const credential of [token, apiKey]) await untilAllIsWell(whoami(credential))
+  })
 })
 
 describe('at once, over both replicas', () => {

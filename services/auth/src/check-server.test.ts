@@ -209,7 +209,7 @@ describe('with TLS', async () => {
       denied({ code: 16, message: 'no', status: 401, headers: { 'x-said': 'by auth' }, body: '{}' })
     const rpcs = new Map([
       [AuthorizationService.check.path, refusing],
-      ['/grpc.health.v1.Health/Check', healthCheck],
+      ['/grpc.health.v1.Health/Check', healthCheck(() => true)],
     ])
     const server = await serving(refusing, { tls, rpcs })
     const envoy = await startEnvoy({

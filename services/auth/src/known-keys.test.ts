@@ -44,6 +44,15 @@ async function knowing(fields: { sessionId?: string } = {}) {
   return { ...known, find, renewed, person, key, answers, clock }
 }
 
+it('a key of a session is known by a clock by which that is over, and with its end', async () => {
+  const person = await auth.register()
+  const [session] = await sql<{ id: string }[]>`select id from sessions where user_id = ${person.id}`
+  const { renewed, clock } = await knowing({ sessionId: session?.id as string })
+  clock.now += 8 * 86_400_000
+  const met = await renewed()
+  expect(met?.owner.expiresAt?.getTime()).toBeLessThan(clock.now)
+})
+
 describe('a key that is looked up anew', () => {
   it('is not told anew where it is as it was, and stays the very same', async () => {
     const { find, renewed, answers } = await knowing()

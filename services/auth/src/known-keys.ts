@@ -6,7 +6,7 @@ import type {
   KeyRecord,
 } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { type KeyOwner, type KnownKey, knownKeyOf } from './domain/known-key.ts'
-import { judgeSession } from './domain/session.ts'
+import { isOpen } from './domain/session.ts'
 import { sharedPermissions, sharedStanding } from './domain/sharing.ts'
 import { createKnown, type Known, type KnownOptions } from './known.ts'
 import { findSessions, findStandings } from './store/session-store.ts'
@@ -55,7 +55,6 @@ export const createKnownKeys = ({ sql, keys, isHeard, now }: KnownKeysOptions): 
       const ownerOf = await findOwners(
         sql,
         all.map(({ record }) => record),
-        now(),
       )
       return new Map(
         all.flatMap(({ index, record, revision, known }): [string, RevisedKey][] => {
@@ -101,7 +100,6 @@ const sharing = (key: KeyRecord, { userId }: KeyOwner): KeyRecord => ({
 async function findOwners(
   sql: Sql,
   keys: readonly KeyRecord[],
-  now: Date,
 ): Promise<(key: KeyRecord) => KeyOwner | undefined> {
   const sessionIds = keys.flatMap(({ sessionId }) => sessionId ?? [])
   const userIds = new Set(keys.flatMap(({ sessionId, userId }) => (sessionId === undefined ? userId : [])))
@@ -113,9 +111,10 @@ async function findOwners(
   const byUser = new Map(standings.map((standing) => [standing.userId, sharedStanding(standing)]))
   return ({ sessionId, userId }) => {
     if (sessionId === undefined) return byUser.get(userId)
-    const session = judgeSession(bySession.get(sessionId), now)
-    return typeof session === 'string'
-      ? undefined
-      : { ...sharedStanding(session), expiresAt: session.expiresAt }
+    const session = bySession.get(sessionId)
+    // Whether its time is over is asked at each use: by a clock that was wrong the key would be unknown for a while.
+    return session && isOpen(session)
+      ? { ...sharedStanding(session), expiresAt: session.expiresAt }
+      : undefined
   }
 }

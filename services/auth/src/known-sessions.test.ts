@@ -17,7 +17,7 @@ async function knowing() {
     clock.now += 30_000
     return find(session?.id ?? '')
   }
-  return { person, renewed }
+  return { person, renewed, clock }
 }
 
 describe('a session that is looked up anew', () => {
@@ -36,6 +36,15 @@ describe('a session that is looked up anew', () => {
     const later = await renewed()
     expect(later).toMatchObject({ holder: { user: change } })
     expect(later?.holder.scopes.has('admin:write')).toBe('role' in change)
+  })
+
+  it('is known, and with its end, by a clock by which it is over', async () => {
+    const { renewed, clock } = await knowing()
+    clock.now += 8 * 86_400_000
+    const met = await renewed()
+    expect(met?.holder.endsAt.getTime()).toBeLessThan(clock.now)
+    clock.now = Date.now()
+    expect(await renewed()).toBe(met)
   })
 
   it('ends when it does now', async () => {

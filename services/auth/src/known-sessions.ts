@@ -1,7 +1,7 @@
 import type { Sql } from '@instatunnel/kit/postgres'
 import { SCOPES } from '@instatunnel/kit/scope'
 import type { UserHolder } from './domain/holder.ts'
-import { judgeSession } from './domain/session.ts'
+import { isOpen } from './domain/session.ts'
 import { scopesWithin, sharedStanding } from './domain/sharing.ts'
 import { createKnown, type Known, type KnownOptions } from './known.ts'
 import { findSessions, type SessionStanding } from './store/session-store.ts'
@@ -18,7 +18,7 @@ export interface KnownSessionsOptions extends Pick<KnownOptions<KnownSession>, '
   readonly sql: Sql
 }
 
-/** Remembers the sessions that live, by their ids; those that ended are unknown. */
+/** Remembers the sessions that live, by their ids, also those whose time is over; those that ended are unknown. */
 export const createKnownSessions = ({ sql, isHeard, now }: KnownSessionsOptions): Known<KnownSession> =>
   createKnown<KnownSession>({
     async lookUp(asked) {
@@ -26,7 +26,8 @@ export const createKnownSessions = ({ sql, isHeard, now }: KnownSessionsOptions)
         sql,
         asked.map(({ id }) => id),
       )
-      const live = found.filter((session) => typeof judgeSession(session, now()) === 'object')
+      // Whether one is over is asked at each use: by a clock that was wrong it would be unknown for a while.
+      const live = found.filter(isOpen)
       const knownOf = new Map(asked.map(({ id, known }) => [id, known]))
       return new Map(
         live.map((session) => {

@@ -51,7 +51,7 @@ export const sessionFor = (user: Account, call: Call, now: Date): Session =>
  * locked or new.
  */
 export async function writeSession(tx: ISql, session: Session, now: Date): Promise<string[]> {
-  await deleteExpiredSessions(tx, session.userId, now)
+  await deleteExpiredSessions(tx, session.userId)
   await insertSession(tx, session)
   const ended = await endOldestSessions(tx, { userId: session.userId, keep: MAX_SESSIONS }, now)
   await tellRevoked(tx, ended, { userId: session.userId, reason: 'too_many' }, now)

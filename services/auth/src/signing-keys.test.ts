@@ -44,4 +44,27 @@ describe('openSigningKeys', () => {
       expect(await keys.verifying('session', kid), kid).toBeUndefined()
     expect(keys.identityKeys().map(({ kid }) => kid)).toEqual([identity])
   })
+
+  it('loses no key by a replica whose clock is 80 days ahead or behind, and all sign with the same', async () => {
+    const sql = await openSchema()
+    const secret = randomBytes(32)
+    const kids = () => sql`select kid from signing_keys order by kid`
+    const by = async (aheadMs: number) => {
+      const now = () => new Date(Date.now() + aheadMs)
+      const keys = await openSigningKeys({ sql, secret, now, random: randomBytes })
+      onTestFinished(() => keys.close())
+      return keys
+    }
+    const right = await by(0)
+    const before = await kids()
+    for (const days of [80, -80]) {
+      const wrong = await by(days * 86_400_000)
+      expect(await kids()).toEqual(before)
+      for (const purpose of ['session', 'identity'] as const) {
+        const { kid } = right.signing(purpose)
+        expect(wrong.signing(purpose).kid).toBe(kid)
+        expect(await wrong.verifying(purpose, kid)).toBeDefined()
+      }
+    }
+  })
 })

@@ -6,21 +6,28 @@ import { SESSION_SECONDS } from './domain/session.ts'
 import type { SigningKey } from './domain/token.ts'
 import type { Eventual } from './eventual.ts'
 import {
+  type AgedSigningKey,
   deleteSigningKeys,
   insertSigningKey,
+  type KeyAges,
   listSigningKeys,
   lockSigningKeys,
   type Purpose,
   type StoredSigningKey,
 } from './store/signing-key-store.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
-// A key signs for a month, then verifies for as long as what it signed may live, and a day more.
-const SIGNS_MS = 30 * DAY_MS
-const VERIFIES_MS = SIGNS_MS + SESSION_SECONDS * 1000 + DAY_MS
+const DAY = 24 * 60 * 60
+const SIGNS = 30 * DAY
 const RELOAD_MS = 60_000
-// A new key signs only when every replica has loaded it: whoever verifies may ask any of them for it.
-const LEAD_MS = 2 * RELOAD_MS
+const AGES: KeyAges = {
+  // A new key signs only when every replica has loaded it: whoever verifies may ask any of them for it.
+  known: (2 * RELOAD_MS) / 1000,
+  // A key signs for a month, then verifies for as long as what it signed may live, and a day more.
+  signs: SIGNS,
+  verifies: SIGNS + SESSION_SECONDS + DAY,
+  // Should the database's clock be ahead for a while, it verifies again when that is over.
+  kept: SIGNS + SESSION_SECONDS + DAY + 30 * DAY,
+}
 // A kid that nobody knows asks the database, but not more often than this.
 const UNKNOWN_KID_MS = 1000
 
@@ -64,16 +71,15 @@ export async function openSigningKeys(options: {
 
   return {
     signing: (purpose) => {
-      const known = now().getTime() - LEAD_MS
       const candidates = keys.filter((key) => key.purpose === purpose)
-      const key = candidates.findLast(({ createdAt }) => createdAt.getTime() <= known) ?? candidates[0]
+      const key = candidates.findLast(({ isKnownToAll }) => isKnownToAll) ?? candidates[0]
       if (!key) throw new Error(`there is no ${purpose} key`)
       return { kid: key.kid, privateKey: key.privateKey }
     },
     verifying: (purpose, kid) => {
       const known = find(purpose, kid)
       if (known) return known.publicKey
-      const mayAsk = reloading !== undefined || now().getTime() - loadedAt > UNKNOWN_KID_MS
+      const mayAsk = reloading !== undefined || Math.abs(now().getTime() - loadedAt) > UNKNOWN_KID_MS
       return mayAsk ? reload().then(() => find(purpose, kid)?.publicKey) : undefined
     },
     identityKeys: () =>
@@ -87,37 +93,28 @@ export async function openSigningKeys(options: {
   }
 
   async function loadSigningKeys({ secret, random }: typeof options): Promise<OpenKey[]> {
-    const time = now()
-    const current = (await listSigningKeys(sql, new Date(time.getTime() - VERIFIES_MS))).map((key) =>
-      open(key, secret),
-    )
-    if (hasNewest(current, 'session', time) && hasNewest(current, 'identity', time)) return current
+    const current = (await listSigningKeys(sql, AGES)).map((key) => open(key, secret))
+    if (hasFresh(current, 'session') && hasFresh(current, 'identity')) return current
     return sql.begin(async (tx) => {
       await lockSigningKeys(tx)
-      await deleteSigningKeys(tx, new Date(time.getTime() - VERIFIES_MS))
-      const stored = await listSigningKeys(tx, new Date(0))
-      const found = stored.map((key) => open(key, secret))
+      await deleteSigningKeys(tx, AGES)
+      const found = await listSigningKeys(tx, AGES)
       for (const purpose of ['session', 'identity'] as const) {
-        if (hasNewest(found, purpose, time)) continue
-        const key = newSigningKey(purpose, time, secret, random)
-        await insertSigningKey(tx, key)
-        found.push(open(key, secret))
+        if (!hasFresh(found, purpose))
+          await insertSigningKey(tx, newSigningKey(purpose, now(), secret, random))
       }
-      return found
+      return (await listSigningKeys(tx, AGES)).map((key) => open(key, secret))
     })
   }
 }
 
-interface OpenKey {
-  readonly kid: string
-  readonly purpose: Purpose
+interface OpenKey extends Pick<AgedSigningKey, 'kid' | 'purpose' | 'isKnownToAll' | 'isFresh'> {
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject
-  readonly createdAt: Date
 }
 
-const hasNewest = (keys: readonly OpenKey[], purpose: Purpose, now: Date) =>
-  keys.some((key) => key.purpose === purpose && key.createdAt.getTime() > now.getTime() - SIGNS_MS)
+const hasFresh = (keys: readonly Pick<AgedSigningKey, 'purpose' | 'isFresh'>[], purpose: Purpose) =>
+  keys.some((key) => key.purpose === purpose && key.isFresh)
 
 function newSigningKey(purpose: Purpose, now: Date, secret: Buffer, random: Random): StoredSigningKey {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
@@ -128,15 +125,15 @@ function newSigningKey(purpose: Purpose, now: Date, secret: Buffer, random: Rand
     purpose,
     publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     privateKey: seal(pkcs8, kid, secret, random),
-    createdAt: now,
   }
 }
 
-function open(stored: StoredSigningKey, secret: Buffer): OpenKey {
-  const { kid, purpose, createdAt } = stored
+function open(stored: AgedSigningKey, secret: Buffer): OpenKey {
+  const { kid, purpose, isKnownToAll, isFresh } = stored
   try {
     const privateKey = createPrivateKey(unseal(stored.privateKey, kid, secret))
-    return { kid, purpose, createdAt, privateKey, publicKey: createPublicKey(stored.publicKey) }
+    const publicKey = createPublicKey(stored.publicKey)
+    return { kid, purpose, isKnownToAll, isFresh, privateKey, publicKey }
   } catch {
     throw new Error(
       `the signing key ${kid} cannot be opened: AUTH_SECRET is not the one that it was sealed with`,

@@ -52,9 +52,10 @@ export async function start(
   log: Logger,
   {
     now = () => new Date(),
+    wallClock,
     descriptors,
     replica = newId('auth_', new Date()),
-  }: { now?: () => Date; descriptors?: string; replica?: string } = {},
+  }: { now?: () => Date; wallClock?: () => Date; descriptors?: string; replica?: string } = {},
 ): Promise<Running & { readonly checkPort: number }> {
   const closing = new AsyncDisposableStack()
   try {
@@ -66,6 +67,7 @@ export async function start(
       closing,
       descriptors,
       now,
+      wallClock,
     })
     const { sql, rules, nats } = base
     const keys = base.client(KeyDirectoryServiceService, config.KEYS_ADDRESS, 'keys')
@@ -173,8 +175,8 @@ export async function start(
     await changes.begun()
     const { port } = await base.serve({ services: services(deps), guard, refusals })
     const rpcs = new Map([
-      [EnvoyAuthorization.check.path, check({ gate, routeOf, log })],
-      ['/grpc.health.v1.Health/Check', healthCheck],
+      [EnvoyAuthorization.check.path, check({ gate, routeOf, log, isReady: base.clock.isReady })],
+      ['/grpc.health.v1.Health/Check', healthCheck(base.clock.isReady)],
     ])
     const gateway = closing.adopt(
       await serveGateway({ listen: config.CHECK_LISTEN, tls: base.transport.files, rpcs, log }),

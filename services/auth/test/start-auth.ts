@@ -91,7 +91,7 @@ const NO_LIMITS = {
  */
 export async function startAuth(
   settings: Readonly<Record<string, string>> = {},
-  overrides: { now?: () => Date; descriptors?: string } = {},
+  overrides: { now?: () => Date; wallClock?: () => Date; descriptors?: string } = {},
 ): Promise<StartedAuth> {
   const now = overrides.now ?? (() => new Date())
   const neighbours = await startNeighbours(now)

@@ -24,6 +24,8 @@ export interface Overrides {
   /** The descriptor set to read access rules from. */
   readonly descriptors?: string
   readonly now?: () => Date
+  /** The machine's clock, where `now` is another one. */
+  readonly wallClock?: () => Date
   readonly random?: Random
   /** How long the sweeper rests. */
   readonly sweepEveryMs?: number
@@ -41,8 +43,9 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
     closing: opening,
     descriptors,
     now,
+    wallClock: overrides.wallClock,
   })
-  const { sql, nats } = foundation
+  const { sql, nats, clock } = foundation
   const { guard, auth } = createRemoteGuard(foundation, config.AUTH_ADDRESS, now)
   const tunnels = foundation.client(TunnelDirectoryServiceService, config.TUNNELS_ADDRESS, 'tunnels')
   const replicas = opening.adopt(followReplicas({ nats, log, service: 'auth' }), (followed) =>
@@ -54,7 +57,7 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
   for (const consumer of [onSessionRevoked({ sql, nats, log, now, evict }), onKeyUsage({ sql, nats, log })]) {
     opening.adopt(consumer, ({ close }) => close())
   }
-  opening.adopt(startSweeper({ sql, log, now, everyMs: sweepEveryMs }), (sweeper) => sweeper.close())
+  opening.adopt(startSweeper({ sql, log, now, clock, everyMs: sweepEveryMs }), (sweeper) => sweeper.close())
   const { port } = await foundation.serve({
     services: [
       { definition: ApiKeyServiceService, handlers: apiKeyService(deps) },

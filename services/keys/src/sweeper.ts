@@ -1,3 +1,4 @@
+import type { Clock } from '@instatunnel/kit/clock'
 import type { Logger } from '@instatunnel/kit/log'
 import type { Sql } from '@instatunnel/kit/postgres'
 import { type Repeated, repeat } from '@instatunnel/kit/repeat'
@@ -9,6 +10,7 @@ import { isSweeping } from './store/sweep-store.ts'
 interface SweepDeps {
   readonly sql: Sql
   readonly now: () => Date
+  readonly clock: Pick<Clock, 'isExact'>
 }
 
 /**
@@ -18,7 +20,9 @@ interface SweepDeps {
 export const startSweeper = (options: SweepDeps & { log: Logger; everyMs: number }): Repeated =>
   repeat((signal) => sweep(options, signal), options)
 
-async function sweep({ sql, now }: SweepDeps, signal: AbortSignal): Promise<void> {
+async function sweep({ sql, now, clock }: SweepDeps, signal: AbortSignal): Promise<void> {
+  // Nothing is deleted by a clock that is wrong.
+  if (!(await clock.isExact())) return
   let isMore = true
   while (isMore && !signal.aborted) {
     isMore = await sql.begin(async (tx) => {

@@ -16,7 +16,9 @@ import { newKeyPair } from '@instatunnel/test/identity'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createServiceClient } from './client.ts'
 import { SERVICE_METADATA } from './guard.ts'
+import { clocksDiffer } from './refusal.ts'
 import { createServiceSigner, createServiceVerifier } from './service-identity.ts'
+import { statusOf } from './status.ts'
 
 const auth = newKeyPair()
 const now = () => new Date()
@@ -81,6 +83,40 @@ function clientOf(...ports: number[]) {
 }
 
 const request = { keyId: 'key_1', reason: 'logout' }
+
+it('asks another replica where one refuses by a wrong clock, three in all', async () => {
+  const trailers = statusOf(clocksDiffer(), {})
+  const [wrong, right] = [
+    await startNeighbour(() => Promise.reject(trailers)),
+    await startNeighbour(async () => {}),
+  ]
+  const clientOf = (...ports: number[]) => {
+    const client = createServiceClient({
+      definition: KeyDirectoryServiceService,
+      target: `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join()}`,
+      credentials: credentials.createInsecure(),
+      audience: 'keys',
+      sign,
+    })
+    onTestFinished(() => client.close())
+    return client
+  }
+  const request = { keyId: 'key_1', userId: 'user_1', reason: '' }
+  const both = clientOf(wrong.port, right.port)
+  // The first one, until the second is connected, is whichever was connected first.
+  await vi.waitFor(() => both.revokeKey(request))
+  await vi.waitFor(async () => {
+    await both.revokeKey(request)
+    expect(wrong.seen.length).toBeGreaterThan(0)
+  })
+  const before = right.seen.length
+  for (let n = 0; n < 10; n++) await both.revokeKey(request)
+  expect(right.seen).toHaveLength(before + 10)
+
+  const asked = wrong.seen.length
+  await expect(clientOf(wrong.port).revokeKey(request)).rejects.toMatchObject({ code: 14 })
+  expect(wrong.seen).toHaveLength(asked + 3)
+})
 
 describe('createServiceClient', () => {
   it("calls with this service's identity", async () => {

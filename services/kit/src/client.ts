@@ -1,8 +1,17 @@
-import { type ChannelCredentials, Client, Metadata, type MethodDefinition } from '@grpc/grpc-js'
+import {
+  type ChannelCredentials,
+  Client,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js'
 import { SERVICE_METADATA } from './guard.ts'
 import type { SignServiceToken } from './service-identity.ts'
+import { reasonIn } from './status.ts'
 
 const DEADLINE_MS = 5000
+// A replica whose clock is wrong does nothing, and says so: the next one is asked, three in all.
+const TRIES = 3
 
 /** A neighbour's rpcs as async functions. */
 export type ServiceClient<Definition> = {
@@ -34,13 +43,24 @@ export function createServiceClient<Definition extends Record<string, object>>(o
   const methods = Object.entries(options.definition).map(([name, definition]) => {
     const method = definition as MethodDefinition<unknown, unknown>
     const call = async (request: unknown, { signal }: { signal?: AbortSignal | undefined } = {}) => {
-      const metadata = new Metadata()
-      metadata.set(SERVICE_METADATA, await options.sign(options.audience))
-      return callUnary(channel, method, request, metadata, signal)
+      for (let tries = 1; ; tries++) {
+        const metadata = new Metadata()
+        metadata.set(SERVICE_METADATA, await options.sign(options.audience))
+        try {
+          return await callUnary(channel, method, request, metadata, signal)
+        } catch (error) {
+          if (tries >= TRIES || !isByWrongClock(error)) throw error
+        }
+      }
     }
     return [name, call]
   })
   return { ...Object.fromEntries(methods), close: () => channel.close() } as ServiceClient<Definition>
+}
+
+function isByWrongClock(error: unknown): boolean {
+  const { metadata } = error as Partial<ServiceError>
+  return metadata !== undefined && reasonIn(metadata) === 'CLOCKS_DIFFER'
 }
 
 function callUnary(

@@ -1,3 +1,4 @@
+import { type Clock, watchClock } from './clock.ts'
 import { OUTBOX_MIGRATIONS } from './event.ts'
 import type { Guard } from './guard.ts'
 import type { Logger } from './log.ts'
@@ -20,6 +21,7 @@ export interface FoundationConfig extends NeighbourConfig {
 export interface Foundation extends Neighbours {
   readonly sql: Sql
   readonly rules: Rules
+  readonly clock: Clock
   /** Serves handlers behind a guard, with health and reflection. */
   serve(options: {
     services: readonly Handled[]
@@ -49,8 +51,10 @@ export async function openFoundation(options: {
   /** The descriptor set to read rules from; the generated one where left out. */
   descriptors?: string | undefined
   now: () => Date
+  /** The machine's clock, where `now` is another one. */
+  wallClock?: (() => Date) | undefined
 }): Promise<Foundation> {
-  const { service, config, log, closing, now } = options
+  const { service, config, log, closing, now, wallClock = () => new Date() } = options
   const descriptors = options.descriptors ?? descriptorsFile()
   const rules = readRules(descriptors)
   const { DATABASE_URL: url, POSTGRES_POOL_SIZE: connections } = config
@@ -58,6 +62,7 @@ export async function openFoundation(options: {
     pool.end({ timeout: 2 }),
   )
   await migrate(sql, { schema: service, folders: [OUTBOX_MIGRATIONS, options.migrations] })
+  const clock = closing.adopt(await watchClock({ sql, log, wallClock }), (watched) => watched.close())
   const neighbours = openNeighbours({ service, config, log, closing, now })
   const { nats, transport } = neighbours
   const publisher = closing.adopt(startPublisher({ sql, schema: service, nats, log }), (open) => open.close())
@@ -66,8 +71,10 @@ export async function openFoundation(options: {
     ...neighbours,
     sql,
     rules,
+    clock,
     serve: async ({ services, guard, refusals, others = [] }) => {
-      const edge: Edge = { guard, rules, refusals, log, certifiedOf: transport.certifiedOf }
+      const { certifiedOf } = transport
+      const edge: Edge = { guard, rules, refusals, log, certifiedOf, isReady: clock.isReady }
       const served = services.map(({ definition, handlers }) => ({
         definition,
         implementation: implement(definition, handlers as Parameters<typeof implement>[1], edge),
@@ -80,6 +87,7 @@ export async function openFoundation(options: {
       }
       const serving = closing.adopt(await serve(options), (open) => open.close())
       publisher.health.follow((isHealthy) => serving.setHealth('events', isHealthy))
+      clock.onReady((isReady) => serving.setHealth('', isReady))
       return serving
     },
   }

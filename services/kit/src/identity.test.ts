@@ -27,7 +27,7 @@ function setUp(keys?: () => Promise<PublicKey[]>) {
 
 const invalid = { reason: 'CREDENTIAL_INVALID', message: 'Invalid identity' }
 const clocksDiffer = {
-  reason: 'UNAVAILABLE',
+  reason: 'CLOCKS_DIFFER',
   message: 'The clocks of our services differ right now; try again shortly',
   details: { retryAfterSeconds: 1 },
 }

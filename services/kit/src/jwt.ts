@@ -19,14 +19,16 @@ export interface JwtClaims {
   readonly exp: number
 }
 
-/** The verdict about a token. `out_of_time`: it is ours in every respect, but not good at this time. */
+/** The verdict about a token. `early`, `late`: it is ours in every respect, but not good yet, or no longer. */
 export type JwtVerdict<Claims> =
   | { readonly kind: 'valid'; readonly claims: JwtClaims & Claims }
   | { readonly kind: 'invalid' }
-  | { readonly kind: 'out_of_time' }
+  | { readonly kind: 'early' }
+  | { readonly kind: 'late' }
 
 const INVALID = { kind: 'invalid' } as const
-const OUT_OF_TIME = { kind: 'out_of_time' } as const
+const EARLY = { kind: 'early' } as const
+const LATE = { kind: 'late' } as const
 const SIGNATURE_BYTES = 64
 
 /**
@@ -55,8 +57,8 @@ export function verifyJwt<Claims>(
   if (![iat, nbf, exp].every(Number.isFinite)) return INVALID
   const seconds = now.getTime() / 1000
   const { leewaySeconds = 0 } = pins
-  const isEarly = Math.max(iat as number, nbf as number) > seconds + leewaySeconds
-  if (isEarly || (exp as number) + leewaySeconds <= seconds) return OUT_OF_TIME
+  if (Math.max(iat as number, nbf as number) > seconds + leewaySeconds) return EARLY
+  if ((exp as number) + leewaySeconds <= seconds) return LATE
   return { kind: 'valid', claims: claims as unknown as JwtClaims & Claims }
 }
 

@@ -54,6 +54,7 @@ export const commonRefusals = {
   RATE_LIMITED: 'rate_limited',
   USAGE_EXCEEDED: 'usage_exceeded',
   UNAVAILABLE: 'unavailable',
+  CLOCKS_DIFFER: 'unavailable',
   TIMEOUT: 'timeout',
 } as const satisfies Refusals
 
@@ -72,8 +73,11 @@ export function invalidFields(violations: readonly FieldViolation[]): Refusal {
   return new Refusal('INVALID_FIELDS', message, { fields })
 }
 
-/** The refusal of a token that is ours and not good at this time: our clocks differ, and the caller is not to blame. */
-export const outOfTime = () =>
-  new Refusal('UNAVAILABLE', 'The clocks of our services differ right now; try again shortly', {
+/**
+ * The refusal of a token that is ours and not good at this time, and of every call by a replica whose clock is wrong: the caller is
+ * not to blame. Nothing was done: another replica may be asked.
+ */
+export const clocksDiffer = () =>
+  new Refusal('CLOCKS_DIFFER', 'The clocks of our services differ right now; try again shortly', {
     retryAfterSeconds: 1,
   })

@@ -55,6 +55,21 @@ describe('serve', () => {
     ).rejects.toThrow(/EADDRINUSE|No address added/)
   })
 
+  it('says in its health whether it is ready', async () => {
+    const { serving } = await serveKeys({})
+    const health = () =>
+      new Promise((resolve) =>
+        healthOf(serving.port).check({ service: '' }, (_: unknown, answer: { status: string }) =>
+          resolve(answer.status),
+        ),
+      )
+    expect(await health()).toBe('SERVING')
+    serving.setHealth('', false)
+    expect(await health()).toBe('NOT_SERVING')
+    serving.setHealth('', true)
+    expect(await health()).toBe('SERVING')
+  })
+
   it('answers the health check, of the whole and of what may be amiss while calls are served', async () => {
     const { serving } = await serveKeys({})
     const check = (service: string) =>

@@ -31,7 +31,7 @@ export interface Serving {
   close(): Promise<void>
 }
 
-/** A gRPC server that answers the health check, beside "" (the whole, which is serving) also about parts by their names. */
+/** A gRPC server that answers the health check, beside "" (the whole, which is serving until it is told otherwise) also about parts by their names. */
 export interface HealthServing extends Serving {
   setHealth(part: string, isHealthy: boolean): void
 }
@@ -60,8 +60,13 @@ export async function serve(options: {
       error ? reject(error) : resolve(bound),
     )
   })
+  let isClosing = false
+  const setHealth = (part: string, isHealthy: boolean) => {
+    if (!isClosing) health.setStatus(part, isHealthy ? 'SERVING' : 'NOT_SERVING')
+  }
   const close = () =>
     new Promise<void>((resolve) => {
+      isClosing = true
       health.setStatus('', 'NOT_SERVING')
       const timer = setTimeout(() => server.forceShutdown(), DRAIN_MS)
       server.tryShutdown(() => {
@@ -69,9 +74,5 @@ export async function serve(options: {
         resolve()
       })
     })
-  return {
-    port,
-    setHealth: (part, isHealthy) => health.setStatus(part, isHealthy ? 'SERVING' : 'NOT_SERVING'),
-    close,
-  }
+  return { port, setHealth, close }
 }

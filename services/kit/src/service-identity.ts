@@ -1,16 +1,17 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { issuerOf, signJwt, verifyJwt } from './jwt.ts'
-import { outOfTime, Refusal } from './refusal.ts'
+import { clocksDiffer, Refusal } from './refusal.ts'
 
 const TOKEN = { typ: 'service+jwt', lifeSeconds: 60 }
+const REUSED_SECONDS = TOKEN.lifeSeconds / 2
 // As of the tokens that auth signs (kit/token-verifier): a service hands out none with less than 30 s left.
 const LEEWAY_SECONDS = 30
 
 /** Signs what a service calls its neighbours with; a token is used again for half its life. */
 export type SignServiceToken = (audience: string) => Promise<string>
 
-/** Verifies a neighbour's token and tells its name; refuses with SERVICES_ONLY, or UNAVAILABLE where only its time is wrong. */
+/** Verifies a neighbour's token and tells its name; refuses with SERVICES_ONLY, or CLOCKS_DIFFER where only its time is wrong. */
 export type VerifyServiceToken = (token: string) => Promise<string>
 
 /** Signs with the service's own Ed25519 key. */
@@ -24,10 +25,11 @@ export function createServiceSigner(options: {
   return async (audience) => {
     const now = Math.floor(options.now().getTime() / 1000)
     const known = signed.get(audience)
-    if (known && known.until > now) return known.token
+    // Where the clock was set back it is signed anew: a neighbour takes no token of a time to come.
+    if (known && known.until > now && known.until - REUSED_SECONDS <= now) return known.token
     const claims = { iss: options.service, aud: audience, iat: now, exp: now + TOKEN.lifeSeconds }
     const token = signJwt({ typ: TOKEN.typ }, claims, key)
-    signed.set(audience, { token, until: now + TOKEN.lifeSeconds / 2 })
+    signed.set(audience, { token, until: now + REUSED_SECONDS })
     return token
   }
 }
@@ -48,7 +50,7 @@ export function createServiceVerifier(options: {
     const issuer = issuerOf(token) ?? ''
     const key = keys.get(issuer)
     const verdict = key && verifyJwt(token, key, pins, now)
-    if (verdict?.kind === 'out_of_time') throw outOfTime()
+    if (verdict?.kind === 'early' || verdict?.kind === 'late') throw clocksDiffer()
     if (verdict?.kind !== 'valid') throw servicesOnly()
     verified.set(token, { issuer, until: (verdict.claims.exp + LEEWAY_SECONDS) * 1000 })
     return issuer

@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { type JwtClaims, kidOf, verifyJwt } from './jwt.ts'
-import { outOfTime, Refusal } from './refusal.ts'
+import { clocksDiffer, Refusal } from './refusal.ts'
 
 /** What pins a kind of token down, so that no other token of the platform passes for one. */
 export interface TokenKind {
@@ -34,7 +34,7 @@ const REMEMBERED_TOKENS = 10_000
 
 /**
  * Verifies one kind of the tokens that auth signs for others; refuses with CREDENTIAL_INVALID. A token that auth did sign, and
- * that is out of time, is no fault of the caller's but of our clocks: it is refused with UNAVAILABLE. Each distinct token
+ * that is out of time, is no fault of the caller's but of our clocks: it is refused with CLOCKS_DIFFER. Each distinct token
  * is verified once and remembered until it expires, refusals never; keys are fetched when an unknown kid comes.
  */
 export function createTokenVerifier<Claims, Meaning>(options: {
@@ -57,7 +57,7 @@ export function createTokenVerifier<Claims, Meaning>(options: {
     const key = kid === undefined ? undefined : await findKey(kid)
     if (!key) throw invalid()
     const verdict = verifyJwt<Claims>(token, key, pins, trust.now())
-    if (verdict.kind === 'out_of_time') throw outOfTime()
+    if (verdict.kind === 'early' || verdict.kind === 'late') throw clocksDiffer()
     if (verdict.kind === 'invalid' || verdict.claims.sub === undefined) throw invalid()
     return verdict.claims
   }
@@ -85,7 +85,7 @@ function createKeyFinder({ listKeys, now }: TokenTrust): (kid: string) => Promis
     fetchedAt = now().getTime()
   }
   return async (kid) => {
-    if (!keys.has(kid) && now().getTime() - fetchedAt > REFETCH_MS) {
+    if (!keys.has(kid) && Math.abs(now().getTime() - fetchedAt) > REFETCH_MS) {
       fetching ??= fetchKeys().finally(() => {
         fetching = undefined
       })

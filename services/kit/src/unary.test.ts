@@ -236,6 +236,24 @@ describe('a handler', () => {
   })
 })
 
+describe('a replica that is not ready', () => {
+  it('answers nothing but 503, and serves again when it is', async () => {
+    let isReady = false
+    const { keys } = await serveKeys(
+      { listKeys: async () => ({ keys: [], nextPageToken: '' }) },
+      { isReady: () => isReady },
+    )
+    expect(await refused(keys.listKeys())).toMatchObject({
+      code: 'UNAVAILABLE',
+      reason: 'CLOCKS_DIFFER',
+      retryAfterSeconds: 1,
+      http: 503,
+    })
+    isReady = true
+    expect((await keys.listKeys()).keys).toEqual([])
+  })
+})
+
 describe('implement', () => {
   it('throws for an rpc without a handler or a rule, naming it', () => {
     const edge = {
@@ -244,6 +262,7 @@ describe('implement', () => {
       refusals: {},
       log: undefined as never,
       certifiedOf: createTransport({ services: [] }).certifiedOf,
+      isReady: () => true,
     }
     expect(() => implement(ApiKeyServiceService, {}, edge)).toThrow(`${PATH}ListKeys has no handler`)
     expect(() => implement(ApiKeyServiceService, {}, { ...edge, rules: new Map() })).toThrow(

@@ -11,7 +11,7 @@ import type { Caller, Guard } from './guard.ts'
 import type { Identity } from './identity.ts'
 import type { Logger } from './log.ts'
 import { callerSignal } from './pool-queue.ts'
-import { Refusal, type Refusals } from './refusal.ts'
+import { clocksDiffer, Refusal, type Refusals } from './refusal.ts'
 import type { Rule, Rules } from './rules.ts'
 import { internalRefusal, refusalFrom, statusOf } from './status.ts'
 
@@ -50,6 +50,8 @@ export interface Edge {
   readonly rules: Rules
   readonly refusals: Refusals
   readonly log: Logger
+  /** False while this replica must not decide anything: its clock is wrong. */
+  readonly isReady: () => boolean
   /** The services that the caller's certificate names; undefined in clear. */
   readonly certifiedOf: (call: ServerUnaryCall<unknown, unknown>) => readonly string[] | undefined
 }
@@ -89,6 +91,7 @@ function serveUnary(
     }
     const run = async () => {
       if (call.request instanceof Unreadable) throw call.request.refusal
+      if (!edge.isReady()) throw clocksDiffer()
       const { metadata } = call
       const { signal } = gone
       const certified = edge.certifiedOf(call)

@@ -26,7 +26,11 @@ export const deleted = {
  */
 export async function serveKeys(
   handlers: Partial<Handlers<ApiKeyServiceServer>>,
-  { guard = anyone, refusals = {} }: { guard?: Guard; refusals?: Refusals } = {},
+  {
+    guard = anyone,
+    refusals = {},
+    isReady = () => true,
+  }: { guard?: Guard; refusals?: Refusals; isReady?: () => boolean } = {},
 ) {
   const logged: string[] = []
   const transport = createTransport({ services: [] })
@@ -37,6 +41,7 @@ export async function serveKeys(
     refusals,
     log,
     certifiedOf: transport.certifiedOf,
+    isReady,
   }
   const all = Object.fromEntries(Object.keys(ApiKeyServiceService).map((name) => [name, unused]))
   const serving: HealthServing = await serve({

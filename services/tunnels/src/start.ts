@@ -23,6 +23,8 @@ export interface Overrides {
   /** The descriptor set to read access rules from. */
   readonly descriptors?: string
   readonly now?: () => Date
+  /** The machine's clock, where `now` is another one. */
+  readonly wallClock?: () => Date
   readonly random?: Random
   /** How long the sweeper rests. */
   readonly sweepEveryMs?: number
@@ -40,8 +42,9 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
     closing: opening,
     descriptors,
     now,
+    wallClock: overrides.wallClock,
   })
-  const { sql, nats } = foundation
+  const { sql, nats, clock } = foundation
   const presence = opening.adopt(watchPresence({ nats, log, now }), (watched) => watched.close())
   const { guard } = createRemoteGuard(foundation, config.AUTH_ADDRESS, now)
   const relays = { nats, routes: presence.routes, log }
@@ -61,7 +64,7 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
   for (const hear of [onTunnelUsage, onTunnelConnected]) {
     opening.adopt(hear({ sql, nats, log, now }), (consumer) => consumer.close())
   }
-  opening.adopt(startSweeper({ sql, presence, log, now, everyMs: sweepEveryMs }), (sweeper) =>
+  opening.adopt(startSweeper({ sql, presence, log, now, clock, everyMs: sweepEveryMs }), (sweeper) =>
     sweeper.close(),
   )
   const { port } = await foundation.serve({

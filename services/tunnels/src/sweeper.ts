@@ -1,3 +1,4 @@
+import type { Clock } from '@instatunnel/kit/clock'
 import type { Logger } from '@instatunnel/kit/log'
 import type { Sql } from '@instatunnel/kit/postgres'
 import { type Repeated, repeat } from '@instatunnel/kit/repeat'
@@ -16,6 +17,7 @@ interface SweepDeps {
   readonly sql: Sql
   readonly presence: Presence
   readonly now: () => Date
+  readonly clock: Pick<Clock, 'isExact'>
 }
 
 /**
@@ -26,6 +28,8 @@ export const startSweeper = (options: SweepDeps & { log: Logger; everyMs: number
   repeat((signal) => sweep(options, signal), options)
 
 async function sweep(deps: SweepDeps, signal: AbortSignal): Promise<void> {
+  // Nothing is deleted by a clock that is wrong.
+  if (!(await deps.clock.isExact())) return
   await deleteForgotten(deps)
   const keptMs = { minute: MINUTES_KEPT_MS, day: DAYS_KEPT_MS }
   for (const unit of ['minute', 'day'] as const) {

@@ -37,6 +37,10 @@ export const newSession = (
 /** What a verdict on a session depends on. */
 type Judgeable = Pick<Account, 'status'> & { readonly expiresAt: Date; readonly endedAt: Date | null }
 
+/** True for a session that nobody ended, of an active account; its time may be over. */
+export const isOpen = ({ status, endedAt }: Pick<Judgeable, 'status' | 'endedAt'>): boolean =>
+  status !== 'suspended' && endedAt === null
+
 /**
  * The session, where it lives and its user's account is active; otherwise how it ended. One that is not there had expired
  * and is forgotten.

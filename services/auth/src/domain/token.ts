@@ -2,6 +2,7 @@ import { type KeyObject, sign } from 'node:crypto'
 import { CONNECT_TOKEN, type ConnectClaims } from '@instatunnel/kit/connect'
 import { IDENTITY_TOKEN, type IdentityClaims } from '@instatunnel/kit/identity'
 import { jwtSaying, signJwt, verifyJwt } from '@instatunnel/kit/jwt'
+import { clocksDiffer } from '@instatunnel/kit/refusal'
 import type { TokenKind } from '@instatunnel/kit/token-verifier'
 import { SESSION_SECONDS, type Session } from './session.ts'
 
@@ -10,6 +11,8 @@ const SESSION_TOKEN = {
   typ: 'session+jwt',
   issuer: 'instatunnel-auth',
   audience: 'instatunnel',
+  // Two replicas that are ready are each 30 s from the database's clock at most (kit/clock). When the session ends its row says.
+  leewaySeconds: 60,
 }
 
 /** A private key and the kid that its public one is found by. */
@@ -95,9 +98,13 @@ function saidBy(
   return jwtSaying({ typ: kind.typ, kid }, { ...claims, ...registered })
 }
 
-/** What a session token says; undefined where its signature, type, issuer, audience or time is not right. */
+/**
+ * What a session token says; undefined where its signature, type, issuer, audience or time is not right. Throws CLOCKS_DIFFER for
+ * one that we sign later than now: our clocks differ.
+ */
 export function verifySessionToken(token: string, key: KeyObject, now: Date): SessionClaims | undefined {
   const verdict = verifyJwt<{ sid?: string }>(token, key, SESSION_TOKEN, now)
+  if (verdict.kind === 'early') throw clocksDiffer()
   if (verdict.kind !== 'valid') return undefined
   const { sid, sub, exp } = verdict.claims
   return sid === undefined || sub === undefined ? undefined : { sessionId: sid, userId: sub, expiresAt: exp }

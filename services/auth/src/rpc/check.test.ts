@@ -228,6 +228,7 @@ describe('what the gate says', () => {
       gate: { decide: say, decideConnect: async () => say() },
       routeOf: () => ({ kind: 'rpc', rpc: '/a.B/C' }),
       log,
+      isReady: () => true,
     })
   const answering = async (say: () => Decision | Promise<Decision>) =>
     CheckResponse.decode((await checkSaying(say)(request, signal)).subarray(5))

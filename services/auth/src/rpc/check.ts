@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js'
 import { CONNECT_HEADER } from '@instatunnel/kit/connect'
 import { IDENTITY_METADATA } from '@instatunnel/kit/guard'
 import type { Logger } from '@instatunnel/kit/log'
-import { Refusal } from '@instatunnel/kit/refusal'
+import { clocksDiffer, Refusal } from '@instatunnel/kit/refusal'
 import type { RestRouteOf } from '@instatunnel/kit/rest-routes'
 import { refusalFrom, restErrorOf, rowOf } from '@instatunnel/kit/status'
 import { nothingHere } from '../call-refusals.ts'
@@ -22,8 +22,10 @@ import { refusals } from '../refusals.ts'
  * which the gateway answers as 503: nobody passes unchecked. What the gate says at once is answered at once.
  */
 export const check =
-  ({ gate, routeOf, log }: CheckOptions): FramedUnary =>
+  ({ gate, routeOf, log, isReady }: CheckOptions): FramedUnary =>
   (message, signal) => {
+    // By a wrong clock every credential may have expired.
+    if (!isReady()) throw clocksDiffer()
     const request = readCheckRequest(message)
     if (request.access === 'connect')
       return answerFor(request, undefined, log, () => gate.decideConnect(request.path, request, signal))
@@ -35,6 +37,8 @@ export const check =
 interface CheckOptions {
   readonly gate: Pick<Gate, 'decide' | 'decideConnect'>
   readonly routeOf: RestRouteOf
+  /** False while this replica's clock is wrong. */
+  readonly isReady: () => boolean
   readonly log: Logger
 }
 

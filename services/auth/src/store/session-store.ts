@@ -13,9 +13,9 @@ export async function insertSession(sql: ISql, session: Session): Promise<void> 
     values (${id}, ${userId}, ${createdAt}, ${expiresAt}, ${userAgent}, ${address})`
 }
 
-/** Forgets a user's sessions whose time is over. */
-export const deleteExpiredSessions = (sql: ISql, userId: string, now: Date) =>
-  sql`delete from sessions where user_id = ${userId} and expires_at <= ${now}`
+/** Forgets a user's sessions whose time is over, by the database's clock: a replica's may be wrong. */
+export const deleteExpiredSessions = (sql: ISql, userId: string) =>
+  sql`delete from sessions where user_id = ${userId} and expires_at <= now()`
 
 /** A session's end, with the standing of its user. */
 export type SessionStanding = Standing & { readonly expiresAt: Date; readonly endedAt: Date | null }

@@ -42,7 +42,7 @@ export const onSessionRevoked = ({
         if (!(await isFirstDelivery(tx, event.id))) return
         await holdSession(tx, sessionId)
         const key = await lockSessionKey(tx, sessionId)
-        if (!key) return void (await rememberEnded(tx, sessionId, time))
+        if (!key) return void (await rememberEnded(tx, sessionId))
         if (!(await markRevoked(tx, key.id, REASON, time))) return
         await tellRevoked(tx, key, REASON, time)
         return key.id

@@ -28,10 +28,10 @@ export async function replaceSecret(
 }
 
 /** Remembers that a session ended before its key was made. */
-export async function rememberEnded(tx: ISql, sessionId: string, now: Date): Promise<void> {
+export async function rememberEnded(tx: ISql, sessionId: string): Promise<void> {
   // A request for the key is given up on after seconds: a day is ample.
-  await tx`delete from ended_sessions where ended_at < ${now}::timestamptz - interval '1 day'`
-  await tx`insert into ended_sessions (session_id, ended_at) values (${sessionId}, ${now}) on conflict do nothing`
+  await tx`delete from ended_sessions where ended_at < now() - interval '1 day'`
+  await tx`insert into ended_sessions (session_id, ended_at) values (${sessionId}, now()) on conflict do nothing`
 }
 
 /** True where a session ended before its key was made. */
