@@ -16,7 +16,8 @@ export interface AuthStub {
 
 /** Serves auth's internal service on a free port: its identity keys are real, it knows no bearer and no key. */
 export async function startAuthStub(): Promise<AuthStub> {
-  const { keys, sign } = createIdentitySigner()
+  // Long before any time that a test has it be.
+  const { keys, sign } = createIdentitySigner({ now: () => new Date('2020-01-01') })
   const away = (_call: unknown, answer: sendUnaryData<unknown>) =>
     answer({ code: status.UNAVAILABLE, details: 'only identity keys are to be had' })
   const server = new Server()
