@@ -57,13 +57,16 @@ function openStreams(
   }
 }
 
-/** Somebody's call and somebody's visit, each answered as ever. */
+/** Somebody's call is answered as ever. */
+async function expectCalled(gateway: TestGateway): Promise<void> {
+  const headers = { authorization: 'Bearer it_0123456789abcdef' }
+  expect((await gateway.call('GET', '/v1/tunnels', { headers })).status).toBe(200)
+}
+
+/** And somebody's visit. */
 async function expectServed(gateway: TestGateway): Promise<void> {
-  const call = await gateway.call('GET', '/v1/tunnels', {
-    headers: { authorization: 'Bearer it_0123456789abcdef' },
-  })
-  const visit = await gateway.call('GET', '/', { host: 'docs.tunnels.test' })
-  expect([call.status, visit.status]).toEqual([200, 200])
+  await expectCalled(gateway)
+  expect((await gateway.call('GET', '/', { host: 'docs.tunnels.test' })).status).toBe(200)
 }
 
 describe('the API', () => {
@@ -81,7 +84,15 @@ describe('the API', () => {
         { connections: 3, body: JUNK.subarray(0, 128 * 1024) },
       )
     const refused = () => stat(gateway, 'http.api.downstream_rq_4xx')
-    await vi.waitFor(async () => expect(await refused()).toBe(600), { timeout: 20_000, interval: 50 })
+    // A client that goes on writing may never come to its last streams: each that comes is answered, and over.
+    await vi.waitFor(
+      async () =>
+        expect([(await refused()) >= 100, await stat(gateway, 'http.api.downstream_rq_active')]).toEqual([
+          true,
+          0,
+        ]),
+      { timeout: 20_000, interval: 50 },
+    )
     expect((await allocated(gateway)) - before).toBeLessThan(16 * MIB)
     await expectServed(gateway)
   }, 40_000)
@@ -119,25 +130,23 @@ describe('tunnels', () => {
   }
   const held = (gateway: TestGateway) => stat(gateway, 'http.api.downstream_rq_active')
 
-  /** Has ever more visitors take nothing of what they asked for, until Envoy has ended some; all others are served. */
+  /** Has ever more visitors take nothing of what they asked for, until Envoy ends some; meanwhile the API answers. */
   async function fill(gateway: TestGateway, add: () => number): Promise<void> {
     let asked = 0
-    let ended = false
-    while (!ended && asked < 3000) {
+    for (let ended = false; !ended; ) {
       asked += add()
-      const hadAll = (await held(gateway)) >= asked
-      await expectServed(gateway)
-      ended = hadAll && (await held(gateway)) < asked
-      if (!hadAll)
-        ended = await vi
-          .waitUntil(async () => (await held(gateway)) >= asked, { timeout: 2000, interval: 50 })
-          .then(
-            () => false,
-            () => true,
-          )
+      expect(asked).toBeLessThan(3000)
+      // They arrive, or as many never will: some have been ended.
+      const arrived = async () => (await held(gateway)) >= asked
+      const all = vi.waitUntil(arrived, { timeout: 2000, interval: 50 })
+      ended = await all.then(
+        () => false,
+        () => true,
+      )
+      await expectCalled(gateway)
     }
-    expect(asked).toBeLessThan(3000)
-    await expectServed(gateway)
+    // Past seven eighths of the memory a visit may be refused, until what stands still has gone.
+    await vi.waitFor(() => expectServed(gateway), { timeout: 20_000, interval: 200 })
   }
 
   it('end what holds much and takes nothing where memory is short, and serve all others', async () => {

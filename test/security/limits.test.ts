@@ -337,7 +337,7 @@ describe('uploads that do not end', () => {
           { ':method': 'POST', ':path': path, 'content-type': 'application/json', ...from(newAddress()) },
           { endStream: false },
         )
-        stream.write(Buffer.alloc(64 * 1024, 'a'))
+        stream.write(Buffer.alloc(9 * 1024, 'a'))
         const [{ ':status': status }] = (await once(stream, 'response')) as [Record<string, number>]
         session.unref()
         return status
