@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { duplexPair } from 'node:stream'
 import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
@@ -118,11 +118,13 @@ describe('an upgrade', () => {
   })
 
   it("that was refused leaves its connection alone, which is another request's by now", async () => {
-    const waiting: ServerResponse[] = []
-    const { port } = await startHttp((request, response) => {
-      if (request.headers.upgrade) response.writeHead(403, { 'content-length': 2 }).end('no')
-      else waiting.push(response)
-    })
+    const waiting: Socket[] = []
+    const { port } = await startRaw((socket) =>
+      socket.on('data', (head) => {
+        if (String(head).includes('upgrade')) socket.write('HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno')
+        else waiting.push(socket)
+      }),
+    )
     const agent = await connectedAgent(port)
     const refused = upgrade(agent)
     await refused.over
@@ -130,7 +132,7 @@ describe('an upgrade', () => {
     await expect.poll(() => waiting.length).toBe(1)
     refused.stream.reset(RESET.cancelled) // rather than its end, which is to come still
     await expect.poll(() => agent.link.size).toBe(1)
-    waiting[0]?.end('whole')
+    waiting[0]?.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole')
     await next.over
     expect([next.body, next.given]).toEqual(['whole', undefined])
   })
