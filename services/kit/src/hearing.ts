@@ -60,6 +60,8 @@ export function hearStream(options: HearingOptions): { close(): void } {
     const ending = new AbortController()
     stop = () => ending.abort()
     if (closed || !presence?.isThere()) return
+    if (since) await tellLost(ready, options, subjects.map(since))
+    if (closed || ending.signal.aborted) return
     let behind = subjects.length
     const caughtUp = () => {
       if (--behind === 0) options.caughtUp?.()
@@ -101,6 +103,20 @@ export function hearStream(options: HearingOptions): { close(): void } {
       stop()
     },
   }
+}
+
+/** Logs an error where the stream has dropped, by its bounds, messages of a time that was to be received from. */
+async function tellLost(
+  { jsm }: Ready,
+  { stream, log }: HearingOptions,
+  since: readonly Date[],
+): Promise<void> {
+  const { first_seq: first, first_ts, messages } = (await jsm.streams.info(stream)).state
+  const from = Math.min(...since.map(Number))
+  // Of an empty stream the first message's time is year 1; where the first one is number 1, none was dropped.
+  if (messages === 0 || first === 1 || from >= Date.parse(first_ts)) return
+  const details = { stream, since: new Date(from).toISOString(), first: first_ts }
+  log.error(details, 'events left the stream before they were received')
 }
 
 /** Hears one subject until something is amiss, or the signal aborts. */
