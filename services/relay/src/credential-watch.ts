@@ -4,10 +4,10 @@ import type { Logger } from '@instatunnel/kit/log'
 import { type Every, every } from '@instatunnel/kit/relay-routes'
 import type { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import type { Connection, Connections } from './connections.ts'
+import type { Renamed } from './domain/renamed.ts'
 import { type EndedCredentials, tokenOf } from './ended-credentials.ts'
 import type { CredentialEnd } from './events/credential-ends.ts'
 import type { CutRequest } from './events/on-cut.ts'
-import type { Renamed } from './renames.ts'
 
 const LOOK_MS = 250
 // Whatever is heard of is acted on at once; this is for what was not heard.

@@ -1,17 +1,9 @@
 import type { LiveRoute, RelayRoutes } from '@instatunnel/kit/relay-routes'
 import type { Arrivals } from './arrivals.ts'
 import type { Connection, Connections } from './connections.ts'
+import type { Renamed } from './domain/renamed.ts'
 import type { EndedCredentials } from './ended-credentials.ts'
 import type { KnownTunnels } from './known-tunnels.ts'
-
-/** That a tunnel has another subdomain since then. */
-export interface Renamed {
-  readonly tunnelId: string
-  readonly subdomain: string
-  /** The one that it had, where that was told. */
-  readonly former?: string
-  readonly at: Date
-}
 
 /**
  * Takes in that a tunnel was renamed: at once its former name has no agent here or elsewhere, and visitors of the new

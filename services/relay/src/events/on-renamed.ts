@@ -2,7 +2,7 @@ import type { Nats } from '@instatunnel/kit/jetstream'
 import type { Logger } from '@instatunnel/kit/log'
 import { answerAsked } from '@instatunnel/kit/replicas'
 import { z } from 'zod'
-import type { Renamed } from '../renames.ts'
+import type { Renamed } from '../domain/renamed.ts'
 
 const SUBJECT = 'instatunnel.relay.renamed'
 
