@@ -40,6 +40,14 @@ describe('requestHead', () => {
     ).toEqual(['GET', '/', 'X-Other', 'o', ...forwarded])
   })
 
+  it('leaves out what is ours to say in the spelling that CGI takes for the same, and no other underscore', () => {
+    const said = ['X_Forwarded_For', 'X-Forwarded_Proto', 'x_real_ip', 'Forwarded_', 'x_instatunnel_identity']
+    expect(linesOf([...said.flatMap((name) => [name, '5.5.5.5']), 'my_header', 'o'])).toEqual([
+      ...['GET', '/', 'Forwarded_', '5.5.5.5', 'my_header', 'o'],
+      ...forwarded,
+    ])
+  })
+
   it('says which protocol is asked for, and that a body of unknown length follows', () => {
     expect(linesOf(['Upgrade', 'websocket', 'Connection', 'Upgrade'], { upgrade: 'websocket' })).toEqual([
       'GET',

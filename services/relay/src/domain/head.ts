@@ -47,6 +47,13 @@ const DROPPED: ReadonlySet<string> = new Set([
 const isDropped = (name: string) =>
   DROPPED.has(name) || (name.startsWith('x-') && /^x-(instatunnel|envoy)-/.test(name))
 
+// CGI, WSGI and Rack take X_Real_Ip and X-Real-IP for one name: what the gateway says, nobody says in that spelling.
+const isDisguised = (name: string) => {
+  if (!name.includes('_')) return false
+  const plain = name.replaceAll('_', '-')
+  return isDropped(plain) || plain === 'x-real-ip' || plain === 'forwarded'
+}
+
 /** The head that goes to the agent: what is between visitor and local server only, and who the visitor is. */
 export function requestHead({ method, target, rawHeaders, visitor, upgrade, chunked }: RequestHead): string {
   let head = `${method}\n${target}`
@@ -55,7 +62,7 @@ export function requestHead({ method, target, rawHeaders, visitor, upgrade, chun
     const name = rawHeaders[i] as string
     const value = rawHeaders[i + 1] as string
     const lower = name.toLowerCase()
-    if (isDropped(lower) || named?.has(lower)) {
+    if (isDropped(lower) || isDisguised(lower) || named?.has(lower)) {
       if (lower === 'te' && value.toLowerCase().includes('trailers')) head += '\nte\ntrailers'
       continue
     }

@@ -95,6 +95,25 @@ describe('an upgrade', () => {
     await expect.poll(() => [played.connection.link.size, played.link.size]).toEqual([0, 0])
   })
 
+  it('that is answered with another protocol than was asked for is 502', async () => {
+    const { stream, socket, reset } = await asked()
+    stream.head('101\nSwitching Protocols\nConnection\nUpgrade\nUpgrade\nh2c', false)
+    expect(await allOf(socket)).toMatch(/^HTTP\/1.1 502 /)
+    expect(await reset).toBe(RESET.cancelled)
+  })
+
+  it.each(['Content-Length: 5', 'Transfer-Encoding: chunked'])(
+    'that has a body (%s) is refused, and reaches no agent',
+    async (header) => {
+      carrying = await startCarrying()
+      const played = await carrying.agent()
+      const socket = await carrying.visitor()
+      socket.write(UPGRADE.replace('\r\n\r\n', `\r\n${header}\r\n\r\n`))
+      expect(await allOf(socket)).toMatch(/^HTTP\/1.1 400 [\s\S]*"message":"The request is not valid HTTP."/)
+      expect(played.link.size).toBe(0)
+    },
+  )
+
   it('whose visitor ends its side, or leaves, before it is answered is given up', async () => {
     const { socket, reset } = await asked('sent too early')
     socket.end()

@@ -57,7 +57,11 @@ export class UpgradeVisit implements StreamSink {
 
   /** Looks for where the request goes, and sends it there. */
   async start(): Promise<void> {
-    const { subdomain, head } = this.#outgoing
+    const { subdomain, head, hasBody } = this.#outgoing
+    if (hasBody) {
+      this.#fail('unreadable') // its bytes would be taken for the protocol's that is switched to
+      return
+    }
     const found = await Promise.resolve(
       subdomain === undefined ? 'unknown' : this.#deps.find(subdomain, this.#outgoing),
     ).catch(() => 'unavailable' as const)
@@ -86,7 +90,7 @@ export class UpgradeVisit implements StreamSink {
     }
     this.#timer.stop()
     if (answer.status !== 101) this.#answered(answer, end)
-    else if (end) this.#broken()
+    else if (end || !this.#isAsked(answer.upgrade)) this.#broken()
     else this.#switch(answer)
   }
 
@@ -138,6 +142,12 @@ export class UpgradeVisit implements StreamSink {
 
   get #timeoutMs(): number {
     return this.#destination?.responseTimeoutMs ?? this.#deps.responseTimeoutMs
+  }
+
+  /** A server switches to what was asked for, or to nothing (RFC 9110, section 7.8). */
+  #isAsked(upgrade = ''): boolean {
+    const asked = (this.#request.headers.upgrade ?? '').toLowerCase().split(',')
+    return asked.some((protocol) => protocol.trim() === upgrade.toLowerCase())
   }
 
   /** Nothing has been answered, and nothing was sent but the question: another agent may be asked. */
