@@ -1,12 +1,11 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { unseal } from '@instatunnel/kit/sealed'
-import { refused } from '@instatunnel/test/refused'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { afterAll, describe, expect, it } from 'vitest'
 import { changeKey, changeUser } from '../test/change.ts'
 import type { RestCall } from '../test/check.ts'
 import { scopeMissing, unauthorized } from '../test/refusals.ts'
-import { newEmail, newPassword, startAuth } from '../test/start-auth.ts'
+import { startAuth } from '../test/start-auth.ts'
 
 const WHO_AM_I = '/instatunnel.auth.v1.AuthService/WhoAmI'
 const LOGOUT = '/instatunnel.auth.v1.AuthService/Logout'
@@ -122,7 +121,12 @@ describe('a session', () => {
         header,
         session.privateKey,
       ),
-      expired: await sign({ ...claims, exp: Math.floor(now().getTime() / 1000) }, header, session.privateKey),
+      // Past the minute by which the clocks of ours may differ.
+      expired: await sign(
+        { ...claims, exp: Math.floor(now().getTime() / 1000) - 61 },
+        header,
+        session.privateKey,
+      ),
     }
     for (const [how, bearer] of Object.entries(forged)) {
       expect(await auth.check(WHO_AM_I, { bearer }), how).toEqual(unauthorized)
@@ -336,46 +340,6 @@ describe('the limits', () => {
     expect(await count(LOGIN, { address: '2001:db8:1:2:ffff::9' }, 5)).toBe(1)
     expect(await count(LOGIN, { address: '2001:db8:1:3::1' }, 5)).toBe(3)
     expect(await count(LOGIN, { address: null }, 5)).toBe(3)
-  })
-
-  it('count register and login per e-mail too, wherever they come from and however it is written', async () => {
-    await using service = await limited()
-    const { started } = service
-    const { email, password } = await started.register()
-    const login = (n: number, secret: string, spelled = email) =>
-      started.rest({ address: `198.51.100.${n}` }).login({ email: spelled, password: secret })
-    // Its register was the first of three.
-    for (let n = 0; n < 2; n++)
-      expect(await refused(login(n, 'a wrong guess', n % 2 ? email.toUpperCase() : email))).toMatchObject({
-        reason: 'LOGIN_FAILED',
-      })
-    expect(await refused(login(4, password))).toEqual({
-      code: 'RESOURCE_EXHAUSTED',
-      reason: 'RATE_LIMITED',
-      message: 'API rate limit exceeded',
-      metadata: {},
-      retryAfterSeconds: 60,
-      http: 429,
-      body: { ...limitedMessage, retry_after: 60 },
-    })
-    expect(
-      await refused(started.rest({ address: '198.51.100.5' }).register({ email, password, name: '' })),
-    ).toMatchObject({ reason: 'RATE_LIMITED' })
-    // An e-mail that has no account is counted the same: the limit tells nobody which have one.
-    const unknown = newEmail()
-    for (let n = 10; n < 13; n++)
-      expect(
-        await refused(
-          started.rest({ address: `198.51.100.${n}` }).login({ email: unknown, password: newPassword() }),
-        ),
-      ).toMatchObject({ reason: 'LOGIN_FAILED' })
-    expect(
-      await refused(
-        started.rest({ address: '198.51.100.14' }).login({ email: unknown, password: newPassword() }),
-      ),
-    ).toMatchObject({ reason: 'RATE_LIMITED' })
-    pass(60_000)
-    expect((await login(5, password)).user?.email).toBe(email)
   })
 
   it('count reading and writing apart, per user: more keys give no more calls', async () => {
