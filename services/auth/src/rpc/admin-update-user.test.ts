@@ -55,18 +55,38 @@ describe('AdminService.UpdateUser', () => {
       })
   })
 
-  it.each([{ allowedIps: ['0.0.0.0/0'] }, { expiresAt: new Date(Date.now() + 3_600_000) }])(
-    'makes nobody an admin by a key that is held to %j, which an admin is not',
-    async (bound) => {
-      const person = await auth.register()
-      const { secret } = auth.neighbours.addKey({ userId: admin.id, permissions: ['*'], ...bound })
-      const key = auth.rest({ bearer: secret })
-      const promotion = key.adminUpdateUser({ id: person.id, role: 'admin' })
-      expect(await refused(promotion)).toMatchObject({ reason: 'KEY_BOUNDED', http: 403 })
-      expect(await roleOf(person.id)).toBe('user')
-      await key.adminUpdateUser({ id: person.id, plan: 'pro' })
-    },
-  )
+  it.each([
+    { allowedIps: ['0.0.0.0/0'] },
+    { allowedSubdomains: ['docs-*'] },
+    { expiresAt: new Date(Date.now() + 3_600_000) },
+  ])('makes nobody an admin by a key that is held to %j, which an admin is not', async (bound) => {
+    const person = await auth.register()
+    const { secret } = auth.neighbours.addKey({ userId: admin.id, permissions: ['*'], ...bound })
+    const key = auth.rest({ bearer: secret })
+    const bounded = { reason: 'KEY_BOUNDED', http: 403 }
+    expect(await refused(key.adminUpdateUser({ id: person.id, role: 'admin' }))).toMatchObject(bounded)
+    expect(await roleOf(person.id)).toBe('user')
+    await key.adminUpdateUser({ id: person.id, plan: 'pro' })
+    // Nor does it let one in again who is suspended.
+    await rest.adminUpdateUser({ id: person.id, role: 'admin', status: 'suspended' })
+    expect(await refused(key.adminUpdateUser({ id: person.id, status: 'active' }))).toMatchObject(bounded)
+    await key.adminUpdateUser({ id: person.id, role: 'user', status: 'active' })
+  })
+
+  it('makes nobody an admin by a key that lacks what admins may do', async () => {
+    const person = await auth.register()
+    const permissions = ['account:*', 'users:manage']
+    const { secret } = auth.neighbours.addKey({ userId: admin.id, permissions })
+    const key = auth.rest({ bearer: secret })
+    expect(await refused(key.adminUpdateUser({ id: person.id, role: 'admin' }))).toMatchObject({
+      reason: 'SCOPE_MISSING',
+      http: 403,
+      body: { required_scope: 'admin:read' },
+    })
+    await key.adminUpdateUser({ id: person.id, plan: 'pro', status: 'suspended' })
+    await key.adminUpdateUser({ id: person.id, status: 'active' })
+    expect(await roleOf(person.id)).toBe('user')
+  })
 
   it('sets what update_mask names, absent ones back to free and user', async () => {
     const { id } = await auth.register()

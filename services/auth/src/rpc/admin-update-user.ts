@@ -1,5 +1,4 @@
 import { isId } from '@instatunnel/kit/id'
-import { isBounded } from '@instatunnel/kit/identity'
 import { PLANS } from '@instatunnel/kit/plans'
 import type { ISql } from '@instatunnel/kit/postgres'
 import { Refusal } from '@instatunnel/kit/refusal'
@@ -14,6 +13,7 @@ import { tellRevoked } from '../store/outbox.ts'
 import { endAllSessions } from '../store/session-store.ts'
 import { lockAdmins } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
+import { refuseLesser } from './refuse-lesser.ts'
 import { userNotFound } from './user-not-found.ts'
 
 const FIELDS = ['plan', 'role', 'status'] as const
@@ -32,12 +32,14 @@ export const adminUpdateUser =
     const fields = fieldsToSet(input.updateMask, FIELDS, (field) => input[field] !== undefined)
     if (!isId(input.id, 'user_')) throw userNotFound()
     const isSuspended = fields.has('status') && wanted.status === 'suspended'
-    const { userId, credential } = identityOf(call)
-    if (isSuspended && input.id === userId) throw ownAccount()
-    if (fields.has('role') && wanted.role === 'admin' && isBounded(credential)) throw boundedKey()
+    const caller = identityOf(call)
+    if (isSuspended && input.id === caller.userId) throw ownAccount()
+    const isRestored = fields.has('status') && !isSuspended
     const now = deps.now()
     const user = await changeUser(deps, input.id, now, async ({ id, role }, tx) => {
       const isDemoted = fields.has('role') && wanted.role === 'user'
+      const isAdmin = (fields.has('role') ? wanted.role : role) === 'admin'
+      if (isAdmin && (fields.has('role') || isRestored)) refuseLesser(caller)
       if (role === 'admin' && (isDemoted || isSuspended))
         await refuseLastAdmin(tx, id, isDemoted ? 'role' : 'status')
       // With the account's row locked, as logins have it: no session begins that is not ended here.
@@ -64,9 +66,3 @@ const ownAccount = () =>
   new Refusal('OWN_ACCOUNT', 'You cannot suspend your own account; another admin can', {
     fields: [{ field: 'status', message: 'cannot be suspended for your own account' }],
   })
-
-const boundedKey = () =>
-  new Refusal(
-    'KEY_BOUNDED',
-    'This key is held to networks, a time or a number of uses, and an admin is to none of them; use another credential',
-  )

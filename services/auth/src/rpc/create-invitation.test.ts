@@ -208,6 +208,34 @@ describe('CreateInvitation', () => {
     expect(await refused((await root()).createInvitation(fields))).toEqual(invalid(fault))
   })
 
+  it.each([
+    { allowedIps: ['0.0.0.0/0'] },
+    { allowedSubdomains: ['docs-*'] },
+    { expiresAt: new Date(clock.now.getTime() + 1000 * HOUR) },
+  ])('is none of a key that is held to %j: an account is held to nothing', async (bound) => {
+    const { user } = await auth.login(rootOf)
+    const permissions = ['*']
+    const { secret } = auth.neighbours.addKey({ userId: user?.id as string, permissions, ...bound })
+    const key = auth.rest({ bearer: secret })
+    for (const more of [{}, { role: 'admin' }, { plan: 'pro' }])
+      expect(await refused(key.createInvitation({ email: newEmail(), ...more }))).toMatchObject({
+        reason: 'KEY_BOUNDED',
+        http: 403,
+      })
+  })
+
+  it('invites no admin by a key that lacks what admins may do', async () => {
+    const { user } = await auth.login(rootOf)
+    const permissions = ['users:manage']
+    const { secret } = auth.neighbours.addKey({ userId: user?.id as string, permissions })
+    const key = auth.rest({ bearer: secret })
+    expect(await refused(key.createInvitation({ email: newEmail(), role: 'admin' }))).toMatchObject({
+      reason: 'SCOPE_MISSING',
+      body: { required_scope: 'account:read' },
+    })
+    expect(await key.createInvitation({ email: newEmail() })).toMatchObject({ invitation: { role: 'user' } })
+  })
+
   it('needs users:manage, as listing and revoking do', async () => {
     const email = newEmail()
     const { token } = await (await root()).createInvitation({ email })

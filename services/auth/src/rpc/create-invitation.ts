@@ -14,6 +14,7 @@ import { appendInvitationRevoked, appendInvited } from '../store/outbox.ts'
 import { findUserByEmail } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
 import { emailTaken } from './email-taken.ts'
+import { refuseBounded, refuseLesser } from './refuse-lesser.ts'
 
 const request = z.object({
   email: emailField,
@@ -26,10 +27,13 @@ export const createInvitation =
   ({ sql, invitationHash, now }: Deps): Unary<CreateInvitationRequest, CreateInvitationResponse> =>
   async (input, call) => {
     const { email, plan, role } = validate(request, input)
+    const caller = identityOf(call)
+    if (role === 'admin') refuseLesser(caller)
+    else refuseBounded(caller)
     if (await findUserByEmail(sql, email)) throw emailTaken('')
     const time = now()
     const token = newInvitationToken(randomBytes)
-    const invitation = newInvitation({ email, plan, role, invitedBy: identityOf(call).userId }, time)
+    const invitation = newInvitation({ email, plan, role, invitedBy: caller.userId }, time)
     await sql.begin(async (tx) => {
       await deleteExpiredInvitations(tx, time)
       const replaced = await replaceInvitation(tx, email)
