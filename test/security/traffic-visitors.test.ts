@@ -313,32 +313,36 @@ it('1,100 handshakes that the local server refuses cost the site nothing', { tim
   socket.close()
 })
 
-it('one address cannot fill a tunnel: it gets a quarter, and others are served', {
+it('one address cannot fill a tunnel: it gets a quarter, its neighbours another, and others are served', {
   timeout: 60_000,
 }, async () => {
   const SHARE = 250
-  const arrivals = atOnce(SHARE, () => open.site.arrival('/held'))
-  const held = atOnce(SHARE, () => open.visitor.get('/held'))
-  const responses = (await arrivals).map(({ response }) => response)
+  const [port, host] = [stack.gateway.port, open.visitor.host]
+  const get = (localAddress: string, path = '/hello') => {
+    const asked = request({ host: '127.0.0.1', localAddress, port, path, headers: { host } })
+    asked.end()
+    return told(asked)
+  }
+  const hold = async (localAddress: string) => {
+    const arrivals = atOnce(SHARE, () => open.site.arrival('/held'))
+    const answers = atOnce(SHARE, () => get(localAddress, '/held'))
+    return { responses: (await arrivals).map(({ response }) => response), answers }
+  }
+  const first = await hold('127.0.0.1')
   const refused = await open.visitor.get('/hello')
   expect(refused.status).toBe(503)
   expect(refused.header('retry-after')).toBe('1')
   expect(JSON.parse(refused.text)).toMatchObject({
     error: 'unavailable',
-    message: 'Your network address has as many requests under way at this tunnel as one address may have.',
+    message: 'Your address, or its network, has as many requests under way at this tunnel as one may have.',
   })
-  const [port, host] = [stack.gateway.port, open.visitor.host]
-  const other = request({
-    host: '127.0.0.1',
-    localAddress: '127.0.0.2',
-    port,
-    path: '/hello',
-    headers: { host },
-  })
-  other.end()
-  expect((await told(other)).text).toBe('hello')
-  for (const response of responses) response.end()
-  expect(new Set((await held).map(({ status }) => status))).toEqual(new Set([200]))
+  expect((await get('127.0.0.2')).text).toBe('hello')
+  const second = await hold('127.0.0.2')
+  expect((await get('127.0.0.3')).status).toBe(503)
+  expect((await get('127.0.1.1')).text).toBe('hello')
+  for (const response of [...first.responses, ...second.responses]) response.end()
+  const answers = [...(await first.answers), ...(await second.answers)]
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   expect((await open.visitor.get('/hello')).text).toBe('hello')
 })
 

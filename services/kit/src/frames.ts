@@ -42,7 +42,7 @@ export const RESET = {
   lost: 5,
   /** No answer came in time. */
   too_slow: 6,
-  /** The visitor's address has as many requests under way as one address may have, or made room for another's. */
+  /** The visitor's address, or its network, has as many requests under way as it may have, or made room for another's. */
   crowded: 7,
 } as const
 

@@ -3,14 +3,18 @@ import type { Arrival, Connection } from './connections.ts'
 import type { Origin } from './domain/origin.ts'
 import { Slots } from './slots.ts'
 
+// After so many heartbeats (of 1.6 s) at rest one makes room for another. WebSockets are at rest between their pings,
+// which come each 25 or 30 s as a rule: they get a minute.
+const IDLE_BEATS = { request: 4, webSocket: 38 }
+
 /** An agent's connection, which takes as many requests as one agent may have, and as many WebSockets beside them. */
 export function agentConnection(
   arrival: Arrival,
   { maxRequests, maxWebSockets }: { maxRequests: number; maxWebSockets: number },
 ): Connection {
   const { link } = arrival
-  const requests = new Slots(maxRequests)
-  const webSockets = new Slots(maxWebSockets)
+  const requests = new Slots(maxRequests, IDLE_BEATS.request)
+  const webSockets = new Slots(maxWebSockets, IDLE_BEATS.webSocket)
   const slotsOf = ({ upgrades }: Origin) => (upgrades ? webSockets : requests)
   return {
     ...arrival,
@@ -19,9 +23,8 @@ export function agentConnection(
     },
     refusal: (origin) => (link.isFull ? 'too_many' : slotsOf(origin).refusal(origin.client)),
     makeRoom(origin) {
-      const slots = slotsOf(origin)
-      if (link.isFull || slots.refusal(origin.client) !== 'too_many') return false
-      const idle = slots.toEnd(origin.client, () => link.streams())
+      if (link.isFull) return false
+      const idle = slotsOf(origin).toEnd(origin.client, () => link.streams())
       idle?.abort(RESET.crowded)
       return idle !== undefined
     },

@@ -42,9 +42,9 @@ const settings = z
      * sends; 0 for no limit. While bytes move nothing is cut. A tunnel's own response_timeout goes before it.
      */
     RESPONSE_TIMEOUT_SECONDS: wholeNumber(0, 3600).default(120),
-    /** Requests that one agent works on at once; further ones are answered 503. One client address gets a quarter. */
+    /** Requests that one agent works on at once; further ones are answered 503. One client address gets a quarter, its network half. */
     MAX_REQUESTS_PER_AGENT: wholeNumber(1, 100_000).default(1000),
-    /** WebSockets that one agent has open at once, beside its requests; one client address gets a quarter. */
+    /** WebSockets that one agent has open at once, beside its requests; one client address gets a quarter, its network half. */
     MAX_WEBSOCKETS_PER_AGENT: wholeNumber(1, 100_000).default(1000),
     /** Agents that one tunnel may have at each relay. */
     MAX_AGENTS_PER_TUNNEL: wholeNumber(1, 1000).default(32),

@@ -58,8 +58,8 @@ export const visitorErrors = {
   },
   crowded: {
     error: 'unavailable',
-    title: 'Too many requests from your address',
-    message: 'Your network address has as many requests under way at this tunnel as one address may have.',
+    title: 'Too many requests from your network',
+    message: 'Your address, or its network, has as many requests under way at this tunnel as one may have.',
     turn: 'Wait until some of them are done, then try again.',
     retryAfterSeconds: 1,
   },
