@@ -303,13 +303,20 @@ describe('a key that is held to a network, a time or a number of uses', () => {
     },
   )
 
-  it('one that is held to nothing leaks tokens with itself: deleting it names them, and regenerates them', async () => {
+  it('one that leaked, and was held to one since, gave tokens away: deleting it names them, and regenerates them', async () => {
     const owner = await accounts.register()
     const tunnel = await accounts.tunnel(owner.token, {})
     const { id, key } = await accounts.key(owner.token)
     const path = `/v1/tunnels/${tunnel.id}`
     const { token, name } = bodyOf(await stack.call('GET', path, { token: key }))
     expect(token).toEqual(WHOLE)
+    // What people do first in an incident.
+    bodyOf(
+      await stack.call('PATCH', keyPath(id), {
+        token: owner.token,
+        body: { allowed_ips: ['10.0.0.0/8'], permissions: ['tunnels:read'] },
+      }),
+    )
     const query = '?reason=leaked&regenerate=true'
     const answer = bodyOf(await stack.call('DELETE', keyPath(id, query), { token: owner.token }))
     expect(answer).toMatchObject({ success: true, tunnels: [{ id: tunnel.id, name }] })

@@ -29,7 +29,7 @@ it.each([
   [{ tunnels: [], tunnels_known: true }, undefined],
   [
     { tunnels, tunnels_known: true },
-    /^It could read the tokens of Docs \(tun_1\), Shop \(tun_2\); add --regenerate/,
+    /^It may have read the tokens of Docs \(tun_1\), Shop \(tun_2\); add --regenerate/,
   ],
   [
     { tunnels, tunnels_known: true, tokens_regenerated: true },

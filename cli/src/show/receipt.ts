@@ -25,7 +25,7 @@ export function receiptOf(receipt: Json<DeleteKeyResponse>): string {
 export const isOpen = ({ replicas_acked, replicas_total }: Json<DeleteKeyResponse>) =>
   replicas_acked < replicas_total || replicas_total === 0
 
-/** What became of the tunnels whose tokens a key that leaked could read; nothing for any other key. */
+/** What became of the tunnels whose tokens a key that leaked may have read; nothing for any other key. */
 export function tokenLines({
   tunnels = [],
   tunnels_known,
@@ -37,10 +37,10 @@ export function tokenLines({
       'No token was regenerated: tunnels did not answer. The key is revoked; run the same command again',
     ]
   if (!tunnels_known && !tokens_regenerated)
-    return ['Which tokens it could read is not known; add --regenerate']
+    return ['Which tokens it may have read is not known; add --regenerate']
   if (tunnels.length === 0) return []
   const named = tunnels.map(({ id, name }) => `${name} (${id})`).join(', ')
   return tokens_regenerated
     ? [`These tunnels have new tokens, and agents with the old ones are cut off: ${named}`]
-    : [`It could read the tokens of ${named}; add --regenerate to give them new ones`]
+    : [`It may have read the tokens of ${named}; add --regenerate to give them new ones`]
 }

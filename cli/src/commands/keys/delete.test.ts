@@ -40,7 +40,7 @@ describe('keys delete', () => {
       expect((await run('keys', 'delete', id, '--reason', reason)).stderr).toBe('')
   })
 
-  it('has the tokens that a leaked key could read regenerated, and names their tunnels', async () => {
+  it('has the tokens that a leaked key could have read regenerated, and names their tunnels', async () => {
     const tunnels = [{ id: 'tun_1', name: 'Docs\u001b[31m' }]
     const leaked = { ...receipt, tunnels, tunnels_known: true, tokens_regenerated: true }
     const { asked, run } = await startRecording({ [`DELETE ${path}`]: leaked })

@@ -25,7 +25,10 @@ export const deleteKey = (deps: Deps): Command =>
     .description('revoke an API key; tunnels that it connected are cut off')
     .argument('<id>', 'its id, as `instatunnel keys list` shows it')
     .option('--reason <reason>', `why, for the record; "${LEAKED}" lets nobody restore it`)
-    .option('--regenerate', `with "--reason ${LEAKED}": give the tunnels whose tokens it could read new ones`)
+    .option(
+      '--regenerate',
+      `with "--reason ${LEAKED}": give the tunnels whose tokens it may have read new ones`,
+    )
     .option('-y, --yes', 'do not ask first; without a terminal, and with --json, it never does')
     .addHelpText(
       'after',

@@ -1,6 +1,5 @@
 import { expandScope, expandScopes, missingScope, type Role, scopesOfRole } from '@instatunnel/kit/scope'
 import type { Asker, Key } from './key.ts'
-import { isMetered } from './metering.ts'
 
 /** So many permissions may be asked for at once: twice the scopes there are. */
 export const PERMISSIONS_MAX = 32
@@ -32,10 +31,3 @@ export const inForce = (key: Pick<Key, 'userId' | 'permissions'>, caller: { user
   const ownerHas = new Set<string>(allOfOwner(key, caller))
   return expandScopes(key.permissions).filter((scope) => ownerHas.has(scope))
 }
-
-/** True for a key that tunnels shows its owner's tokens whole: it may change tunnels, and nothing else bounds it. */
-export const readsTokens = (key: Key, caller: { userId: string; role: Role }): boolean =>
-  inForce(key, caller).includes('tunnels:write') &&
-  key.allowedIps.length === 0 &&
-  key.expiresAt === null &&
-  !isMetered(key)

@@ -7,8 +7,8 @@ import { availableTo, type Key, keyIdFrom, visibleTo } from '../domain/key.ts'
 import { inForce } from '../domain/permission.ts'
 import { isLeaked } from '../domain/revocation.ts'
 import { lockKey } from '../store/key-store.ts'
-import { tellRevoked } from '../store/outbox.ts'
-import { markRevoked } from '../store/revocation-store.ts'
+import { tellRevoked, tellUpdated } from '../store/outbox.ts'
+import { markLeaked, markRevoked } from '../store/revocation-store.ts'
 import { cutConnections } from './cut-connections.ts'
 import type { Deps } from './deps.ts'
 import { deletionFields } from './key-fields.ts'
@@ -29,9 +29,13 @@ export const deleteKey =
     const id = keyIdFrom(request.id)
     const key = await sql.begin(async (tx) => {
       const time = deps.now()
-      const key = deletableBy(caller, await lockKey(tx, id), { again: regenerate, now: time })
+      const key = deletableBy(caller, await lockKey(tx, id), { reason, now: time })
       refuseUnheld(caller, inForce(key, caller))
       if (await markRevoked(tx, id, reason, time)) await tellRevoked(tx, key, reason, time)
+      else if (!isLeaked(key.revokedReason)) {
+        await markLeaked(tx, id, reason, time)
+        await tellUpdated(tx, key, ['revoked_reason'], time)
+      }
       return key
     })
     const [receipt, connectionsCut] = await Promise.all([
@@ -57,15 +61,13 @@ const NOT_LEAKED: LeakedTokens = {
   connectionsCut: 0,
 }
 
-/** The key that is to be deleted; or was as leaked, where it is named again for its tunnels' tokens. */
-function deletableBy(
+/** The key that is to be deleted: also one that was before, where it is now known to have leaked. */
+const deletableBy = (
   caller: Identity,
   key: Key | undefined,
-  { again, now }: { again: boolean; now: Date },
-): Key {
-  const wasLeaked = again && key?.revokedAt && isLeaked(key.revokedReason)
-  return wasLeaked ? visibleTo(caller, 'admin:write', key, now) : availableTo(caller, 'admin:write', key)
-}
+  { reason, now }: { reason: string; now: Date },
+): Key =>
+  isLeaked(reason) ? visibleTo(caller, 'admin:write', key, now) : availableTo(caller, 'admin:write', key)
 
 /** What is done, and how many milliseconds it took, to the hundredth. */
 async function timed<Result extends object>(

@@ -14,6 +14,11 @@ export async function markRevoked(tx: ISql, id: string, reason: string, now: Dat
   return count === 1
 }
 
+/** Changes why a key was revoked: it is known to have leaked now. */
+export async function markLeaked(tx: ISql, id: string, reason: string, now: Date): Promise<void> {
+  await tx`update api_keys set revoked_reason = ${reason}, updated_at = ${now} where id = ${id}`
+}
+
 /** Marks all of a user's keys as revoked, and returns those that were not before. */
 export async function markAllRevoked(
   tx: ISql,

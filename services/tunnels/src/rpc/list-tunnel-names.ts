@@ -9,4 +9,4 @@ import type { Deps } from './deps.ts'
 /** Names a user's tunnels, those of some subdomains or all. */
 export const listTunnelNames =
   ({ sql }: Deps): Unary<ListTunnelNamesRequest, ListTunnelNamesResponse> =>
-  async ({ userId, subdomains, within }) => ({ tunnels: await listNames(sql, userId, [subdomains, within]) })
+  async ({ userId, within: patterns }) => ({ tunnels: await listNames(sql, { userId, patterns }) })

@@ -14,10 +14,10 @@ import type { Deps } from './deps.ts'
  */
 export const regenerateTokens =
   (deps: Deps): Unary<RegenerateTokensRequest, RegenerateTokensResponse> =>
-  async ({ userId, subdomains, within }) => {
+  async ({ userId, within: patterns }) => {
     const regenerated = await deps.sql.begin(async (tx) => {
       const now = deps.now()
-      const tunnels = await lockTunnelsOf(tx, userId, [subdomains, within])
+      const tunnels = await lockTunnelsOf(tx, { userId, patterns })
       const done: { id: string; name: string; tokenGeneration: number }[] = []
       for (const tunnel of tunnels) {
         const { id, name, regeneratedAt } = tunnel

@@ -2,7 +2,7 @@ import type { Page } from '@instatunnel/kit/page'
 import { type ISql, type TransactionSql, violates } from '@instatunnel/kit/postgres'
 import type { KeptToken } from '../domain/token.ts'
 import type { Tunnel } from '../domain/tunnel.ts'
-import { areOf, areOfAll, type WhoseTunnels } from './whose-tunnels.ts'
+import { areOf, type WhoseTunnels } from './whose-tunnels.ts'
 
 const columns = (sql: ISql) => sql`
   id, user_id, name, subdomain, local_port, response_timeout, token_sealed, token_secret_id, created_at, updated_at,
@@ -36,15 +36,15 @@ export async function lockTunnel(tx: ISql, id: string): Promise<LockedTunnel | u
   return tunnel
 }
 
-/** A user's tunnels that match one of each list of patterns, locked as by lockTunnel, and always in the same order. */
-export const lockTunnelsOf = (tx: ISql, userId: string, patterns: readonly (readonly string[])[]) =>
+/** These tunnels, locked as by lockTunnel, and always in the same order. */
+export const lockTunnelsOf = (tx: ISql, whose: WhoseTunnels) =>
   tx<LockedTunnel[]>`
-    select ${columns(tx)}, regenerated_at from tunnels where ${areOfAll(tx, userId, patterns)} order by id for update`
+    select ${columns(tx)}, regenerated_at from tunnels where ${areOf(tx, whose)} order by id for update`
 
-/** The names of a user's tunnels that match one of each list of patterns, oldest first. */
-export const listNames = (sql: ISql, userId: string, patterns: readonly (readonly string[])[]) =>
+/** The names of these tunnels, oldest first. */
+export const listNames = (sql: ISql, whose: WhoseTunnels) =>
   sql<Pick<Tunnel, 'id' | 'name'>[]>`
-    select id, name from tunnels where ${areOfAll(sql, userId, patterns)} order by id`
+    select id, name from tunnels where ${areOf(sql, whose)} order by id`
 
 /** How many tunnels a user has now. */
 export async function countTunnels(sql: ISql, userId: string): Promise<number> {

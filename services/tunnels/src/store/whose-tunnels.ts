@@ -12,13 +12,6 @@ export const areOf = (sql: ISql, { userId, patterns }: WhoseTunnels) =>
     ? sql`user_id = ${userId}`
     : sql`user_id = ${userId} and subdomain like any(${patterns.map(likePattern)}::text[])`
 
-/** The condition that rows of `tunnels` are a user's, and match one of each list of patterns. */
-export const areOfAll = (sql: ISql, userId: string, lists: readonly (readonly string[])[]) =>
-  lists.reduce(
-    (condition, patterns) => sql`${condition} and ${areOf(sql, { userId, patterns })}`,
-    sql`user_id = ${userId}`,
-  )
-
 /** What LIKE reads as a pattern of its own is escaped first. */
 const likePattern = (pattern: string) =>
   pattern
