@@ -29,8 +29,12 @@ export function agentConnection(
       return idle !== undefined
     },
     open(head, end, sink, origin) {
+      const slots = slotsOf(origin)
+      // Those who waited for this agent were all let in before the first of them comes here.
+      const refusal = slots.refusal(origin.client)
+      if (refusal) return refusal
       const stream = link.open(head, end, sink)
-      if (stream) slotsOf(origin).take(origin.client, stream)
+      if (stream) slots.take(origin.client, stream)
       return stream
     },
   }

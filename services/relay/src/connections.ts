@@ -30,8 +30,8 @@ export interface Admitted {
 
 /** Somewhere that a tunnel's requests can be sent to: an agent, or the relay that has one. */
 export interface Carrier {
-  /** Opens a stream with a request's head; undefined where it takes none. */
-  open(head: string, end: boolean, sink: StreamSink, origin: Origin): LinkStream | undefined
+  /** Opens a stream with a request's head; where it takes none, why the origin gets none, or undefined. */
+  open(head: string, end: boolean, sink: StreamSink, origin: Origin): LinkStream | SlotRefusal | undefined
 }
 
 /** A connection that is to be taken into service. */

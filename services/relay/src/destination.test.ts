@@ -165,6 +165,26 @@ describe('where the relay of the only agent has just died', () => {
     expect((await Promise.all(waiting)).map(({ text }) => text)).toEqual(['found another', 'found another'])
   })
 
+  it('and many wait, no address gets more than its share of the agent, handshakes neither', async () => {
+    const relay = await open({ MAX_REQUESTS_PER_AGENT: '16', MAX_WEBSOCKETS_PER_AGENT: '16' })
+    const tunnel = newTunnel()
+    const before = await relay.agent(tunnel)
+    before.link.destroy()
+    const upgrade = { connection: 'Upgrade', upgrade: 'websocket' }
+    const statuses: number[] = []
+    const waiting = Array.from({ length: 40 }, async (_, n) => {
+      const asked = relay.visit(tunnel.subdomain, n % 2 === 0 ? {} : { headers: upgrade })
+      statuses.push((await asked).status)
+    })
+    const agent = await relay.agent(tunnel)
+    await expect.poll(() => statuses, within).toEqual(Array(8).fill(503))
+    expect(agent.requests).toBe(32)
+    agent.answer('ok')
+    await Promise.all(waiting)
+    const answered = (status: number) => statuses.filter((each) => each === status).length
+    expect([200, 502, 503].map(answered)).toEqual([16, 16, 8]) // no handshake is answered with 200
+  })
+
   it('and it does not come, they are told so', async () => {
     const relay = await open()
     const tunnel = newTunnel()

@@ -104,7 +104,7 @@ class Told implements StreamSink {
 function ask(carrier: Carrier | undefined, head = 'GET\n/', end = true) {
   const told = new Told()
   const stream = carrier?.open(head, end, told, anybody)
-  if (!stream) throw new Error('no carrier')
+  if (typeof stream !== 'object') throw new Error(stream ?? 'no carrier')
   return Object.assign(told, { stream })
 }
 

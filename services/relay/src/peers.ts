@@ -185,9 +185,9 @@ function passOn(connections: Connections, from: LinkStream, text: string, end: b
   const head = text.slice(cut + 1)
   const origin = originOf(head)
   const agent = connections.leastBusy(connections.ofTunnel(text.slice(0, cut)), origin)
-  const to = typeof agent === 'object' ? agent.open(head, end, new Passage(from), origin) : undefined
-  if (to) return new Passage(to)
-  from.reset(agent === undefined ? RESET.refused : RESET[agent === 'crowded' ? 'crowded' : 'too_many'])
+  const to = typeof agent === 'object' ? agent.open(head, end, new Passage(from), origin) : agent
+  if (typeof to === 'object') return new Passage(to)
+  from.reset(agent === undefined ? RESET.refused : RESET[to ?? 'too_many'])
   return new Passage(from)
 }
 

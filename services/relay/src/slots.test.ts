@@ -18,6 +18,7 @@ function open(slots: number, agents = 1) {
     if (typeof found !== 'object') return { refusal: found, resets: [] as number[] }
     const resets: number[] = []
     const stream = found.open('GET\n/', true, { ...nobody, reset: (code) => resets.push(code) }, origin)
+    if (typeof stream === 'string') throw new Error(stream)
     return { stream, resets, refusal: undefined }
   }
   const times = (count: number, client: string, upgrades = false) =>
@@ -71,6 +72,16 @@ describe('of the requests of an agent', () => {
   it('an address has its share at each agent', () => {
     const { times, admitted } = open(64, 2)
     expect(admitted(times(64, '192.0.2.1'))).toBe(32)
+  })
+
+  it('those that were all let in before the first was opened get no more than that either', () => {
+    const { all, connections } = open(40)
+    const tries = Array.from({ length: 30 }, () => connections.leastBusy(connections.at('docs'), from(ONE)))
+    const opened = tries.map((found) =>
+      typeof found === 'object' ? found.open('GET\n/', true, nobody, from(ONE)) : found,
+    )
+    expect(opened.filter((each) => each === 'crowded')).toHaveLength(14)
+    expect(all[0]?.connection.taken).toBe(16)
   })
 
   it('WebSockets are counted apart', () => {

@@ -68,5 +68,8 @@ export const from = (client: string, upgrades = false): Origin => ({ client, upg
 export const anybody = from('192.0.2.1')
 
 /** Sends an agent a request that is not answered until the test does. */
-export const occupy = ({ connection }: { connection: Connection }, origin: Origin = anybody) =>
-  connection.open('GET\n/', true, nobody, origin)
+export function occupy({ connection }: { connection: Connection }, origin: Origin = anybody) {
+  const stream = connection.open('GET\n/', true, nobody, origin)
+  if (typeof stream !== 'object') throw new Error(stream ?? 'the link is full')
+  return stream
+}

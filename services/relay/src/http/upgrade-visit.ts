@@ -73,9 +73,13 @@ export class UpgradeVisit implements StreamSink {
     this.#destination = found
     this.#tries++
     this.#sentAt = performance.now()
-    this.#stream = found.carrier.open(head, false, this, this.#outgoing)
-    if (!this.#stream) this.#fail(faultOfHead(head))
-    else this.#timer.start(this.#timeoutMs)
+    const stream = found.carrier.open(head, false, this, this.#outgoing)
+    if (typeof stream !== 'object') {
+      this.#fail(stream ?? faultOfHead(head))
+      return
+    }
+    this.#stream = stream
+    this.#timer.start(this.#timeoutMs)
   }
 
   head(text: string, end: boolean): void {

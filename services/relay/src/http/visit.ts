@@ -98,8 +98,8 @@ export class Visit implements StreamSink {
     this.#tries++
     this.#sentAt = performance.now()
     const stream = found.carrier.open(head, !hasBody, this, this.#outgoing)
-    if (stream === undefined) {
-      this.#fail(faultOfHead(head))
+    if (typeof stream !== 'object') {
+      this.#fail(stream ?? faultOfHead(head))
       return
     }
     this.#stream = stream
