@@ -11,6 +11,9 @@ local skip, past_string, past_scalar = json.skip, json.past_string, json.past_sc
 -- Deeper than anything the contract takes (metadata: 16 levels), and less than what the services can decode.
 local max_depth = 32
 local max_names = 1000 -- in one object
+local max_items = 1000 -- in one list
+-- What a service makes of a field that may hold anything is many times its text: metadata is at most 4096 bytes.
+local max_free = 16384
 
 local QUOTE, COMMA, COLON, SMALL_N = byte('",:n', 1, -1)
 local OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST = byte('{}[]', 1, -1)
@@ -50,16 +53,21 @@ return function(text, call)
   local field, is_item = { kind = 'message', message = call.message }, false -- whose value is expected
   local name_at -- where the name before it begins
   local replaced = {} -- lists that were empty, as { from, past, text }
+  local free_from, free_depth -- where the field that may hold anything begins which is being read, and how deep it is
 
   local i, c = skip(text, 1)
   if c ~= OPEN_OBJECT then return 'must be a JSON object' end
   local expects = 'value' -- 'value', 'end or value' in a list just opened, 'name', 'end or name', 'comma or end'
   while true do
     i, c = skip(text, i)
+    if free_from and i - free_from > max_free then
+      return ('must be at most %d bytes'):format(max_free), path_of(names, message, free_depth)
+    end
     local inside = open[depth]
     if (c == CLOSE_OBJECT and inside == OPEN_OBJECT or c == CLOSE_LIST and inside == OPEN_LIST)
       and (expects == 'comma or end' or expects == 'end or name' or expects == 'end or value') then
       depth = depth - 1
+      if depth == free_depth then free_from, free_depth = nil, nil end
       i = i + 1
       if expects == 'end or value' and field.when_empty then
         local other = message[depth].by_name[field.when_empty]
@@ -109,10 +117,15 @@ return function(text, call)
       expects = 'value'
       i = i + 1
     else
+      if inside == OPEN_LIST then
+        counts[depth] = counts[depth] + 1
+        if counts[depth] > max_items then return 'holds more than 1000 items', path_of(names, message, depth) end
+      end
       local fault = field ~= anything and depth > 0 and shape_fault(field, c, is_item)
       if fault then return fault, path_of(names, message, depth) end
       if c == OPEN_OBJECT or c == OPEN_LIST then
         if depth == max_depth then return 'is nested too deeply', path_of(names, message, depth) end
+        if not free_from and fields.kinds[field.kind].free then free_from, free_depth = i, depth end
         depth = depth + 1
         open[depth], message[depth], names[depth], counts[depth] = c, nil, false, 0
         if c == OPEN_LIST and field.repeated and not is_item then

@@ -239,6 +239,13 @@ describe('a body', () => {
     ],
     [`{"metadata":{"a":{${names(1001)}}}}`, fieldBody('metadata', 'holds more than 1000 names')],
     [`{${names(1001)}}`, fieldBody('body', 'holds more than 1000 names')],
+    [`{"metadata":{"a":[${'1,'.repeat(1000)}1]}}`, fieldBody('metadata', 'holds more than 1000 items')],
+    [`{"permissions":[${'"a",'.repeat(1000)}"a"]}`, fieldBody('permissions', 'holds more than 1000 items')],
+    [`{"metadata":{"a":"${'a'.repeat(16_384)}"}}`, fieldBody('metadata', 'must be at most 16384 bytes')],
+    [
+      `{"metadata":{"a":[${Array(20).fill(`[${'{},'.repeat(300)}{}]`)}]}}`,
+      fieldBody('metadata', 'must be at most 16384 bytes'),
+    ],
     // What the transcoder would drop, or take the last of.
     ['{"permissions":["a",null]}', fieldBody('permissions', 'must hold no lists and no null')],
     ['{"permissions":[[]]}', fieldBody('permissions', 'must hold no lists and no null')],

@@ -20,15 +20,16 @@ local function at_most_a_time(message)
   end
 end
 
--- By type: whether an object or a list may stand for it, and what is wrong with a string that does.
+-- By type: whether an object or a list may stand for it, what is wrong with a string that does, and whether it may hold
+-- anything.
 fields.kinds = {
   scalar = {},
   mask = { text = mask_fault },
   time = { text = at_most_a_time('must be a time as in RFC 3339') },
   duration = { text = at_most_a_time('must be a number of seconds, as "1.5s"') },
-  struct = { object = true },
-  list = { list = true },
-  value = { object = true, list = true },
+  struct = { object = true, free = true },
+  list = { list = true, free = true },
+  value = { object = true, list = true, free = true },
   map = { object = true },
   message = { object = true },
 }

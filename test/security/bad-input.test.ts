@@ -533,6 +533,26 @@ describe('a body', () => {
     )
   })
 
+  it('holds no more values than a service reads at once', async () => {
+    const field = 'metadata'
+    await expectAllRefused(
+      calls
+        .filter(({ fields }) => fields.metadata)
+        .flatMap((call) =>
+          [
+            // Each is below 1 MiB, and would keep keys busy for a second, or be too large for it as protobuf.
+            { of: `[${'{},'.repeat(300_000)}{}]`, message: 'holds more than 1000 items' },
+            { of: `[${'{"a":1,"b":2},'.repeat(70_000)}{}]`, message: 'holds more than 1000 items' },
+            { of: Array(99).fill(`[${'{},'.repeat(999)}{}]`), message: 'must be at most 16384 bytes' },
+          ].map(({ of, message }) => ({
+            what: `${call.name} ${message}`,
+            attempt: async () =>
+              faultOf(await send(call, withField(call, field, `{"a":[${of}]}`)), { ...invalid, field }),
+          })),
+        ),
+    )
+  })
+
   it('names nothing like what JavaScript has of its own', async () => {
     await expectAllRefused(
       calls
