@@ -9,7 +9,8 @@ import type { AdminServiceUpdateUserRequest } from '@instatunnel/proto/auth/v1/a
 import type { User } from '@instatunnel/proto/auth/v1/user'
 import { z } from 'zod'
 import { changeUser } from '../change-user.ts'
-import { tellRevoked } from '../store/outbox.ts'
+import { deleteInvitationsOf } from '../store/invitation-store.ts'
+import { appendInvitationRevoked, tellRevoked } from '../store/outbox.ts'
 import { endAllSessions } from '../store/session-store.ts'
 import { lockAdmins } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
@@ -44,6 +45,7 @@ export const adminUpdateUser =
         await refuseLastAdmin(tx, id, isDemoted ? 'role' : 'status')
       // With the account's row locked, as logins have it: no session begins that is not ended here.
       if (isSuspended) await endSessionsOf(tx, id, now)
+      if (isDemoted || isSuspended) await revokeInvitationsOf(tx, id, now)
       return Object.fromEntries([...fields].map((field) => [field, wanted[field]]))
     })
     if (!user) throw userNotFound()
@@ -60,6 +62,12 @@ async function refuseLastAdmin(tx: ISql, id: string, field: 'role' | 'status'): 
 
 async function endSessionsOf(tx: ISql, userId: string, now: Date): Promise<void> {
   await tellRevoked(tx, await endAllSessions(tx, userId, now), { userId, reason: 'suspended' }, now)
+}
+
+/** Restored, or an admin again, the account has none: who had it in between has no way back in. */
+async function revokeInvitationsOf(tx: ISql, userId: string, now: Date): Promise<void> {
+  for (const invitation of await deleteInvitationsOf(tx, userId))
+    await appendInvitationRevoked(tx, invitation, now)
 }
 
 const ownAccount = () =>

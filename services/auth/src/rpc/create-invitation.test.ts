@@ -1,6 +1,5 @@
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { changeUser } from '../../test/change.ts'
 import { invalid, scopeMissing } from '../../test/refusals.ts'
 import { newEmail, newPassword, startAuth } from '../../test/start-auth.ts'
 
@@ -143,18 +142,23 @@ describe('while registration is closed', () => {
     expect((await (await root()).listInvitations()).invitations).toEqual([])
   })
 
-  it.each([{ role: 'user' }, { status: 'suspended' }] as const)(
-    'is over with the admin who made it: %j',
-    async (fields) => {
-      const deputy = newEmail()
-      const { token } = await (await root()).createInvitation({ email: deputy, role: 'admin' })
-      const { user, token: session } = await register(deputy, token)
-      const email = newEmail()
-      const made = await auth.rest({ bearer: session }).createInvitation({ email, role: 'admin' })
-      await changeUser(auth, user?.id as string, fields)
-      expect(await refused(register(email, made.token))).toEqual(invitationInvalid)
-    },
-  )
+  it.each([
+    [{ role: 'user' }, { role: 'admin' }],
+    [{ status: 'suspended' }, { status: 'active' }],
+  ])('is over with the admin who made it, for good: %j, %j', async (lost, again) => {
+    const admin = await root()
+    const deputy = newEmail()
+    const { token } = await admin.createInvitation({ email: deputy, role: 'admin' })
+    const { user, token: session } = await register(deputy, token)
+    const id = user?.id as string
+    const email = newEmail()
+    const made = await auth.rest({ bearer: session }).createInvitation({ email, role: 'admin' })
+    await admin.adminUpdateUser({ id, ...lost })
+    expect(await refused(register(email, made.token))).toEqual(invitationInvalid)
+    expect((await admin.listInvitations()).invitations).not.toContainEqual(made.invitation)
+    await admin.adminUpdateUser({ id, ...again })
+    expect(await refused(register(email, made.token))).toEqual(invitationInvalid)
+  })
 })
 
 describe('CreateInvitation', () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { scopeMissing } from '@instatunnel/kit/guard'
 import { PLANS } from '@instatunnel/kit/plans'
 import { identityOf, type Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
@@ -11,7 +12,7 @@ import { emailField } from '../domain/account.ts'
 import { newInvitation, newInvitationToken } from '../domain/invitation.ts'
 import { deleteExpiredInvitations, insertInvitation, replaceInvitation } from '../store/invitation-store.ts'
 import { appendInvitationRevoked, appendInvited } from '../store/outbox.ts'
-import { findUserByEmail } from '../store/user-store.ts'
+import { findUserByEmail, lockUser } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
 import { emailTaken } from './email-taken.ts'
 import { refuseBounded, refuseLesser } from './refuse-lesser.ts'
@@ -35,6 +36,9 @@ export const createInvitation =
     const token = newInvitationToken(randomBytes)
     const invitation = newInvitation({ email, plan, role, invitedBy: caller.userId }, time)
     await sql.begin(async (tx) => {
+      // Under its lock: who is suspended or demoted at this moment leaves no invitation.
+      const maker = await lockUser(tx, caller.userId)
+      if (maker?.role !== 'admin' || maker.status !== 'active') throw scopeMissing('users:manage')
       await deleteExpiredInvitations(tx, time)
       const replaced = await replaceInvitation(tx, email)
       if (replaced) await appendInvitationRevoked(tx, replaced, time)

@@ -38,6 +38,10 @@ export async function deleteInvitation(tx: ISql, id: string, now: Date): Promise
   return invitation
 }
 
+/** Takes away the invitations that an account made, and returns them. */
+export const deleteInvitationsOf = (tx: ISql, userId: string): Promise<Invitation[]> =>
+  tx<Invitation[]>`delete from invitations where invited_by = ${userId} returning ${tx(COLUMNS)}`
+
 /** The token that is presented, as it is kept, and with which e-mail. */
 export interface PresentedInvitation {
   readonly hash: Buffer
