@@ -223,4 +223,19 @@ describe('isFirstDelivery', () => {
       { eventId: 'evt_week' },
     ])
   })
+
+  it('forgets a few at a time, however many have grown old together, and waits for no one', async () => {
+    const sql = connectPostgres({ url: await freshDatabase(), schema: 'keys' })
+    onTestFinished(() => sql.end({ timeout: 1 }))
+    await migrate(sql, { schema: 'keys', folders: [OUTBOX_MIGRATIONS] })
+    await sql`insert into inbox select 'evt_' || n, now() - interval '9 days' from generate_series(1, 250) n`
+    const left = async () => (await sql`select from inbox where seen_at < now() - interval '8 days'`).length
+    await sql.begin(async (tx) => {
+      await isFirstDelivery(tx, 'evt_new_1')
+      await sql.begin((other) => isFirstDelivery(other, 'evt_new_2'))
+    })
+    expect(await left()).toBe(50)
+    await sql.begin((tx) => isFirstDelivery(tx, 'evt_new_3'))
+    expect(await left()).toBe(0)
+  })
 })

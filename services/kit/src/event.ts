@@ -32,12 +32,18 @@ export const OUTBOX_MIGRATIONS = fileURLToPath(new URL('./migrations/', import.m
 /** What Postgres notifies on when an event is appended; the schema's name follows. */
 export const CHANNEL = 'outbox_'
 
+const FORGOTTEN_AT_ONCE = 100
+
 /**
  * True the first time it is asked about an event; ask in the transaction that acts on it. Events are forgotten when
  * no stream can hold them any more.
  */
 export async function isFirstDelivery(tx: ISql, eventId: string): Promise<boolean> {
-  await tx`delete from inbox where seen_at < now() - interval '8 days'`
+  // A few at a time: where many have grown old together, forgetting all of them would outlast the statement's time.
+  await tx`
+    delete from inbox where event_id in (
+      select event_id from inbox where seen_at < now() - interval '8 days'
+      order by seen_at limit ${FORGOTTEN_AT_ONCE} for update skip locked)`
   const rows = await tx`insert into inbox (event_id) values (${eventId}) on conflict do nothing returning 1`
   return rows.length > 0
 }

@@ -161,6 +161,23 @@ describe('a request that arrived at another relay', () => {
     },
   )
 
+  it('goes on where agents of others say nothing but empty pieces, each as many as it may', async () => {
+    const { relay, peers } = await twoRelays()
+    const visit = async (tunnelId: string) => {
+      const agent = relay.connect({ tunnelId, subdomain: tunnelId })
+      const asked = ask(await peers.carrier(routeTo(relay.address, { tunnelId })))
+      const { stream } = await agent.next()
+      stream.head('200\nOK', false)
+      return { asked, stream }
+    }
+    const [site, ...floods] = [await visit('tun_2'), await visit('tun_3'), await visit('tun_4')]
+    for (const { stream } of floods) for (let n = 0; n < 900; n++) stream.send(Buffer.alloc(0))
+    for (const { stream } of floods) stream.end()
+    for (const { asked } of floods) await expect.poll(() => asked.said.at(-1)).toBe('data  end')
+    site.stream.send(Buffer.from('goes on'), true)
+    await expect.poll(() => site.asked.said).toEqual(['head 200 OK', 'data goes on end'])
+  })
+
   it('is given up at the agent where its visitor gives up', async () => {
     const { agent, carrier } = await twoRelays()
     const asked = ask(carrier)

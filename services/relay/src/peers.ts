@@ -87,8 +87,9 @@ export function createPeers({ sign, tls, log }: Pick<PeerOptions, 'sign' | 'tls'
         socket.destroy()
         return undefined
       }
-      const drop = () => {
+      const drop = (why: string) => {
         if (links.get(address) === link) links.delete(address)
+        if (why === 'protocol_error') log.warn({ address }, 'a peer broke the protocol')
       }
       const link = new Link(socket, {
         onGoaway: drop,
@@ -149,7 +150,10 @@ export async function servePeers(
     const link: Link = new Link(socket, {
       onOpen: (stream, text, end) => passOn(agents(), stream, text, end),
       onGoaway: () => {},
-      onEnd: () => links.delete(link),
+      onEnd: (end) => {
+        links.delete(link)
+        if (end === 'protocol_error') log.warn('a peer broke the protocol')
+      },
       onFault: (error) => log.error({ err: error }, 'a fault on the link of a peer'),
     })
     links.add(link)
@@ -207,7 +211,8 @@ class Passage implements StreamSink {
   }
 
   data(chunk: Buffer, end: boolean): void {
-    this.#to.send(chunk, end)
+    // Empty pieces are bounded on each link: an agent's would use up what this link may have for all.
+    if (chunk.length > 0 || end) this.#to.send(chunk, end)
   }
 
   trailers(text: string): void {

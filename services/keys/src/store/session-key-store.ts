@@ -27,10 +27,16 @@ export async function replaceSecret(
     where id = ${id}`
 }
 
+// Forgetting all that have grown old together would outlast the statement's time.
+const FORGOTTEN_AT_ONCE = 100
+
 /** Remembers that a session ended before its key was made. */
 export async function rememberEnded(tx: ISql, sessionId: string): Promise<void> {
   // A request for the key is given up on after seconds: a day is ample.
-  await tx`delete from ended_sessions where ended_at < now() - interval '1 day'`
+  await tx`
+    delete from ended_sessions where session_id in (
+      select session_id from ended_sessions where ended_at < now() - interval '1 day'
+      limit ${FORGOTTEN_AT_ONCE} for update skip locked)`
   await tx`insert into ended_sessions (session_id, ended_at) values (${sessionId}, now()) on conflict do nothing`
 }
 
