@@ -71,6 +71,16 @@ describe('growing delays', () => {
     expect(delays.take('a', 1, at(1101)).admitted).toBe(false)
   })
 
+  it('forget nobody for attempts that are taken back, of however many subjects', () => {
+    const delays = createGrowingDelays()
+    delays.take('a', 1, at(0))
+    for (let n = 0; n < 100_001; n++) {
+      delays.take(`made up ${n}`, 30, at(0))
+      delays.giveBack(`made up ${n}`, at(0))
+    }
+    expect(delays.take('a', 1, at(1)).admitted).toBe(false)
+  })
+
   it('are not shortened by a clock that is set back', () => {
     const delays = createGrowingDelays()
     delays.take('a', 1, at(HOUR))

@@ -57,7 +57,10 @@ export function createGrowingDelays(): LocalWindows {
       if (!attempts) return
       attempts.level = Math.max(attempts.level - 1, 0)
       // Where it was not the only one past the limit, the delay stays.
-      if (delayAfter(attempts.level, attempts.limit) === 0) attempts.nextAt = Number.NEGATIVE_INFINITY
+      if (delayAfter(attempts.level, attempts.limit) > 0) return
+      attempts.nextAt = Number.NEGATIVE_INFINITY
+      // Attempts that were not made fill no place: else those of made-up subjects, which cost nothing, had others forgotten.
+      if (attempts.level === 0) subjects.delete(subject)
     },
   }
 }
