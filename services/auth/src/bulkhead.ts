@@ -1,37 +1,71 @@
 import type { Refusal } from '@instatunnel/kit/refusal'
-import PQueue from 'p-queue'
 
 /** Who waits in a bulkhead. */
-export interface BulkheadCaller {
+export interface BulkheadCaller<Queue extends string> {
   /** Aborts when the caller goes away: its turn is dropped. */
   readonly signal: AbortSignal
-  /** Whether it goes before those that nobody knows: these have a queue of their own to fill. */
-  readonly isKnown: boolean
+  /** Where it waits. */
+  readonly queue: Queue
 }
 
-/** Runs work, some at once and a short queue behind it; rejects with the refusal where the queue is full. */
-export type Bulkhead = <T>(work: () => Promise<T>, caller: BulkheadCaller) => Promise<T>
+/** Runs work, some at once and the rest in short queues; rejects with the refusal where the caller's queue is full. */
+export type Bulkhead<Queue extends string> = <T>(
+  work: () => Promise<T>,
+  caller: BulkheadCaller<Queue>,
+) => Promise<T>
 
-/** Creates a bulkhead. `maxWaiting` is how many of the known, and how many others, may wait. */
-export function createBulkhead(options: {
+/**
+ * Creates a bulkhead. `maxWaiting` is how many may wait in each queue. The queues take turns: with n of them, who waits
+ * behind k others of the same queue begins after n times k others at most, however full the other queues are.
+ */
+export function createBulkhead<Queue extends string>(options: {
   atOnce: number
+  queues: readonly Queue[]
   maxWaiting: number
   full: () => Refusal
-}): Bulkhead {
+}): Bulkhead<Queue> {
   const { atOnce, maxWaiting, full } = options
-  const queue = new PQueue({ concurrency: atOnce })
-  return async (work, { signal, isKnown }) => {
-    const priority = isKnown ? 1 : 0
-    if (queue.sizeBy({ priority }) >= maxWaiting) throw full()
-    signal.throwIfAborted()
-    // Not the caller's own signal: p-queue lets the next one in when that aborts, and work that has begun goes on.
-    const waiting = new AbortController()
-    const leave = () => waiting.abort(signal.reason)
-    signal.addEventListener('abort', leave)
-    const begin = () => {
-      signal.removeEventListener('abort', leave)
-      return work()
+  // In the order of their turns, each with what begins its callers.
+  const turns = options.queues.map((name) => ({ name, waiting: new Set<() => void>() }))
+  let running = 0
+
+  const wait = ({ signal, queue }: BulkheadCaller<Queue>) => {
+    const waiting = turns.find(({ name }) => name === queue)?.waiting
+    if (!waiting || waiting.size >= maxWaiting) throw full()
+    return new Promise<void>((resolve, reject) => {
+      const begin = () => {
+        signal.removeEventListener('abort', leave)
+        resolve()
+      }
+      const leave = () => {
+        waiting.delete(begin)
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', leave, { once: true })
+      waiting.add(begin)
+    })
+  }
+  /** Passes the place of work that has ended on to the queue that had no turn for longest. */
+  const passOn = () => {
+    const turn = turns.find(({ waiting }) => waiting.size > 0)
+    const [begin] = turn?.waiting ?? []
+    if (!turn || !begin) {
+      running--
+      return
     }
-    return queue.add(begin, { priority, signal: waiting.signal })
+    turns.push(...turns.splice(turns.indexOf(turn), 1))
+    turn.waiting.delete(begin)
+    begin()
+  }
+
+  return async (work, caller) => {
+    caller.signal.throwIfAborted()
+    if (running < atOnce) running++
+    else await wait(caller)
+    try {
+      return await work()
+    } finally {
+      passOn()
+    }
   }
 }

@@ -25,8 +25,9 @@ vi.mock('./domain/password.ts', () => {
 })
 
 const busy = { reason: 'PASSWORDS_BUSY', details: { retryAfterSeconds: 1 } }
-const stranger = () => ({ signal: new AbortController().signal, isKnown: false })
-const known = () => ({ ...stranger(), isKnown: true })
+const stranger = () => ({ signal: new AbortController().signal, queue: 'strangers' as const })
+const known = () => ({ ...stranger(), queue: 'known' as const })
+const changing = () => ({ ...stranger(), queue: 'changes' as const })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** A hasher, and how each of its calls ended so far. */
@@ -76,12 +77,38 @@ describe('the password hasher', () => {
     expect(outcomes.get('next')).toBe(false)
   })
 
-  it('lets those that are known go first, though strangers fill their queue', async () => {
+  it('lets those that are known have the next turn, though strangers and changes fill their queues', async () => {
     const { passwords, note, endOne } = setUp()
     for (let n = 0; n < 34; n++) note(`${n}`, passwords.matches(`${n}`, undefined, stranger()))
+    for (let n = 0; n < 32; n++) note(`c${n}`, passwords.matches(`c${n}`, 'stored', changing()))
+    for (const caller of [stranger(), changing()])
+      await expect(passwords.matches('late', 'stored', caller)).rejects.toMatchObject(busy)
     note('known', passwords.matches('known', 'stored', known()))
     await endOne()
     expect(argon2.begun.at(-1)).toBe('compare known')
+  })
+
+  it('keeps no queue waiting for another: full ones take turns', async () => {
+    const { passwords, note, endOne } = setUp()
+    for (let n = 0; n < 2; n++) note(`${n}`, passwords.matches(`${n}`, undefined, stranger()))
+    for (let n = 0; n < 32; n++)
+      for (const caller of [stranger(), changing(), known()])
+        note(`${n} ${caller.queue}`, passwords.matches(`${n} ${caller.queue}`, 'stored', caller))
+    while (argon2.running.length > 0) await endOne()
+    const turns = argon2.begun.slice(2)
+    expect(turns).toHaveLength(96)
+    for (let n = 0; n < 32; n++)
+      expect(turns.slice(3 * n, 3 * n + 3).toSorted()).toEqual(
+        ['changes', 'known', 'strangers'].map((queue) => `compare ${n} ${queue}`),
+      )
+  })
+
+  it('passes the place on where the work fails', async () => {
+    const { passwords, note } = setUp()
+    const fail = () => Promise.reject(new Error('no database'))
+    const { signal } = stranger()
+    for (let n = 0; n < 20; n++) note(`${n}`, passwords.lookUp(fail, signal))
+    expect(await passwords.lookUp(async () => 'found', signal)).toBe('found')
   })
 
   it('drops a caller that has gone without hashing, and gives the place to another', async () => {

@@ -23,13 +23,21 @@ export const changePassword =
     const { sql, windows, passwords, evict, authLimit, now } = deps
     const { currentPassword, newPassword } = validate(request, input)
     const { userId, credential } = identityOf(call)
-    const rate = await windows.take(`password:${userId}`, authLimit, now())
+    const subject = `password:${userId}`
+    const at = now()
+    const rate = await windows.take(subject, authLimit, at)
     if (!rate.admitted) throw rateLimited(rate)
-    const caller = { signal: call.signal, isKnown: true }
+    const caller = { signal: call.signal, queue: 'changes' } as const
+    // Where a password was not hashed, nothing was tried.
+    const notMade = (error: unknown) => {
+      windows.giveBack(subject, at)
+      throw error
+    }
     const before = await findPasswordHash(sql, userId)
     if (before === undefined) throw userNotFound()
-    if (!(await passwords.matches(currentPassword, before, caller))) throw wrongPassword()
-    const passwordHash = await passwords.hash(newPassword, caller)
+    const matches = await passwords.matches(currentPassword, before, caller).catch(notMade)
+    if (!matches) throw wrongPassword()
+    const passwordHash = await passwords.hash(newPassword, caller).catch(notMade)
     const ended = await sql.begin(async (tx) => {
       const user = await lockUser(tx, userId)
       if (!user) throw userNotFound()

@@ -62,7 +62,7 @@ describe('while registration is closed', () => {
     expect(argon2.hashed).toBe(hashed)
   })
 
-  it('counts nothing against an e-mail that is refused', async () => {
+  it('counts nothing against an e-mail that is refused, and keeps nobody out who is invited', async () => {
     const strict = await startAuth({ REGISTRATION: 'closed', LIMIT_AUTH_PER_MINUTE: '3', ...settings })
     try {
       for (let n = 0; n < 5; n++)
@@ -73,6 +73,15 @@ describe('while registration is closed', () => {
       expect(await strict.rest({ address: '192.0.2.9' }).login(rootOf)).toMatchObject({
         user: { role: 'admin' },
       })
+      const email = newEmail()
+      const { token: bearer } = await strict.rest({ address: '192.0.2.9' }).login(rootOf)
+      const { token: invitation } = await strict.rest({ bearer }).createInvitation({ email })
+      const password = newPassword()
+      let reason = ''
+      for (let n = 10; reason !== 'RATE_LIMITED'; n++)
+        reason = (await refused(strict.rest({ address: `192.0.2.${n}` }).login({ email, password }))).reason
+      const invited = strict.rest({ address: '198.51.100.1' })
+      expect((await invited.register({ email, password, invitation })).user?.email).toBe(email)
     } finally {
       await strict.close()
     }

@@ -37,7 +37,7 @@ export const login =
     const isKnown = found?.isKnown ?? false
     const attempt = await countAttempt(deps, { email, network, isKnown })
     const matches = await deps.passwords
-      .matches(password, found?.passwordHash, { signal, isKnown })
+      .matches(password, found?.passwordHash, { signal, queue: isKnown ? 'known' : 'strangers' })
       .catch((error) => {
         attempt.notMade()
         throw error

@@ -14,7 +14,8 @@ vi.mock('@node-rs/argon2', async (original) => {
 })
 
 const auth = await startAuth()
-afterAll(() => auth.close())
+const limited = await startAuth({ LIMIT_AUTH_PER_MINUTE: '40' })
+afterAll(() => Promise.all([auth.close(), limited.close()]))
 
 const WHO_AM_I = '/instatunnel.auth.v1.AuthService/WhoAmI'
 
@@ -77,6 +78,34 @@ describe('passwords', () => {
       http: 503,
       body: { error: 'unavailable', message, code: 5003, retry_after: 1 },
     })
+  })
+
+  it('keep no owner waiting whose password others change, nor count the changes that were not tried', async () => {
+    const home = limited.rest({ address: '192.0.2.1' })
+    const owner = { email: newEmail(), password: newPassword() }
+    await home.register(owner)
+    const { token } = await limited.register()
+    const change = () =>
+      refused(
+        limited
+          .rest({ bearer: token })
+          .changePassword({ currentPassword: 'a wrong guess', newPassword: newPassword() }),
+      ).then(({ reason }) => reason)
+    const end = Promise.withResolvers<void>()
+    argon2.beforeEach = () => end.promise
+    const changes = Array.from({ length: 40 }, change)
+    await vi.waitFor(async () => expect(await settled(changes)).toBe(40 - 2 - 32), 10_000)
+    const login = home.login(owner)
+    // So that it comes while the others wait.
+    for (const _ of [1, 2, 3]) await limited.rest({ bearer: token }).whoAmI()
+    argon2.beforeEach = async () => {}
+    end.resolve()
+    expect((await login).user?.email).toBe(owner.email)
+    const reasons = await Promise.all(changes)
+    expect(reasons.filter((reason) => reason === 'PASSWORDS_BUSY')).toHaveLength(6)
+    expect(reasons.filter((reason) => reason === 'WRONG_PASSWORD')).toHaveLength(34)
+    for (let n = 0; n < 6; n++) expect(await change()).toBe('WRONG_PASSWORD')
+    expect(await change()).toBe('RATE_LIMITED')
   })
 })
 

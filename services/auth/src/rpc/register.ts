@@ -9,7 +9,7 @@ import { countAttempt } from '../login-attempts.ts'
 import { clientNetworkOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
 import { noteNetwork } from '../store/known-network-store.ts'
 import { tellRegistered } from '../store/outbox.ts'
-import { insertUser } from '../store/user-store.ts'
+import { findUserByEmail, insertUser } from '../store/user-store.ts'
 import { admitRegistration } from './admit-registration.ts'
 import type { Deps } from './deps.ts'
 import { emailTaken } from './email-taken.ts'
@@ -31,9 +31,16 @@ export const register =
     const { email, password, name, invitation } = validate(request, input)
     const takeInvitation = await admitRegistration(deps, { email, invitation }, call.signal)
     const network = clientNetworkOf(call)
-    // Whoever finds out so that an e-mail has an account is held up as one who tries its password.
-    await countAttempt(deps, { email, network, isKnown: false })
-    const passwordHash = await deps.passwords.hash(password, { signal: call.signal, isKnown: false })
+    const { signal } = call
+    const found = await deps.passwords.lookUp(() => findUserByEmail(deps.sql, email), signal)
+    // Whoever finds out so that an e-mail has an account is held up as one who tries its password. One that has none is made
+    // whatever strangers tried of it: they could keep its owner out.
+    const attempt = found && (await countAttempt(deps, { email, network, isKnown: false }))
+    const queue = invitation ? 'known' : 'strangers'
+    const passwordHash = await deps.passwords.hash(password, { signal, queue }).catch((error) => {
+      attempt?.notMade()
+      throw error
+    })
     const now = deps.now()
     const username = usernameFrom(email)
     const ordinary: Account = {
