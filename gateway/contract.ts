@@ -88,7 +88,7 @@ function addCall(root: PathNode, { rpc, method, template, body }: RestBinding, r
       node = node.literal[segment]
     }
   }
-  node.calls[method] = { message: request.typeName, path }
+  node.calls[method] = { message: request.typeName, path, ...(body === '*' ? { body: true } : {}) }
 }
 
 function addMessage(

@@ -437,10 +437,6 @@ describe('a body', () => {
       400,
       fieldBody('id', differs),
     ])
-    expectAnswer(await gateway.call('PATCH', '/v1/auth/keys/key_1?name=a', { body: '{"name":"b"}' }), [
-      400,
-      fieldBody('name', differs),
-    ])
     expect(gateway.keys.heard).toEqual([])
   })
 })
@@ -474,21 +470,45 @@ describe('a query', () => {
     })
   }
 
-  it('holds no more than 100 parameters, and nothing that only a body can hold', async () => {
-    const refused = async (query: string, field: string, message: string) =>
-      expectAnswer(await gateway.call('POST', `/v1/auth/keys?${query}`, { body: '{}' }), [
+  it('holds no more than 100 parameters, and of what belongs in a body a mask only', async () => {
+    const refused = async (query: string, field: string, message: string, method = 'PATCH') =>
+      expectAnswer(await gateway.call(method, `/v1/auth/keys/key_1?${query}`, { body: '{}' }), [
         400,
         fieldBody(field, message),
       ])
-    await refused('permissions=tunnels:read&'.repeat(101), 'query', 'holds more than 100 parameters')
-    await refused('metadata=1', 'metadata', 'belongs in the body')
-    await refused('metadata.fields.a=1', 'metadata', 'belongs in the body')
-    await refused('expires_at=tomorrow', 'expires_at', 'must be a time as in RFC 3339')
-    await refused(`expires_at=${'2'.repeat(65)}`, 'expires_at', 'must be a time as in RFC 3339')
-    await refused('expires_at.seconds=1', 'expires_at', 'has no fields of its own')
+    await refused('update_mask.paths=name&'.repeat(101), 'query', 'holds more than 100 parameters')
+    for (const query of [
+      'metadata=1',
+      'metadata.fields.a=1',
+      'name=a',
+      'permissions=a',
+      'expires_at.seconds=1',
+    ])
+      await refused(query, query.split(/[.=]/)[0] ?? '', 'belongs in the body')
+    await refused('update_mask.x=name', 'update_mask', 'has no fields of its own')
     expect(gateway.keys.heard).toEqual([])
-    expect(
-      (await gateway.call('POST', `/v1/auth/keys?${'permissions=a&'.repeat(100)}`, { body: '{}' })).status,
-    ).toBe(200)
+    const mask = 'update_mask.paths=name&'.repeat(100)
+    expect((await gateway.call('PATCH', `/v1/auth/keys/key_1?${mask}`, { body: '{}' })).status).toBe(200)
+  })
+
+  it('holds no password and no key, whatever else is sent, as a form of another site would', async () => {
+    const before = gateway.auth.heard.length
+    const form = {
+      ...{ origin: 'http://evil.test', 'sec-fetch-site': 'cross-site', 'content-length': '0' },
+      'content-type': 'application/x-www-form-urlencoded',
+    }
+    for (const [path, field] of [
+      ['/v1/auth/login?email=a@b.c&password=p', 'email'],
+      ['/v1/auth/register?password=p', 'password'],
+      ['/v1/auth/register?invitation=iti_', 'invitation'],
+      ['/v1/auth/password?current_password=p', 'current_password'],
+      ['/v1/auth/keys/verify?key=it_', 'key'],
+    ] as const)
+      expectAnswer(await gateway.call('POST', path, { headers: form }), [
+        400,
+        fieldBody(field, 'belongs in the body'),
+      ])
+    expect(gateway.keys.heard).toEqual([])
+    expect(gateway.auth.heard).toHaveLength(before)
   })
 })

@@ -69,7 +69,7 @@ end
 
 function fields.call(method, path)
   local call = call_below(contract.paths, method, path:gsub('/$', ''), 1)
-  return call and { message = messages[call.message], path = call.path }
+  return call and { message = messages[call.message], path = call.path, body = call.body }
 end
 
 -- How many letters must be changed, added, removed or swapped with their neighbours to make one word of another

@@ -1,5 +1,6 @@
 -- Reads a query against the request that a call takes: a name has a value, is given once, and is no part of the path;
--- a mask holds field names and nothing else. Names are decoded, as the transcoder does.
+-- a mask holds field names and nothing else. Of a call with a body nothing but a mask is taken: passwords and keys have no
+-- place in a URL, and a form of another site would send them without asking. Names are decoded, as the transcoder does.
 local fields = require('fields')
 
 local max_parameters = 100
@@ -19,7 +20,7 @@ local function parameter_fault(call, name, value, seen)
   end
 
   local kind = fields.kinds[field.kind]
-  if kind.object or kind.list then return field.name, 'belongs in the body' end
+  if kind.object or kind.list or call.body and field.kind ~= 'mask' then return field.name, 'belongs in the body' end
   local is_path_of_mask = field.kind == 'mask' and rest == 'paths'
   if first ~= plain and not is_path_of_mask then return field.name, 'has no fields of its own' end
 

@@ -586,6 +586,20 @@ describe('a body', () => {
     )
   })
 
+  it('has its fields to itself: none comes in the query', async () => {
+    await expectAllRefused(
+      calls.flatMap((call) =>
+        Object.entries(call.good).map(([field, value]) => ({
+          what: `${call.name} ${field}`,
+          attempt: async () => {
+            const query = `?${field}=${encodeURIComponent(String(value))}`
+            return faultOf(await send(call, '', { query }), { ...invalid, field })
+          },
+        })),
+      ),
+    )
+  })
+
   it('comes with no parameter of another call in the query', async () => {
     await expectAllRefused(
       calls.flatMap((call) =>
