@@ -36,16 +36,20 @@ const user = (email: string) => ({
   created_at: aTime,
 })
 
-const profile = (email: string, tunnels: number) => ({
-  ...user(email),
-  tunnels_count: tunnels,
-  usage: {
-    tunnels_created: tunnels,
-    data_transferred: '0 B',
-    data_transferred_bytes: 0,
-    requests_served: 0,
-  },
-})
+/** Without a status: an account that is suspended reads nothing. */
+const profile = (email: string, tunnels: number) => {
+  const { status: _, ...account } = user(email)
+  return {
+    ...account,
+    tunnels_count: tunnels,
+    usage: {
+      tunnels_created: tunnels,
+      data_transferred: '0 B',
+      data_transferred_bytes: 0,
+      requests_served: 0,
+    },
+  }
+}
 
 const USER_SCOPES = [
   'account:read',
