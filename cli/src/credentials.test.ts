@@ -113,6 +113,15 @@ describe('credentials', () => {
     expect(await readdir(folder)).toEqual(['dotfiles.json', 'new'])
   })
 
+  it('are made where a symbolic link leads that leads nowhere yet', async () => {
+    await mkdir(configDir, { recursive: true })
+    await symlink('../../dotfiles.json', file)
+    await credentials.keep('http://localhost:8080', key)
+    expect((await lstat(file)).isSymbolicLink()).toBe(true)
+    expect(await modeOf(join(folder, 'dotfiles.json'))).toBe(0o600)
+    expect(await credentials.find('http://localhost:8080')).toEqual(key)
+  })
+
   it('refuse a FIFO, a device and a file that is too large, without waiting', async () => {
     await mkdir(configDir, { recursive: true })
     execFileSync('mkfifo', [file])

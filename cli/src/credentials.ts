@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, type FileHandle, mkdir, open, realpath, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import {
+  chmod,
+  type FileHandle,
+  mkdir,
+  open,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { Refused } from './exit.ts'
 import { withFileLock } from './file-lock.ts'
 
@@ -72,11 +82,12 @@ export function openCredentials({
   }
 }
 
-/** What a symbolic link leads to; the name itself where it is none, or leads nowhere yet. */
+/** What a symbolic link leads to, be it there or not; the name itself where it is none. */
 async function targetOf(name: string): Promise<string> {
-  return realpath(name).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return name
-    throw error
+  return realpath(name).catch(async (error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error
+    const target = await readlink(name).catch(() => undefined)
+    return target === undefined ? name : resolve(dirname(name), target)
   })
 }
 

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -49,6 +49,23 @@ describe('a lock', () => {
       expect(await rush(8)).toEqual({ most: 1, held: 8 })
     }
     expect(await readdir(folder)).toEqual([])
+  })
+
+  it('of a dead process is taken over also where one that removed it was killed in the midst of that', async () => {
+    const pid = await deadPid()
+    await writeFile(file, `${pid} of another command`)
+    await writeFile(`${file}.stale`, `${pid} of its remover`)
+    expect(await rush(4)).toEqual({ most: 1, held: 4 })
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  it('is refused where something else stands in its place, without waiting for it', async () => {
+    execFileSync('mkfifo', [file])
+    const refused = { error: 'credentials_locked', message: `${file} is no plain file; delete it` }
+    await expect(withFileLock(file, async () => {})).rejects.toMatchObject(refused)
+    await rm(file)
+    await mkdir(file)
+    await expect(withFileLock(file, async () => {})).rejects.toMatchObject(refused)
   })
 
   it('is let go where the work fails', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, lstat, readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Refused } from './exit.ts'
 
@@ -27,7 +27,7 @@ export async function withFileLock<T>(
   try {
     return await work()
   } finally {
-    if ((await contentOf(file)) === ours) await rm(file, { force: true })
+    await removeIf(file, ours)
   }
 }
 
@@ -51,9 +51,14 @@ async function take(draft: string, file: string, patienceMs: number): Promise<vo
  */
 async function removeStale(draft: string, file: string, holder: string): Promise<void> {
   const guard = `${file}.stale`
-  if (!(await linked(draft, guard))) return delay(LOOK_MS)
+  if (!(await linked(draft, guard))) {
+    // Held for two system calls, unless its remover was killed between them.
+    const remover = await contentOf(guard)
+    if (remover !== undefined && !isAlive(remover)) await removeIf(guard, remover)
+    return delay(LOOK_MS)
+  }
   try {
-    if ((await contentOf(file)) === holder) await rm(file, { force: true })
+    await removeIf(file, holder)
   } finally {
     await rm(guard, { force: true })
   }
@@ -70,7 +75,16 @@ async function linked(draft: string, file: string): Promise<boolean> {
   }
 }
 
-const contentOf = (file: string): Promise<string | undefined> => readFile(file, 'utf8').catch(() => undefined)
+async function removeIf(file: string, content: string): Promise<void> {
+  if ((await contentOf(file)) === content) await rm(file, { force: true })
+}
+
+/** What a lock says; undefined where there is none. Throws Refused where something else stands in its place. */
+async function contentOf(file: string): Promise<string | undefined> {
+  const found = await lstat(file).catch(() => undefined)
+  if (found && !found.isFile()) throw new Refused('credentials_locked', `${file} is no plain file; delete it`)
+  return found && readFile(file, 'utf8').catch(() => undefined)
+}
 
 function isAlive(content: string): boolean {
   const pid = Number(content.split(' ', 1)[0])

@@ -154,7 +154,7 @@ class Agent {
       // The next connection is made while this one finishes: visitors notice nothing.
       this.#finishing.add(session)
       session.finish(MOVED_MS).then(() => this.#finishing.delete(session))
-      // The first move is made at once; relays that send the agent on and on meet the backoff.
+      // The first moves are made at once; relays that send the agent on and on meet the backoff.
       await this.#wait(message, this.#backoff.move(stoodMs))
       return undefined
     }

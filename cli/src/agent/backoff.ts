@@ -2,6 +2,8 @@ const FIRST_MS = 200
 const LONGEST_MS = 10_000
 // A connection that stood so long was one: the next failure begins anew.
 const STEADY_MS = 10_000
+// As many relays as may drain, or renames that may come, one after the other.
+const MOVES_AT_ONCE = 10
 
 /** How long to wait before the next try. */
 export interface Backoff {
@@ -9,7 +11,7 @@ export interface Backoff {
   next(atLeastMs?: number): number
   /** The connection is over that stood for so long. */
   stood(ms: number): void
-  /** How long to wait before moving from a connection that stood for so long: 0 for the first move in a row. */
+  /** How long to wait before moving from a connection that stood for that time: 0 for the first ten moves in a row. */
   move(stoodMs: number): number
 }
 
@@ -22,7 +24,7 @@ export function createBackoff(random: () => number = Math.random): Backoff {
     next,
     move: (stoodMs) => {
       if (stoodMs >= STEADY_MS) moves = 0
-      return moves++ === 0 ? 0 : next()
+      return moves++ < MOVES_AT_ONCE ? 0 : next()
     },
     stood: (ms) => {
       if (ms >= STEADY_MS) failures = 0

@@ -48,6 +48,14 @@ describe('requestHead', () => {
     ])
   })
 
+  it("leaves out our session's cookie where a proxy has joined headers with commas, and keeps a site's commas", () => {
+    const ours = 'eyJhbGciOiJFZERTQSIsInR5cCI6InNlc3Npb24rand0Iiwia2lkIjoiYSJ9.e30.c2ln'
+    const cookieOf = (value: string) => linesOf(['Cookie', value])[3]
+    expect(cookieOf(`a=1,2, instatunnel_session=${ours}; b=3`)).toBe('a=1,2; b=3')
+    expect(cookieOf(`instatunnel_session="${ours}", a=1`)).toBe('a=1')
+    expect(cookieOf(`a=1,${ours}; b=2`)).toBe(`a=1,${ours}; b=2`)
+  })
+
   it('says which protocol is asked for, and that a body of unknown length follows', () => {
     expect(linesOf(['Upgrade', 'websocket', 'Connection', 'Upgrade'], { upgrade: 'websocket' })).toEqual([
       'GET',

@@ -196,6 +196,15 @@ function namedByConnection(rawHeaders: readonly string[], from = 0): Set<string>
 function withoutOurSession(cookies: string): string {
   if (!maySessionTokenBeIn(cookies)) return cookies
   const all = cookies.split(';')
-  const passed = all.filter((cookie) => sessionTokenIn(cookie) === undefined)
-  return passed.length === all.length ? cookies : passed.join(';').trimStart()
+  const passed = all.map(withoutOurs).filter((part) => part !== undefined)
+  return passed.length === all.length && passed.every((part, at) => part === all[at])
+    ? cookies
+    : passed.join(';').trimStart()
+}
+
+/** One cookie, or several that a proxy has joined with commas as auth reads them, without ours; undefined where none is left. */
+function withoutOurs(part: string): string | undefined {
+  if (!maySessionTokenBeIn(part)) return part
+  const passed = part.split(',').filter((cookie) => sessionTokenIn(cookie) === undefined)
+  return passed.length === 0 ? undefined : passed.join(',')
 }
