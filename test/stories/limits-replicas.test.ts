@@ -91,8 +91,10 @@ describe('over two replicas, a limit', () => {
     const byAddress = await Promise.all(times(20).map((i) => login(`a${i}@example.com`, address)))
     expectAdmitted(byAddress, limits.auth, 401)
     const byEmail = await Promise.all(times(20).map(() => login('somebody@example.com', newAddress())))
-    expect(byEmail.filter(({ status }) => status === 401)).toHaveLength(limits.auth)
-    expect(byEmail.filter(({ status }) => status === 429)).toHaveLength(20 - limits.auth)
+    // From networks that an account is not known from, three times the limit may be tried without a delay.
+    const tried = 3 * limits.auth
+    expect(byEmail.filter(({ status }) => status === 401)).toHaveLength(tried)
+    expect(byEmail.filter(({ status }) => status === 429)).toHaveLength(20 - tried)
   })
 
   it('of wrong credentials holds for an address', async () => {
