@@ -158,6 +158,14 @@ describe('register and login', () => {
     expect(limited.length).toBeGreaterThan(1)
   })
 
+  it('keep nobody from an e-mail that has no account, whatever strangers tried of it', async () => {
+    const body = { email: somebody(), password: 'correct horse battery' }
+    const tries = times(limits.auth * 3 + 4).map(() => wrong(body.email, from(newAddress())))
+    const statuses = (await Promise.all(tries)).map(({ status }) => status)
+    expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(0)
+    bodyOf(await stack.call('POST', '/v1/auth/register', { body, headers: from(newAddress()) }))
+  })
+
   it('let the owner in from their own network, 30 times of 30, while 40 others try 8 passwords a second', async () => {
     const home = from(newAddress())
     const body = { email: somebody(), password: 'correct horse battery' }
