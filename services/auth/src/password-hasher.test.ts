@@ -103,6 +103,18 @@ describe('the password hasher', () => {
       )
   })
 
+  it('lets two of one user wait, and others of the same queue as well', async () => {
+    const { passwords, note, endOne } = setUp()
+    const of = (userId: string) => ({ ...changing(), userId })
+    for (let n = 0; n < 4; n++) note(`${n}`, passwords.matches(`${n}`, 'stored', of('user_a')))
+    await expect(passwords.matches('late', 'stored', of('user_a'))).rejects.toMatchObject(busy)
+    note('b', passwords.matches('b', 'stored', of('user_b')))
+    await endOne()
+    note('5', passwords.matches('5', 'stored', of('user_a')))
+    while (argon2.running.length > 0) await endOne()
+    expect(argon2.begun).toEqual(['0', '1', '2', '3', 'b', '5'].map((one) => `compare ${one}`))
+  })
+
   it('passes the place on where the work fails', async () => {
     const { passwords, note } = setUp()
     const fail = () => Promise.reject(new Error('no database'))
