@@ -23,6 +23,7 @@ local OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST = byte('{}[]', 1, -1)
 local function shape_fault(field, c, is_item)
   local kind = fields.kinds[field.kind]
   if c == OPEN_OBJECT and not kind.object then return 'must not be an object' end
+  if c == SMALL_N and field.repeated and not is_item then return 'must be a list' end
   if not is_item then
     if c == OPEN_LIST and not (kind.list or field.repeated) then return 'must not be a list' end
   elseif c == OPEN_LIST and not kind.list or c == SMALL_N and field.kind ~= 'value' then

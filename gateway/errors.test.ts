@@ -248,6 +248,8 @@ describe('a body', () => {
     ],
     // What the transcoder would drop, or take the last of.
     ['{"permissions":["a",null]}', fieldBody('permissions', 'must hold no lists and no null')],
+    ['{"permissions":null}', fieldBody('permissions', 'must be a list')],
+    ['{"allowed_ips":null}', fieldBody('allowed_ips', 'must be a list')],
     ['{"permissions":[[]]}', fieldBody('permissions', 'must hold no lists and no null')],
     ['{"name":"a","prefix":"b","name":"a"}', fieldBody('name', 'is given twice')],
     ['{"expires_in":1,"expiresIn":2}', fieldBody('expiresIn', 'is given twice')],

@@ -155,6 +155,18 @@ describe('a key without permissions', () => {
       expect(await change(at, body)).toEqual([])
       await refusedAll(key)
     }
+    // What says neither some nor none gives no more than there was.
+    for (const body of [{ no_permissions: false, update_mask: 'no_permissions' }, { permissions: null }])
+      expect((await stack.call('PATCH', path, { token: root.token, body })).status).toBe(400)
+    expect(
+      (
+        await stack.call('POST', '/v1/auth/keys', {
+          token: root.token,
+          body: { name: 'A', permissions: null },
+        })
+      ).status,
+    ).toBe(400)
+    await refusedAll(key)
     // Cleared, they are all of the owner's again.
     expect(await change(`${path}?update_mask=permissions`, {})).toEqual(allScopes)
     expect((await get('/v1/tunnels', key)).status).toBe(200)

@@ -1,4 +1,5 @@
 import type { Identity } from '@instatunnel/kit/identity'
+import { invalidFields } from '@instatunnel/kit/refusal'
 import { fieldsToSet } from '@instatunnel/kit/update-mask'
 import { snakeCase, validate } from '@instatunnel/kit/validate'
 import type { UpdateKeyRequest } from '@instatunnel/proto/keys/v1/api_key_service'
@@ -20,7 +21,9 @@ export interface Choices {
 /** Reads what a request sets; a field that is named and absent goes back to its default. */
 export function choicesIn(request: UpdateKeyRequest): Choices {
   const isPresent = (choice: Choice) => FIELDS[choice].some((field) => isGiven(field, request[field]))
-  const mask = request.updateMask?.map((name) => SAME[snakeCase(name)] ?? name)
+  const names = request.updateMask?.map(snakeCase)
+  if (names?.includes('no_permissions') && request.noPermissions === false) throw notTrue()
+  const mask = names?.map((name) => SAME[name] ?? name)
   const sets = fieldsToSet(mask, CHOICES, isPresent)
   const held = [...sets].filter(isPresent)
   const fields = held.flatMap((choice) => FIELDS[choice])
@@ -41,6 +44,10 @@ export function choicesIn(request: UpdateKeyRequest): Choices {
   }
   return { chosenOf, sets, holdsServerOnly: isServerOnly(held) }
 }
+
+/** Set to false, it would clear the permissions, which are all of the owner's then. */
+const notTrue = () =>
+  invalidFields([{ field: 'no_permissions', message: 'cannot be set to false; name permissions' }])
 
 /** Protobuf does not tell an empty list from one that is left out; no_permissions says something where it is true. */
 const isGiven = (field: keyof UpdateKeyRequest, value: unknown) =>

@@ -82,6 +82,10 @@ describe('UpdateKey', () => {
     }
     // False says nothing, and what is cleared is all of the owner's again.
     expect((await user.updateKey({ id, noPermissions: false })).permissions).toEqual([])
+    const message = 'cannot be set to false; name permissions'
+    expect(
+      await refused(user.updateKey({ id, noPermissions: false, updateMask: ['no_permissions'] })),
+    ).toEqual(invalid('no_permissions', message))
     expect((await user.updateKey({ id, updateMask: ['no_permissions'] })).permissions).toEqual(
       scopesOfRole('user'),
     )
