@@ -155,6 +155,7 @@ describe('the API’s session', () => {
         [`a=1;${name}=${token};b=2`, ['a=1;b=2']],
         [`${name}="${token}"; a=1`, ['a=1']],
         [[`${name}=${token}`, 'a=1'], ['a=1']],
+        [`a=1, ${name}=${token}, b=2`, ['a=1, b=2']],
         [`${name}=of-the-site; a=1`, [`${name}=of-the-site; a=1`]],
       ]),
       ['__Host-session-id=1; __Host-sessions=2; a=1', ['__Host-session-id=1; __Host-sessions=2; a=1']],

@@ -34,7 +34,7 @@ export const RESET = {
   local_down: 1,
   /** The local server broke off, or what it said is no HTTP. */
   local_broken: 2,
-  /** The agent, or the tunnel, has as many requests as it may have. */
+  /** The agent, or the tunnel, has as many requests as it may have; this one may have made room for another. */
   too_many: 3,
   /** The agent is leaving and has done nothing about this request. */
   refused: 4,
@@ -42,7 +42,7 @@ export const RESET = {
   lost: 5,
   /** No answer came in time. */
   too_slow: 6,
-  /** The visitor's address, or its network, has as many requests under way as it may have, or made room for another's. */
+  /** The visitor's address, or its network, has as many requests under way as it may have. */
   crowded: 7,
 } as const
 

@@ -25,7 +25,7 @@ export function agentConnection(
     makeRoom(origin) {
       if (link.isFull) return false
       const idle = slotsOf(origin).toEnd(origin.client, () => link.streams())
-      idle?.abort(RESET.crowded)
+      idle?.abort(RESET.too_many)
       return idle !== undefined
     },
     open(head, end, sink, origin) {

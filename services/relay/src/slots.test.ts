@@ -125,7 +125,7 @@ describe('where all are taken', () => {
     const rest = Array.from({ length: 33 }, (_, index) => visit(`10.1.${index}.1`))
     expect(rest.every(({ stream }) => stream)).toBe(true)
     expect(visits[0]?.map(({ resets }) => resets)).toEqual(
-      visits[0]?.map((_, index) => (index === 7 ? [RESET.crowded] : [])),
+      visits[0]?.map((_, index) => (index === 7 ? [RESET.too_many] : [])),
     )
     expect(all[0]?.connection.taken).toBe(64)
   })
@@ -144,7 +144,7 @@ describe('where all are taken', () => {
 
   /** How many of these were ended to make room. */
   const ended = (visits: ReturnType<ReturnType<typeof open>['visit']>[]) =>
-    visits.filter(({ resets }) => resets.includes(RESET.crowded)).length
+    visits.filter(({ resets }) => resets.includes(RESET.too_many)).length
 
   it('a crowd of neighbours makes room, not an address that holds more than each of them', async () => {
     const { visit, times, admitted } = open(100)

@@ -173,6 +173,41 @@ describe('a visit', () => {
     socket.destroy()
   })
 
+  it('whose visitor was told to continue may take its time with the body', async () => {
+    const { agent, visitor } = await start({ responseTimeoutMs: 1000 })
+    const played = await agent()
+    const socket = await visitor()
+    socket.write(
+      'PUT / HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n',
+    )
+    const { stream, complete } = await played.next()
+    stream.head('100\nContinue', false)
+    await until(socket, 'HTTP/1.1 100 Continue\r\n\r\n')
+    await delay(1200)
+    socket.write('ok')
+    await complete
+    stream.head('204\nNo Content', true)
+    await until(socket, 'HTTP/1.1 204 No Content\r\n')
+    socket.destroy()
+  })
+
+  it('is not cut for a short timeout where its body is taken, and that is told once a heartbeat', async () => {
+    const { agent, visitor } = await start({ responseTimeoutMs: 300 })
+    const played = await agent()
+    const socket = await visitor()
+    const bytes = WINDOW_BYTES - 1024 // all of it leaves, and nothing is credited
+    socket.write(`POST / HTTP/1.1\r\nHost: docs.example.com\r\nContent-Length: ${bytes}\r\n\r\n`)
+    const upload = await played.next()
+    upload.holds = true
+    socket.write(Buffer.alloc(bytes))
+    await upload.complete
+    await delay(1600)
+    upload.stream.consumed(bytes)
+    upload.stream.head('200\nOK\ncontent-length\n0', true)
+    expect(await until(socket, '\r\n\r\n')).toContain('HTTP/1.1 200 OK')
+    socket.destroy()
+  })
+
   it('of an answer without a body ends where its head does', async () => {
     const { agent, visitor } = await start()
     const played = await agent()

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { MAX_HEAD_BYTES, RESET } from '@instatunnel/kit/frames'
+import { MAX_HEAD_BYTES, RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination, FindDestination } from '../destination.ts'
 import { type AnswerHead, passedTrailers, readAnswer, readTrailers } from '../domain/head.ts'
@@ -38,8 +38,12 @@ export const AGAIN_MS = 100
 // An upload that nobody takes is given up at last, also without a limit: that its visitor has gone cannot be seen.
 const STALLED_MS = 3_600_000
 
+// That something of it is taken is told once a heartbeat of 1.6 s (LinkStream.consumed).
+const TOLD_WITHIN_MS = 3200
+
 /** How long an upload may be held that nobody takes. */
-export const stallMs = (responseTimeoutMs: number) => responseTimeoutMs || STALLED_MS
+export const stallMs = (responseTimeoutMs: number) =>
+  responseTimeoutMs === 0 ? STALLED_MS : Math.max(responseTimeoutMs, TOLD_WITHIN_MS)
 
 /** One visitor's request: sent through a tunnel, answered as it comes back. */
 export class Visit implements StreamSink {
@@ -120,7 +124,9 @@ export class Visit implements StreamSink {
       const trailers = passedTrailers(request.rawTrailers)
       if (trailers.length > 0) this.#stream?.trailers(trailers.flat().join('\n'))
       else this.#stream?.end()
-      if (!this.#answered && !this.#over) this.#timer.start(this.#timeoutMs)
+      if (this.#answered || this.#over) return
+      const isTaken = (this.#stream?.credit ?? 0) > WINDOW_BYTES / 2
+      this.#timer.start(isTaken || this.#timeoutMs === 0 ? this.#timeoutMs : stallMs(this.#timeoutMs))
     })
   }
 
@@ -160,7 +166,9 @@ export class Visit implements StreamSink {
       this.#informed += text.length
       if (this.#informed > MAX_HEAD_BYTES) this.#broken()
       else this.#informs(answer)
-      this.#timer.moved()
+      // With a 100 it is the visitor's turn, where its body has not come whole.
+      if (answer.status === 100 && !this.#held && !this.#stream?.localEnded) this.#timer.stop()
+      else this.#timer.moved()
       return
     }
     try {
