@@ -23,12 +23,7 @@ export interface Foundation extends Neighbours {
   readonly rules: Rules
   readonly clock: Clock
   /** Serves handlers behind a guard, with health and reflection. */
-  serve(options: {
-    services: readonly Handled[]
-    guard: Guard
-    refusals: Refusals
-    others?: readonly Served[]
-  }): Promise<Serving>
+  serve(options: { services: readonly Handled[]; guard: Guard; refusals: Refusals }): Promise<Serving>
 }
 
 /** A generated service definition with its handlers. */
@@ -72,7 +67,7 @@ export async function openFoundation(options: {
     sql,
     rules,
     clock,
-    serve: async ({ services, guard, refusals, others = [] }) => {
+    serve: async ({ services, guard, refusals }) => {
       const { certifiedOf } = transport
       const edge: Edge = { guard, rules, refusals, log, certifiedOf, isReady: clock.isReady }
       const served = services.map(({ definition, handlers }) => ({
@@ -82,7 +77,7 @@ export async function openFoundation(options: {
       const options = {
         listen: config.LISTEN,
         credentials: transport.server,
-        services: [...served, ...others],
+        services: served,
         descriptors,
       }
       const serving = closing.adopt(await serve(options), (open) => open.close())

@@ -8,7 +8,7 @@ import {
 } from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
 import { createReflection } from './reflection.ts'
-import { withSafeReaders } from './unary.ts'
+import { withUnreadRequests } from './unary.ts'
 
 // A call's request is at most 1 MiB of JSON at the gateway; protobuf is smaller.
 const MAX_REQUEST_BYTES = 2 * 1024 * 1024
@@ -17,7 +17,7 @@ const DRAIN_MS = 10_000
 // grpc-js would write odd header values of clients to standard error; failures reach the callers anyway.
 setLogVerbosity(logVerbosity.NONE)
 
-/** One gRPC service and what serves it. */
+/** One gRPC service and what serves it, made by `implement`: it is handed requests as they came. */
 export interface Served {
   readonly definition: ServiceDefinition
   readonly implementation: UntypedServiceImplementation
@@ -49,7 +49,7 @@ export async function serve(options: {
     'grpc.keepalive_time_ms': 30_000,
   })
   for (const { definition, implementation } of options.services) {
-    server.addService(withSafeReaders(definition), implementation)
+    server.addService(withUnreadRequests(definition), implementation)
   }
   const health = new HealthImplementation({ '': 'SERVING' })
   health.addToServer(server)

@@ -58,6 +58,15 @@ describe('a request that cannot be read', () => {
     expect(await keys.createKey()).toMatchObject({ key: 'made' })
   })
 
+  it('is not read at all for a caller that is not admitted', async () => {
+    const { channel } = await serveKeys(
+      {},
+      { guard: () => Promise.reject(new Refusal('CREDENTIAL_MISSING', 'No credential')) },
+    )
+    for (const bytes of [Buffer.from('{"name":"x"}'), metadataField(deep)])
+      expect(await refused(send(channel, 'CreateKey', bytes))).toMatchObject({ code: 'UNAUTHENTICATED' })
+  })
+
   it.each([
     ['at the top', metadataField(entry('__proto__', numberValue))],
     ['in an object', metadataField(entry('a', structValue(entry('__proto__', numberValue))))],
