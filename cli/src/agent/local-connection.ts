@@ -111,14 +111,14 @@ export class LocalConnection implements AnswerSink {
   }
 
   /**
-   * Ends it, whatever is going on; nobody is told. Once protocols are switched, nobody takes that for an end. Of one that
-   * asks on it no more it stays, as it may be another's by now; left out, it is one that nobody asks on.
+   * Ends the connection without telling the asker; once protocols are switched, by a reset, which is no regular end. An
+   * asker whose request is over ends nothing: the connection may carry another request by now. Left out for an idle one.
    */
   leave(asker?: Asker): void {
     if (asker !== this.#asker) return
     this.#asker = undefined
     const socket = this.#socket
-    // Node's reset waits until all is written, though nobody may take it, and fails in the midst of an end.
+    // Node's reset waits until all is written, which a local server that reads nothing never allows, and fails after end().
     if (this.#switched && socket.writableLength === 0 && !socket.writableEnded) socket.resetAndDestroy()
     else socket.destroy()
   }

@@ -1,5 +1,7 @@
+import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startHttp } from '../../test/local-servers.ts'
+import type { Asker } from './asker.ts'
 import { LocalServer } from './local-server.ts'
 
 beforeEach(() => {
@@ -66,5 +68,34 @@ describe('connections to the local server', () => {
     await ask()
     local.close()
     await expect.poll(closed).toBe(1)
+  })
+
+  it('stay where an earlier request leaves one that carries the next', async () => {
+    const answers: ServerResponse[] = []
+    const { port } = await startHttp((_request, response) => void answers.push(response))
+    const local = new LocalServer(port)
+    onTestFinished(() => local.close())
+    const ask = () => {
+      const over = Promise.withResolvers<string>()
+      const ignore = () => {}
+      const asker: Asker = {
+        ...{ informed: ignore, answered: ignore, received: ignore, drained: ignore },
+        completed: () => setImmediate(over.resolve, 'whole'),
+        broken: (error) => over.resolve(String(error)),
+      }
+      const head = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
+      const asked = { method: 'GET', head, chunked: false, ends: true, upgrades: false }
+      return { asker, connection: local.ask(asked, asker), over: over.promise }
+    }
+    const first = ask()
+    await expect.poll(() => answers.length).toBe(1)
+    answers[0]?.end()
+    await first.over
+    const second = ask()
+    expect(second.connection).toBe(first.connection)
+    await expect.poll(() => answers.length).toBe(2)
+    first.connection.leave(first.asker)
+    answers[1]?.end()
+    expect(await second.over).toBe('whole')
   })
 })

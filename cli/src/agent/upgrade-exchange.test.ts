@@ -117,26 +117,6 @@ describe('an upgrade', () => {
     await expect.poll(() => agent.link.size).toBe(0)
   })
 
-  it("that was refused leaves its connection alone, which is another request's by now", async () => {
-    const waiting: Socket[] = []
-    const { port } = await startRaw((socket) =>
-      socket.on('data', (head) => {
-        if (String(head).includes('upgrade')) socket.write('HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno')
-        else waiting.push(socket)
-      }),
-    )
-    const agent = await connectedAgent(port)
-    const refused = upgrade(agent)
-    await refused.over
-    const next = new Visitor(agent.link, { headers: ['host', 'a'] })
-    await expect.poll(() => waiting.length).toBe(1)
-    refused.stream.reset(RESET.cancelled) // rather than its end, which is to come still
-    await expect.poll(() => agent.link.size).toBe(1)
-    waiting[0]?.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole')
-    await next.over
-    expect([next.body, next.given]).toEqual(['whole', undefined])
-  })
-
   it.each([
     ['takes nothing', (stream: LinkStream) => stream.send(Buffer.alloc(WINDOW_BYTES))],
     ['is told the end', (stream: LinkStream) => stream.end()],

@@ -111,9 +111,6 @@ describe('startTunnelUsage', () => {
     }
     await expect.poll(() => sum(told(), ({ requests }) => requests), within).toBe(sumOf(counted))
     expect(perMinute().map(([minute]) => minute)).toEqual([...counted.keys()])
-    console.log(
-      JSON.stringify([perMinute(), [...counted], told().map((t) => [t.minute.slice(11), t.requests])]),
-    )
     // Timers are as exact as a millisecond.
     for (const [minute, requests] of perMinute())
       expect(Math.abs(requests - (counted.get(minute) ?? 0))).toBeLessThanOrEqual(2)
