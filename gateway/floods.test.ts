@@ -1,66 +1,27 @@
-import { type ClientHttp2Session, connect } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { startGateway, type TestGateway } from './test/gateway.ts'
+import { allocated, bearer, type Closing, gatewayOf, JUNK, MIB, openStreams, stat } from './test/flood.ts'
+import type { TestGateway } from './test/gateway.ts'
 
-/** What fills the API's memory never refuses visitors, and what fills that of tunnels never refuses the API. */
+/** What strangers and visitors fill the gateway's memory with refuses no call of the API; the reverse is in budgets.test.ts. */
 
-const MIB = 1024 * 1024
 /** Of a gateway that may fill up in a test, in place of a GiB: idle it has a third of that. */
 const HEAP = 80 * MIB
 
-const closing: (() => unknown)[] = []
+const closing: Closing = []
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 
 /** A gateway of little memory, which under pressure ends what stands still for so long. */
-async function smallGateway(idle = '10s'): Promise<TestGateway> {
-  const edit = (file: string, text: string) =>
-    file === 'envoy.yaml'
-      ? text
-          .replace(String(1024 * MIB), String(HEAP))
-          .replace('STREAM_IDLE, min_timeout: 10s', `STREAM_IDLE, min_timeout: ${idle}`)
-      : text
-  const gateway = await startGateway({ edit })
-  closing.push(() => gateway.stop())
-  return gateway
-}
-
-/** A number that Envoy keeps; 0 where it has counted nothing yet. */
-const stat = async (gateway: TestGateway, name: string) =>
-  Number(
-    new RegExp(`^${name}: (\\d+)$`, 'm').exec(await gateway.envoy.admin(`/stats?filter=${name}`))?.[1] ?? 0,
+const smallGateway = (idle = '10s') =>
+  gatewayOf(HEAP, closing, (_, text) =>
+    text.replace('STREAM_IDLE, min_timeout: 10s', `STREAM_IDLE, min_timeout: ${idle}`),
   )
-
-const allocated = async (gateway: TestGateway) =>
-  Number(JSON.parse(await gateway.envoy.admin('/memory')).allocated)
-
-const JUNK = Buffer.alloc(MIB, 'a')
-
-/** Connections of HTTP/2, each with as many streams as it may have, until the test is over. */
-function openStreams(
-  { port }: TestGateway,
-  headers: Record<string, string>,
-  { connections, windowSize, body }: { connections: number; windowSize?: number; body?: Buffer },
-): void {
-  for (let n = 0; n < connections; n++) {
-    const settings = windowSize === undefined ? {} : { initialWindowSize: windowSize }
-    const session: ClientHttp2Session = connect(`http://127.0.0.1:${port}`, { settings })
-    session.on('error', () => {}) // which ends it
-    closing.push(() => session.destroy())
-    for (let asked = 0; asked < 100; asked++) {
-      const stream = session.request(headers, { endStream: body === undefined })
-      stream.on('error', () => {}) // which ends it
-      if (body) stream.write(body)
-    }
-  }
-}
 
 /** Somebody's call is answered as ever. */
 async function expectCalled(gateway: TestGateway): Promise<void> {
-  const headers = { authorization: 'Bearer it_0123456789abcdef' }
-  expect((await gateway.call('GET', '/v1/tunnels', { headers })).status).toBe(200)
+  expect((await gateway.call('GET', '/v1/tunnels', { headers: bearer })).status).toBe(200)
 }
 
 /** And somebody's visit. */
@@ -81,7 +42,7 @@ describe('the API', () => {
       openStreams(
         gateway,
         { ':method': 'POST', ':path': path, ':authority': 'api.test' },
-        { connections: 3, body: JUNK.subarray(0, 128 * 1024) },
+        { connections: 3, closing, body: JUNK.subarray(0, 128 * 1024) },
       )
     const refused = () => stat(gateway, 'http.api.downstream_rq_4xx')
     // A client that goes on writing may never come to its last streams: each that comes is answered, and over.
@@ -112,9 +73,9 @@ describe('the API', () => {
       ':method': 'POST',
       ':path': '/v1/tunnels',
       ':authority': 'api.test',
-      authorization: 'Bearer it_0123456789abcdef',
+      ...bearer,
     }
-    openStreams(gateway, headers, { connections: 2, body: JUNK })
+    openStreams(gateway, headers, { connections: 2, closing, body: JUNK })
     await vi.waitFor(() => expect(asked).toBe(200), { timeout: 15_000, interval: 20 })
     expect((await allocated(gateway)) - before).toBeLessThan(48 * MIB)
   }, 30_000)
@@ -154,7 +115,7 @@ describe('tunnels', () => {
     serveBig(gateway)
     const headers = { ':path': big, ':authority': 'docs.tunnels.test' }
     await fill(gateway, () => {
-      openStreams(gateway, headers, { connections: 1, windowSize: 0 })
+      openStreams(gateway, headers, { connections: 1, closing, windowSize: 0 })
       return 100
     })
   }, 60_000)

@@ -181,7 +181,7 @@ describe('towards the services', () => {
   const ownCertificate = /"tls_certificate_sds_secret_configs":\[.*?\}\}\}\],/g
   it('shows the services a certificate of its own', () => {
     const services = { auth: ['a:1'], check: ['a:2'], keys: ['k:1'], tunnels: ['t:1'], relay: ['r:1'] }
-    expect(clustersFile({ services, tls: gatewayFiles }).match(ownCertificate)).toHaveLength(5)
+    expect(clustersFile({ services, tls: gatewayFiles }).match(ownCertificate)).toHaveLength(6)
   })
 
   const unproven: [what: string, options: Parameters<typeof startGateway>[0]][] = [

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { type ClientRequest, request } from 'node:http'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { atOnce } from '@instatunnel/test/load'
 import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
@@ -7,7 +7,7 @@ import { askToConnect } from '@instatunnel/test/raw-agent'
 import type { Echo } from '@instatunnel/test/site-routes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { type AskOptions, answered, told, valuesOf } from '@instatunnel/test/visitor'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 /** What a visitor, or a site, says of itself that only the platform may say; and whose cookies are whose. */
 
@@ -345,6 +345,42 @@ it('one address cannot fill a tunnel: it gets a quarter, its neighbours another,
   const answers = [...(await first.answers), ...(await second.answers)]
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   expect((await open.visitor.get('/hello')).text).toBe('hello')
+})
+
+it('a visitor is served while callers hold all that the API may hold of bodies, and so are agents that connect', {
+  timeout: 30_000,
+}, async () => {
+  const LARGE = 128
+  const headers = {
+    host: 'localhost',
+    authorization: `Bearer ${open.owner.token}`,
+    'content-type': 'application/json',
+    'content-length': '10000',
+  }
+  const begun = (): ClientRequest => {
+    const asked = request({
+      host: '127.0.0.1',
+      port: stack.gateway.port,
+      method: 'POST',
+      path: '/v1/tunnels',
+      headers,
+    })
+    asked.on('error', () => {}) // which ends it
+    asked.write('{')
+    return asked
+  }
+  const [uploads, refused] = [[] as ClientRequest[], [] as number[]]
+  for (let n = 0; n < LARGE + 20; n++) uploads.push(begun())
+  for (const one of uploads) one.on('response', ({ statusCode = 0 }) => refused.push(statusCode))
+  try {
+    await vi.waitFor(() => expect(refused.length).toBe(20), 8000)
+    expect(new Set(refused)).toEqual(new Set([503]))
+    expect((await open.visitor.get('/hello')).text).toBe('hello')
+    await (await open.connect()).leave()
+    expect((await stack.call('GET', '/v1/auth/whoami', { token: open.owner.token })).status).toBe(200)
+  } finally {
+    for (const one of uploads) one.destroy()
+  }
 })
 
 it('another user’s site is nobody’s business', async () => {

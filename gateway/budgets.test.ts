@@ -1,0 +1,234 @@
+import { once } from 'node:events'
+import { type ClientHttp2Stream, constants } from 'node:http2'
+import { connect as connectTcp } from 'node:net'
+import { ListKeysResponse } from '@instatunnel/proto/keys/v1/api_key_service'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { answers, expectAnswer } from './test/error-shape.ts'
+import { allocated, bearer, type Closing, gatewayOf, JUNK, MIB, openStreams, stat } from './test/flood.ts'
+import type { TestGateway } from './test/gateway.ts'
+import { answered, told, visit } from './test/visit.ts'
+
+/** What the API may hold has a bound of its own, so that however full it is, visitors and agents are served. */
+
+/** An eighth of what the gateway has, and of what it lets large bodies have. */
+const HEAP = 128 * MIB
+const LARGE = 16
+
+const closing: Closing = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+/** In http.yaml a filter's one number of calls at once stands twice. */
+const atMost = (from: number, to: number) => (text: string) =>
+  text
+    .replace(`max_concurrency_limit: ${from},`, `max_concurrency_limit: ${to},`)
+    .replace(`min_concurrency: ${from},`, `min_concurrency: ${to},`)
+
+const gatewayWith = (change: (text: string) => string, heap = 1024 * MIB) =>
+  gatewayOf(heap, closing, (_, text) => change(text))
+
+const upload = { ':method': 'POST', ':path': '/v1/tunnels', ':authority': 'api.test', ...bearer }
+const list = (gateway: TestGateway) => gateway.call('GET', '/v1/tunnels', { headers: bearer })
+
+/** Visitors who all need a connection of their own to the relay are served. */
+async function expectVisitorsServed(gateway: TestGateway, visitors = 20): Promise<void> {
+  const arrived: (() => void)[] = []
+  gateway.relay.answer = (_, response) => {
+    arrived.push(() => response.end())
+    if (arrived.length === visitors) for (const answer of arrived) answer()
+  }
+  const asked = Array.from({ length: visitors }, () => visit(gateway.port, '/').end())
+  const statuses = Promise.all(asked.map(async (one) => (await told(one)).status))
+  expect(await statuses).toEqual(asked.map(() => 200))
+}
+
+/** An agent is connected, on a connection to the relay that is its own from then on. */
+async function expectAgentConnected(gateway: TestGateway): Promise<void> {
+  const headers = { host: 'api.test', connection: 'Upgrade', upgrade: 'instatunnel', ...bearer }
+  const [answer, socket] = await once(
+    visit(gateway.port, '/v1/tunnels/tun_1/connect', { headers }).end(),
+    'upgrade',
+  )
+  closing.push(() => socket.destroy())
+  expect(answer.statusCode).toBe(101)
+}
+
+/** An upload over HTTP/1.1 of which the last byte is missing, until the test is over. */
+function uploadSlowly({ port }: TestGateway): void {
+  const socket = connectTcp(port, '127.0.0.1')
+  socket.on('error', () => {}) // which ends it
+  closing.push(() => socket.destroy())
+  socket.write(
+    `POST /v1/tunnels HTTP/1.1\r\nHost: api.test\r\nAuthorization: ${bearer.authorization}\r\nContent-Length: ${MIB}\r\n\r\n`,
+  )
+  socket.write(JUNK.subarray(1))
+}
+
+describe('callers who fill all that the API may hold', () => {
+  it('with uploads that are never whole keep no visitor and no agent out', async () => {
+    const gateway = await gatewayWith(atMost(128, LARGE), HEAP)
+    const refused = () => stat(gateway, 'http.api.downstream_rq_5xx')
+    const rounds: [number, () => void][] = [
+      [100 - LARGE, () => openStreams(gateway, upload, { connections: 1, closing, body: JUNK.subarray(1) })],
+      [200 - LARGE, () => Array.from({ length: 100 }, () => uploadSlowly(gateway))],
+    ]
+    for (const [expected, begin] of rounds) {
+      begin()
+      await expectVisitorsServed(gateway)
+      await vi.waitFor(async () => expect(await refused()).toBeGreaterThanOrEqual(expected), 15_000)
+      expect(await allocated(gateway)).toBeLessThan(HEAP * 0.6)
+      await expectVisitorsServed(gateway)
+    }
+    await expectAgentConnected(gateway)
+    expect((await list(gateway)).status).toBe(200) // nor a call with little to say
+  }, 40_000)
+
+  it('with answers that they do not read keep no visitor and no agent out', async () => {
+    const gateway = await gatewayWith((text) => text, HEAP)
+    const keys = Array.from({ length: 200 }, (_, n) => ({ id: `key_${n}`, name: 'k'.repeat(5000) }))
+    gateway.keys.reply = () => ListKeysResponse.fromPartial({ keys })
+    const untaken = { ':path': '/v1/auth/keys', ':authority': 'api.test', ...bearer }
+    const opened: ClientHttp2Stream[] = []
+    while (!opened.some(({ closed }) => closed)) {
+      opened.push(...openStreams(gateway, untaken, { connections: 1, closing, streams: 10, windowSize: 0 }))
+      expect(opened.length).toBeLessThan(400)
+      await vi.waitFor(
+        async () => expect(await stat(gateway, 'cluster.keys.upstream_rq_completed')).toBe(opened.length),
+        15_000,
+      )
+      await expectVisitorsServed(gateway)
+    }
+    await expectAgentConnected(gateway)
+  }, 60_000)
+
+  it('with calls that auth has not decided about keep no visitor and no agent out', async () => {
+    const gateway = await gatewayWith(atMost(2048, 10))
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    closing.push(end)
+    let waiting = 0
+    gateway.auth.check.decide = async ({ attributes }) => {
+      if (attributes?.contextExtensions.access === 'connect') return { admit: true }
+      waiting++
+      await over
+      return { admit: true }
+    }
+    const calls = openStreams(
+      gateway,
+      { ...upload, ':method': 'GET' },
+      { connections: 1, closing, streams: 10 },
+    )
+    await vi.waitFor(() => expect(waiting).toBe(10), 10_000)
+    expectAnswer(await list(gateway), answers.unavailable)
+    expect(waiting).toBe(10)
+    await expectVisitorsServed(gateway)
+    await expectAgentConnected(gateway)
+    end()
+    for (const call of calls) if (!call.closed) await once(call.resume(), 'close')
+    expect((await list(gateway)).status).toBe(200)
+  }, 30_000)
+})
+
+describe('a large body', () => {
+  it('has its place until its call has ended, in whichever way', async () => {
+    const gateway = await gatewayWith((text) =>
+      atMost(128, 1)(text).replace('max_stream_duration: 10s', 'max_stream_duration: 1s'),
+    )
+    const post = (length: number) =>
+      gateway.call('POST', '/v1/tunnels', { headers: bearer, body: `{${' '.repeat(length - 2)}}` })
+    const free = () => vi.waitFor(async () => expect((await post(10_000)).status).toBe(200), 10_000)
+    /** One takes the place: another is refused, and small bodies are not. */
+    const hold = async (): Promise<ClientHttp2Stream> => {
+      await free()
+      const { asked } = gateway.auth.check
+      const before = asked.length
+      const [stream] = openStreams(gateway, upload, {
+        connections: 1,
+        closing,
+        streams: 1,
+        body: JUNK.subarray(1),
+      })
+      await vi.waitFor(() => expect(asked.length).toBe(before + 1), 10_000) // and it comes before all that follow
+      expectAnswer(await post(10_000), answers.unavailable)
+      expect((await post(9_999)).status).toBe(200)
+      return stream as ClientHttp2Stream
+    }
+    const endings: ((stream: ClientHttp2Stream) => unknown)[] = [
+      (stream) => stream.close(constants.NGHTTP2_CANCEL),
+      (stream) => stream.session?.destroy(),
+      (stream) => stream.end(), // 400
+      (stream) => stream.write(JUNK), // 413
+      () => {}, // 408
+    ]
+    for (const end of endings) end(await hold())
+    await free()
+  }, 60_000)
+
+  it('is not what a call has that takes none: there it is small, or 413', async () => {
+    const gateway = await gatewayWith(atMost(128, 1))
+    const refusal = '{"error":"payload_too_large","message":"The body is larger than 16 KiB.","code":4014}'
+    for (const method of ['GET', 'DELETE']) {
+      const asked = visit(gateway.port, '/v1/tunnels/tun_1', {
+        method,
+        headers: { host: 'api.test', ...bearer, 'transfer-encoding': 'chunked' },
+      })
+      asked.on('error', () => {}) // Envoy ends what it does not read
+      asked.write(JUNK)
+      const answer = await answered(asked)
+      expect([answer.statusCode, Buffer.concat(await answer.toArray()).toString()]).toEqual([413, refusal])
+    }
+  })
+})
+
+describe('auth is asked about calls and about agents apart:', () => {
+  it.each([
+    ['calls fill what they have, and agents connect', undefined, expectAgentConnected],
+    [
+      'agents fill what they have, and calls are answered',
+      'connect',
+      async (gateway: TestGateway) => expect((await list(gateway)).status).toBe(200),
+    ],
+  ])('%s', async (_, held, expectOther) => {
+    const gateway = await gatewayWith((text) => text.replace('max_requests: 4096', 'max_requests: 1'))
+    const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>()
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    closing.push(end)
+    gateway.auth.check.decide = async ({ attributes }) => {
+      if (attributes?.contextExtensions.access !== held) return { admit: true }
+      isAsked()
+      await over
+      return { admit: false, http: 401, body: '{}' }
+    }
+    const path = held ? '/v1/tunnels/tun_1/connect' : '/v1/tunnels'
+    const one = () =>
+      gateway.call('GET', path, {
+        headers: { ...bearer, ...(held ? { connection: 'Upgrade', upgrade: 'instatunnel' } : {}) },
+      })
+    const first = one()
+    await asked
+    expectAnswer(await one(), answers.unavailable)
+    await expectOther(gateway)
+    await expectVisitorsServed(gateway, 2)
+    end()
+    expect((await first).status).toBe(401)
+  })
+})
+
+it('calls that ask whether their body is wanted fill a circuit of their own', async () => {
+  const gateway = await gatewayWith((text) => text.replace('max_requests: 256', 'max_requests: 1'))
+  const begun = () =>
+    gateway.call('POST', '/v1/tunnels', {
+      headers: { ...bearer, expect: '100-continue', 'content-length': '9' },
+    })
+  const asked = visit(gateway.port, '/v1/tunnels', {
+    method: 'POST',
+    headers: { host: 'api.test', ...bearer, expect: '100-continue', 'content-length': '2' },
+  })
+  asked.flushHeaders()
+  await once(asked, 'continue')
+  const { status, body } = await begun()
+  expect([status, body]).toEqual(answers.unavailable)
+  expect((await list(gateway)).status).toBe(200)
+  await expectVisitorsServed(gateway)
+  expect((await told(asked.end('{}'))).status).toBe(415)
+})
