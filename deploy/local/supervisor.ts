@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { answeringParts, watchHangs } from './hang-watch.ts'
 import { describeExit, type RunningProcess } from './process.ts'
 import type { Stack } from './stack.ts'
 
@@ -46,12 +47,13 @@ interface Part {
 
 /**
  * Restarts each part that dies, after a pause and once the disk has room; and NATS also where a stream takes no more
- * messages, as after the disk was full for seconds.
+ * messages, as after the disk was full for seconds. A part that hangs is named, not restarted: it may come back, and
+ * somebody may have stopped it to look at it.
  */
 export function supervise(options: {
   stack: Stack
   dataDir: string
-  /** Called with a line for people whenever something is restarted. */
+  /** Called with a line for people whenever something is restarted, hangs, or answers again. */
   say: (line: string) => void
 }): Supervisor {
   const { stack, dataDir, say } = options
@@ -145,6 +147,7 @@ export function supervise(options: {
   for (const { process, start } of services)
     keep({ process, start: () => start({}, signal), folder: dataDir }, { needs: stores })
   keep({ ...gateway, folder: dataDir })
+  watchHangs(answeringParts(stack), say, signal)
   return {
     gaveUp,
     async stop() {

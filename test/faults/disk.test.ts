@@ -1,6 +1,8 @@
 import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { answeringParts, watchHangs } from '@instatunnel/local/hang-watch'
+import type { RunningProcess } from '@instatunnel/local/process'
 import { type Supervisor, supervise } from '@instatunnel/local/supervisor'
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { expectNothingOfTheInside, expectUnauthorized } from '@instatunnel/test/errors'
@@ -11,7 +13,7 @@ import { type SmallDisk, smallDisk } from '@instatunnel/test/small-disk'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-/** Disks that are full for seconds, and then have room: of NATS alone, and of everything. */
+/** Parts that hang; and disks that are full for seconds, and then have room: of NATS alone, and of everything. */
 
 let envoyDir: string
 let disks: { all: SmallDisk; nats: SmallDisk }
@@ -59,6 +61,50 @@ const published = (type: string, ids: string[]) => {
   }
   return expect.poll(missing, { timeout: 40_000 }).toEqual([])
 }
+
+describe('a part that hangs', { timeout: 60_000 }, () => {
+  const halted = (processes: readonly RunningProcess[]) => {
+    for (const { pid } of processes) process.kill(pid, 'SIGSTOP')
+    return () => {
+      for (const { pid } of processes) process.kill(pid, 'SIGCONT')
+    }
+  }
+
+  it('is named, and again once it answers; without NATS calls go on meanwhile', async () => {
+    const user = await accounts.register()
+    const resume = halted([stack.nats.process()])
+    try {
+      await expect.poll(() => said, { timeout: 30_000 }).toContain('nats hangs: it has not answered for 5 s')
+      const key = await accounts.key(user.token)
+      bodyOf(await use(key.key))
+      expect(await health()).toBe(200)
+    } finally {
+      resume()
+    }
+    await expect.poll(() => said, { timeout: 30_000 }).toContain('nats answers again')
+  })
+
+  it('is named whichever it is', async () => {
+    const lines: string[] = []
+    const over = new AbortController()
+    const { signal } = over
+    watchHangs(answeringParts(stack), (line) => void lines.push(line), signal, { every: 50, patience: 1000 })
+    const names = stack.processes().map(({ name }) => name)
+    const resume = halted(stack.processes())
+    try {
+      await expect
+        .poll(() => lines, { timeout: 30_000 })
+        .toEqual(expect.arrayContaining(names.map((name) => `${name} hangs: it has not answered for 1 s`)))
+    } finally {
+      resume()
+    }
+    await expect
+      .poll(() => lines, { timeout: 30_000 })
+      .toEqual(expect.arrayContaining(names.map((name) => `${name} answers again`)))
+    over.abort()
+    await expect.poll(health, { timeout: 30_000 }).toBe(200)
+  })
+})
 
 describe('while the disk of NATS is full', { timeout: 90_000 }, () => {
   it('calls go on and a revoked key is refused at once; all events arrive once it has room', async () => {
