@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Sql } from 'postgres'
+import type { PendingQuery, Pool } from './postgres-pool.ts'
 
 /** The signal of the call that is being handled: what it waits for is not begun once its caller has gone. */
 export const callerSignal = new AsyncLocalStorage<AbortSignal>()
@@ -82,37 +83,33 @@ function createPoolQueue({ connections, stuckMs, waitMs }: PoolBounds): PoolQueu
   }
 }
 
-/** The part of postgres.js's Query that decides when it is sent, and learns that it is over. */
-interface PendingQuery {
-  handler(query: PendingQuery): void
-  resolve(result: unknown): void
-  reject(error: unknown): void
-}
-
 /**
- * The pool, but that a query or transaction waits for a connection within bounds: postgres.js itself would have it wait
- * for ever, behind queries of any length, and lets queries share a connection that is busy.
+ * What makes queries, but that the pool sends them and that a query or transaction waits for a connection within bounds:
+ * postgres.js itself would have it wait for ever, behind queries of any length, and lets queries share a connection that
+ * is busy.
  */
-export function boundWaits(sql: Sql, bounds: PoolBounds): Sql {
+export function boundWaits(sql: Sql, pool: Pool, bounds: PoolBounds): Sql {
   const queue = createPoolQueue(bounds)
   const bound = <Made>(made: Made): Made => {
-    if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, queue)
+    if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, queue, pool)
     return made
   }
   const begin = (...work: unknown[]) =>
     new Promise((resolve, reject) =>
       queue.enter(() => {
-        const transaction = (sql.begin as (...work: unknown[]) => Promise<unknown>)(...work)
+        const transaction = (pool.begin as (...work: unknown[]) => Promise<unknown>)(...work)
         transaction.finally(queue.leave).then(resolve, reject)
       }, reject),
     )
   const call = (...args: Parameters<Sql>) => bound(sql(...args))
   const unsafe: Sql['unsafe'] = (...args) => bound(sql.unsafe(...args))
-  return Object.assign(call, sql, { unsafe, begin }) as unknown as Sql
+  const end: Sql['end'] = async (how) => {
+    await Promise.all([pool.end(how), sql.end(how)])
+  }
+  return Object.assign(call, sql, { unsafe, begin, end }) as unknown as Sql
 }
 
-function bindQuery(query: PendingQuery, queue: PoolQueue): void {
-  const { handler } = query
+function bindQuery(query: PendingQuery, queue: PoolQueue, pool: Pool): void {
   // A query that is part of another one is never handled.
   query.handler = () =>
     queue.enter(
@@ -124,7 +121,7 @@ function bindQuery(query: PendingQuery, queue: PoolQueue): void {
         }
         query.reject = (error) => {
           reject(error)
-          leave(setImmediate)
+          leave(afterClose)
         }
         // postgres.js says that a query is over before it has put the connection back, or has seen that it is gone: the
         // next query would be written to this one.
@@ -132,8 +129,11 @@ function bindQuery(query: PendingQuery, queue: PoolQueue): void {
           later(queue.leave)
           leave = () => {} // a connection that breaks may say so twice
         }
-        handler(query)
+        pool.send(query)
       },
       (error) => query.reject(error),
     )
 }
+
+/** Sockets say that they have closed after the immediates of a round of the event loop: the next round's come after that. */
+const afterClose = (then: () => void) => setImmediate(setImmediate, then)

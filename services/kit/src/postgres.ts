@@ -4,7 +4,7 @@ import postgres, { type ISql, type Sql } from 'postgres'
 import { POOL_SIZE } from './config.ts'
 import { boundWaits } from './pool-queue.ts'
 import { arrayTypes } from './postgres-arrays.ts'
-import { createBegin } from './transaction.ts'
+import { openPool } from './postgres-pool.ts'
 
 export type { ISql, Sql, TransactionSql } from 'postgres'
 
@@ -26,11 +26,9 @@ const POOL_WAIT_MS = 3000
  */
 export function connectPostgres(options: { url: string; schema: string; connections?: number }): Sql {
   const { connections = POOL_SIZE } = options
-  const sql = postgres(options.url, {
+  const settings = {
     max: connections,
     connect_timeout: 5,
-    // A query that finds the server away fails at once; the next one tries again.
-    backoff: () => 0.2,
     // Columns only: postgres.camel would rewrite the keys inside JSON values as well.
     transform: { column: { from: postgres.toCamel, to: postgres.fromCamel } },
     fetch_types: false,
@@ -43,9 +41,11 @@ export function connectPostgres(options: { url: string; schema: string; connecti
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     },
-  })
-  const pool = Object.assign(sql, { begin: createBegin(sql, isConnectionLost) })
-  return boundWaits(pool, { connections, stuckMs: POOL_STUCK_MS, waitMs: POOL_WAIT_MS })
+  }
+  // It makes the queries, and opens the connection that listens; the pool sends them.
+  const sql = postgres(options.url, settings)
+  const pool = openPool(options.url, settings, isConnectionLost)
+  return boundWaits(sql, pool, { connections, stuckMs: POOL_STUCK_MS, waitMs: POOL_WAIT_MS })
 }
 
 /**
