@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { askAuth } from '@instatunnel/test/direct'
 import { expectError, expectUnavailable } from '@instatunnel/test/errors'
-import type { Answer } from '@instatunnel/test/rest-client'
+import { type Answer, patiently } from '@instatunnel/test/rest-client'
 import { administrate } from '@instatunnel/test/sql'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { clockEnvironment } from '@instatunnel/test/wrong-clock'
@@ -139,9 +139,11 @@ describe('at once, over both replicas', () => {
 
   it('20 registrations of one e-mail, in whatever case, make one account', async () => {
     const answers = await atOnce(20, (i) =>
-      stack.call('POST', '/v1/auth/register', {
-        body: { email: i % 2 ? 'one@example.com' : 'ONE@Example.com', password: 'correct horse battery' },
-      }),
+      patiently(() =>
+        stack.call('POST', '/v1/auth/register', {
+          body: { email: i % 2 ? 'one@example.com' : 'ONE@Example.com', password: 'correct horse battery' },
+        }),
+      ),
     )
     const { done, others } = split(answers)
     expect(done).toHaveLength(1)

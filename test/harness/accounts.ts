@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Answer, Call } from './rest-client.ts'
+import { type Answer, type Call, patiently } from './rest-client.ts'
 
 /** Somebody with an account, logged in. */
 export interface Account {
@@ -18,7 +18,10 @@ export interface MadeKey {
   readonly key: string
 }
 
-/** Makes accounts, keys and tunnels through the front door, and knows every secret that was given out. */
+/**
+ * Makes accounts, keys and tunnels through the front door, and knows every secret that was given out. Any number may be
+ * made at once: where passwords are being checked already, it tries again when it is told to.
+ */
 export interface Accounts {
   register(email?: string): Promise<Account>
   /** A further session. */
@@ -40,7 +43,7 @@ export function accountsOf(call: Call): Accounts {
     return secret
   }
   const open = async (path: string, email: string, password: string): Promise<Account> => {
-    const body = bodyOf(await call('POST', path, { body: { email, password } }))
+    const body = bodyOf(await patiently(() => call('POST', path, { body: { email, password } })))
     return { id: body.user.id, email, password, token: keep(body.token), apiKey: keep(body.api_key) }
   }
   return {

@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** How long one call may take before the test hears of it. */
 const callTimeoutMs = 30_000
@@ -57,6 +58,23 @@ export function restClient({ port, host = 'localhost' }: { port: number; host?: 
       outgoing.on('error', reject)
       outgoing.end(payload)
     })
+}
+
+/** How long a call is tried again that the platform has no room for. */
+const patienceMs = 20_000
+
+/**
+ * The first answer to the call that is no 503 that names a time to try again in: as a client that keeps to Retry-After
+ * hears it. For what a test needs, and is not about.
+ */
+export async function patiently(call: () => Promise<Answer>): Promise<Answer> {
+  const until = performance.now() + patienceMs
+  for (;;) {
+    const answer = await call()
+    const seconds = Number(answer.headers['retry-after'])
+    if (answer.status !== 503 || !(seconds > 0) || performance.now() > until) return answer
+    await delay(seconds * 1000)
+  }
 }
 
 function payloadOf(body: unknown): Buffer | undefined {
