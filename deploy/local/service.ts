@@ -25,6 +25,9 @@ const nodeArgs: Record<ServiceName, string[]> = {
   relay: ['--max-semi-space-size=1', '--heap-growing-percent=300'],
 }
 
+/** Keeps what Node makes of the sources: half of a start is reading TypeScript. */
+const compileCache = { NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/instatunnel') }
+
 /** Requests through tunnels may take their time to finish: a relay drains for 30 s. */
 const drainGraceMs = 35_000
 
@@ -47,7 +50,7 @@ export interface Service {
   restart(env?: Record<string, string>): Promise<void>
 }
 
-/** Starts a replica and resolves once it serves. Its environment is `env` and nothing else. */
+/** Starts a replica and resolves once it serves. Its environment is `env`, and where Node keeps compiled code. */
 export async function startService(options: {
   name: ServiceName
   replica: number
@@ -68,7 +71,7 @@ export async function startService(options: {
       command: process.execPath,
       args: ['--enable-source-maps', ...nodeArgs[name], join(repository, 'services', name, 'src/main.ts')],
       cwd: repository,
-      env,
+      env: { ...compileCache, ...env },
       logFile: join(options.logDir, `${name}-${replica + 1}.log`),
       ...(name === 'relay' ? { graceMs: drainGraceMs } : {}),
     })
