@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type ClientRequest, request } from 'node:http'
+import { Agent, type ClientRequest, request } from 'node:http'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { atOnce } from '@instatunnel/test/load'
 import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
@@ -393,4 +393,35 @@ it('another user’s site is nobody’s business', async () => {
   expect((await call('DELETE', `/v1/tunnels/${open.id}`)).status).toBe(404)
   expect(bodyOf(await call('GET', '/v1/tunnels')).tunnels).toEqual([])
   expect((await open.visitor.get('/hello')).text).toBe('hello')
+})
+
+describe('a flood of made-up names from a hundred addresses', () => {
+  const statusOf = (subdomain: string, agent?: Agent) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const headers = { host: `${subdomain}.localhost` }
+      request({ host: '127.0.0.1', port: stack.gateway.port, headers, agent: agent ?? false }, (answer) => {
+        answer.resume().on('end', () => resolve(answer.statusCode))
+      })
+        .on('error', reject)
+        .end()
+    })
+
+  it('is answered 404, and keeps nobody from hearing that a tunnel is offline', async () => {
+    const { subdomain } = await accounts.tunnel((await accounts.register()).token)
+    const heard = new Map<number | undefined, number>()
+    const count = (status: number | undefined) => heard.set(status, (heard.get(status) ?? 0) + 1)
+    const flood = atOnce(400, async (nth) => {
+      const localAddress = `127.0.2.${(nth % 100) + 1}`
+      const agent = new Agent({ keepAlive: true, maxSockets: 1, localAddress })
+      for (let i = 0; i < 10; i++) count(await statusOf(`made-up-${nth}-${i}`, agent))
+      agent.destroy()
+    })
+    const offline: (number | undefined)[] = []
+    for (let i = 0; i < 10; i++) {
+      offline.push(await statusOf(subdomain), await statusOf(`nobody-has-${i}`))
+    }
+    await flood
+    expect(heard).toEqual(new Map([[404, 4000]]))
+    expect(offline).toEqual(Array.from({ length: 10 }, () => [502, 404]).flat())
+  })
 })

@@ -150,7 +150,7 @@ export async function startNeighbours(now: () => Date): Promise<Neighbours> {
       lookUps++
       return tunnels.get(tunnelId) ?? notFound
     }),
-    lookUpSubdomain: unimplemented,
+    lookUpSubdomains: unimplemented,
     cutConnections: unimplemented,
     getUsage: rpc<GetUsageRequest, GetUsageResponse>(
       'tunnels',

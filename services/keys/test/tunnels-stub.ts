@@ -53,7 +53,7 @@ export async function startTunnelsStub(): Promise<TunnelsStub> {
   server.addService(TunnelDirectoryServiceService, {
     lookUpToken: unimplemented,
     lookUpTunnel: unimplemented,
-    lookUpSubdomain: unimplemented,
+    lookUpSubdomains: unimplemented,
     getUsage: unimplemented,
     listTunnelNames: tokens('listed'),
     regenerateTokens: tokens('regenerated'),

@@ -62,10 +62,9 @@ export async function startNeighbours({ now = () => new Date() } = {}): Promise<
     verifyKey: unasked,
   })
   server.addService(TunnelDirectoryServiceService, {
-    lookUpSubdomain: rpc('tunnels', ({ subdomain }: { subdomain: string }) => {
-      neighbours.lookedUp.push(subdomain)
-      if (!neighbours.subdomains.has(subdomain)) throw new Error('none')
-      return { tunnelId: 'tun_1', userId: 'user_1', subdomain, tokenGeneration: 0, olderTunnels: 0 }
+    lookUpSubdomains: rpc('tunnels', ({ subdomains }: { subdomains: readonly string[] }) => {
+      neighbours.lookedUp.push(...subdomains)
+      return { found: subdomains.filter((subdomain) => neighbours.subdomains.has(subdomain)) }
     }),
     lookUpToken: unasked,
     lookUpTunnel: unasked,

@@ -10,7 +10,7 @@ import { getTunnelStats } from './rpc/get-tunnel-stats.ts'
 import { getUsage } from './rpc/get-usage.ts'
 import { listTunnelNames } from './rpc/list-tunnel-names.ts'
 import { listTunnels } from './rpc/list-tunnels.ts'
-import { lookUpSubdomain } from './rpc/look-up-subdomain.ts'
+import { lookUpSubdomains } from './rpc/look-up-subdomains.ts'
 import { lookUpToken } from './rpc/look-up-token.ts'
 import { lookUpTunnel } from './rpc/look-up-tunnel.ts'
 import { regenerateToken } from './rpc/regenerate-token.ts'
@@ -34,7 +34,7 @@ export const tunnelDirectoryService = (deps: Deps) =>
   ({
     lookUpToken: lookUpToken(deps),
     lookUpTunnel: lookUpTunnel(deps),
-    lookUpSubdomain: lookUpSubdomain(deps),
+    lookUpSubdomains: lookUpSubdomains(deps),
     listTunnelNames: listTunnelNames(deps),
     regenerateTokens: regenerateTokens(deps),
     cutConnections: cutConnections(deps),

@@ -32,7 +32,7 @@ describe('the service', () => {
       () => tunnels.directory.getUsage({ userId: user.id }),
       () => tunnels.directory.lookUpToken({ digest: Buffer.alloc(32) }),
       () => tunnels.directory.lookUpTunnel({ tunnelId: id }),
-      () => tunnels.directory.lookUpSubdomain({ subdomain: 'any-subdomain' }),
+      () => tunnels.directory.lookUpSubdomains({ subdomains: ['any-subdomain'] }),
     ]
     const message = 'The service is not available right now; try again shortly.'
     for (const call of calls) {

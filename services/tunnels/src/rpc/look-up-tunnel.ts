@@ -11,7 +11,7 @@ import type { Deps } from './deps.ts'
 export const lookUpTunnel =
   ({ sql }: Deps): Unary<LookUpTunnelRequest, TunnelRecord> =>
   async ({ tunnelId }) => {
-    const record = await findTunnelRecord(sql, 'id', tunnelIdFrom(tunnelId))
+    const record = await findTunnelRecord(sql, tunnelIdFrom(tunnelId))
     if (!record) throw tunnelNotFound()
     return record
   }

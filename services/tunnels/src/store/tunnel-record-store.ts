@@ -13,19 +13,22 @@ export interface TunnelRecord {
   readonly responseTimeout: number | undefined
 }
 
-/** The tunnel whose column has this value, each of which one tunnel has at most. */
-export async function findTunnelRecord(
-  sql: ISql,
-  column: 'id' | 'subdomain',
-  value: string,
-): Promise<TunnelRecord | undefined> {
+/** The tunnel with this id, whoever has it. */
+export async function findTunnelRecord(sql: ISql, id: string): Promise<TunnelRecord | undefined> {
   const [record] = await sql<(Omit<TunnelRecord, 'responseTimeout'> & { responseTimeout: number | null })[]>`
     select id as tunnel_id, user_id, subdomain, token_generation, response_timeout, (
       select count(*)::integer from tunnels as older where older.user_id = tunnels.user_id and older.id < tunnels.id
     ) as older_tunnels
     from tunnels
-    where ${sql(column)} = ${value}`
+    where id = ${id}`
   return record && { ...record, responseTimeout: record.responseTimeout ?? undefined }
+}
+
+/** Those of these subdomains that a tunnel has. */
+export async function findSubdomains(sql: ISql, subdomains: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ subdomain: string }[]>`
+    select subdomain from tunnels where subdomain = any(${subdomains as string[]})`
+  return rows.map(({ subdomain }) => subdomain)
 }
 
 /** The tunnel whose token has one of these hashes. */
