@@ -4,10 +4,10 @@ import { type ClientHttp2Session, constants } from 'node:http2'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startEnvoy } from '@instatunnel/local/envoy'
-import { AuthorizationService } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
+import { type Envoy, type EnvoyOptions, startEnvoy } from '@instatunnel/local/envoy'
+import { AuthorizationService, CheckRequest } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { type CertificateFiles, makeAuthority } from '@instatunnel/test/certificates'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { beginCall, callWith, http2Connection } from '../test/grpc-call.ts'
 import { frame } from '../test/http2-frames.ts'
 import { connected, echo, hello, serving, waiting, works } from '../test/serve-rpc.ts'
@@ -204,28 +204,79 @@ describe('with TLS', async () => {
   })
 
   it('is spoken by Envoy, which shows who it is and sees whom it asks', async () => {
-    const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-envoy-'))
-    const refusing: FramedUnary = () =>
-      denied({ code: 16, message: 'no', status: 401, headers: { 'x-said': 'by auth' }, body: '{}' })
-    const rpcs = new Map([
-      [AuthorizationService.check.path, refusing],
-      ['/grpc.health.v1.Health/Check', healthCheck(() => true)],
-    ])
-    const server = await serving(refusing, { tls, rpcs })
-    const envoy = await startEnvoy({
-      runDir,
-      port: 0,
-      services: { auth: [], check: [`127.0.0.1:${server.port}`], keys: [], tunnels: [], relay: [] },
-      apiHosts: ['localhost'],
-      visitorDomain: 'test',
-      trustedHops: 0,
-      tls: await ours.sign('gateway', 'DNS:gateway'),
-    })
-    onTestFinished(async () => {
-      await envoy.kill()
-      await rm(runDir, { recursive: true })
-    })
+    const refusing: FramedUnary = () => refusal
+    const { envoy } = await throughEnvoy(
+      refusing,
+      { tls },
+      { tls: await ours.sign('gateway', 'DNS:gateway') },
+    )
     const answer = await fetch(`http://localhost:${envoy.port}/v1/tunnels`)
     expect([answer.status, answer.headers.get('x-said'), await answer.text()]).toEqual([401, 'by auth', '{}'])
+  })
+})
+
+const refusal = denied({ code: 16, message: 'no', status: 401, headers: { 'x-said': 'by auth' }, body: '{}' })
+
+/** A server that Envoy asks about calls, until the test is over. */
+async function throughEnvoy(
+  check: FramedUnary,
+  options: Parameters<typeof serving>[1] = {},
+  more: Partial<EnvoyOptions> = {},
+): Promise<{ envoy: Envoy }> {
+  const runDir = await mkdtemp(join(tmpdir(), 'instatunnel-envoy-'))
+  const rpcs = new Map([
+    [AuthorizationService.check.path, check],
+    ['/grpc.health.v1.Health/Check', healthCheck(() => true)],
+  ])
+  const server = await serving(check, { ...options, rpcs })
+  const envoy = await startEnvoy({
+    runDir,
+    port: 0,
+    services: { auth: [], check: [`127.0.0.1:${server.port}`], keys: [], tunnels: [], relay: [] },
+    apiHosts: ['localhost'],
+    visitorDomain: 'test',
+    trustedHops: 0,
+    ...more,
+  })
+  onTestFinished(async () => {
+    await envoy.kill()
+    await rm(runDir, { recursive: true })
+  })
+  return { envoy }
+}
+
+describe('clients of Envoy', () => {
+  it('that go while something is looked up for them keep no other out', { timeout: 60_000 }, async () => {
+    const { promise: found, resolve: find } = Promise.withResolvers<void>()
+    let lookedUp = 0
+    const { envoy } = await throughEnvoy(
+      (message) => {
+        const { attributes } = CheckRequest.decode(message)
+        if (attributes?.request?.http?.headers.authorization === undefined) return refusal
+        lookedUp++
+        return found.then(() => refusal)
+      },
+      {},
+      { concurrency: 1 },
+    )
+    const goOnceAsked = async (clients: number) => {
+      const due = lookedUp + clients
+      const sockets = Array.from({ length: clients }, () => connect(envoy.port, '127.0.0.1'))
+      for (const socket of sockets) {
+        socket.on('error', () => {})
+        socket.write(
+          'GET /v1/tunnels HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer of-a-stranger\r\n\r\n',
+        )
+      }
+      await vi.waitFor(() => expect(lookedUp).toBe(due), 20_000)
+      for (const socket of sockets) socket.destroy()
+    }
+    for (let gone = 0; gone < 2000; gone += 250) {
+      await goOnceAsked(250)
+      expect((await fetch(`http://localhost:${envoy.port}/v1/tunnels`)).status).toBe(401)
+    }
+    find()
+    // Nothing of that was held against Envoy: it has the connection that it began with.
+    expect(await envoy.admin('/stats?filter=cluster.check.upstream_cx_total')).toContain(': 1\n')
   })
 })

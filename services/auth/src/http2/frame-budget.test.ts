@@ -18,7 +18,7 @@ import { RawPeer } from '../../test/raw-http2.ts'
 import { type AskedStream, answerOf, greeted, servingHttp2 } from '../../test/serve-http2.ts'
 import { FrameBudget, MOST_FREE_FRAMES } from './frame-budget.ts'
 import { errorCode, frameFlag, frameType, MAX_WINDOW, setting } from './protocol.ts'
-import { MAX_STREAMS } from './streams.ts'
+import { MAX_STREAMS, MAX_WORKING } from './streams.ts'
 
 const CUT_OFF = 'connection: ENHANCE_YOUR_CALM'
 const calm = expect.objectContaining({ name: 'ConnectionError', code: errorCode.ENHANCE_YOUR_CALM })
@@ -172,12 +172,12 @@ describe('requests that are taken back', () => {
       },
     })
     const peer = await greeted(server)
-    peer.say(...idsOf(MAX_STREAMS).flatMap((id) => [request(id, '/later'), reset(id)]))
+    peer.say(...idsOf(MAX_WORKING).flatMap((id) => [request(id, '/later'), reset(id)]))
     expect(await peer.verdict()).toBe('nothing')
-    const next = 2 * MAX_STREAMS + 1
+    const next = 2 * MAX_WORKING + 1
     peer.say(request(next, '/later'), reset(next))
     expect(await peer.verdict()).toBe(`stream ${next}: REFUSED_STREAM`)
-    expect(server.asked).toHaveLength(MAX_STREAMS)
+    expect(server.asked).toHaveLength(MAX_WORKING)
     work.resolve()
     await peer.heard()
     peer.say(request(next + 2))

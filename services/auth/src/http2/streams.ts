@@ -3,6 +3,11 @@ import type { Http2Stream } from './stream.ts'
 
 /** How many requests a peer may have under way. */
 export const MAX_STREAMS = 1000
+/**
+ * How many may be worked on, those that the peer has taken back among them. Envoy takes a question back where its client
+ * goes, and believes that it has room again: clients that go while something is looked up must not fill it for all others.
+ */
+export const MAX_WORKING = 10 * MAX_STREAMS
 
 /** The streams of a connection that are open. */
 export class Streams {
@@ -22,7 +27,7 @@ export class Streams {
 
   /** The peer has as much under way as it may have. */
   get isFull(): boolean {
-    return Math.max(this.#open.size, this.working) >= MAX_STREAMS
+    return this.#open.size >= MAX_STREAMS || this.working >= MAX_WORKING
   }
 
   all(): Iterable<Http2Stream> {
