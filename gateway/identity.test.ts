@@ -254,6 +254,11 @@ describe('the client’s address', () => {
         ['6.6.6.6, "192.0.2.7", unknown', '192.0.2.7'],
         ['6.6.6.6:1, 2001:db8::1, 10.0.0.1', '2001:db8::1'],
         ['192.0.2.7:1, 10.0.0.1:80', '192.0.2.7'],
+        // Bytes that are no UTF-8, which the client may write, hide nothing: its address would be the proxy's own.
+        ['\xff:., 192.0.2.7:5678, 10.0.0.1:80', '192.0.2.7'],
+        ['\xff, 192.0.2.7, 10.0.0.1', '192.0.2.7'],
+        [`${'\xff'.repeat(900)}:., 192.0.2.7, 10.0.0.1`, '192.0.2.7'],
+        [`${'\xff'.repeat(9000)}:., 192.0.2.7, 10.0.0.1`, '0.0.0.0'],
         // What is no address is none, and neither is what the client wrote before it.
         ['6.6.6.6, 192.0.2.7:5678x, 10.0.0.1:80', '127.0.0.1'],
         ['6.6.6.6, 999.0.0.1:80, 10.0.0.1:80', '127.0.0.1'],

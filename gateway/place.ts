@@ -81,8 +81,8 @@ function clientAddress(trustedHops: number) {
   if (trustedHops === 0) return { TRUSTED_HOPS: 0, FORWARDED_FOR: { remove: 'x-forwarded-for' } }
   const entry = String.raw`\[([0-9a-fA-F:.]+)\](?::[0-9]+)?|([0-9.]+)(?::[0-9]+)?|([0-9a-fA-F:.]+)`
   // It matches whatever there is, with nothing in its groups where that is no address. \x22 is a quote, which Envoy's
-  // formats cannot hold.
-  const pattern = String.raw`^(?:.*,)?\s*\x22?(?:${entry})\x22?\s*(?:,[^,]*){${trustedHops - 1}}$|^.*$`
+  // formats cannot hold; \C any byte, where a dot would be a character: a client may write bytes that are none.
+  const pattern = String.raw`^(?:\C*,)?\s*\x22?(?:${entry})\x22?\s*(?:,[^,]*){${trustedHops - 1}}$|^\C*$`
   const header = "request.headers['x-forwarded-for']"
   // A pattern costs 0.1 ms a kilobyte: not for addresses alone, of IPv4 or of IPv6, nor for what is longer than any chain
   // of proxies writes; whose request that is, nobody says.

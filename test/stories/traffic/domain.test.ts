@@ -52,6 +52,12 @@ it('hear of the visitor what the proxy says, and of nobody else', async () => {
   expect(valuesOf(headers, 'x-forwarded-host')).toEqual([open.visitor.host])
 })
 
+it('hear the visitor’s address, whatever bytes it writes before what the proxy says', async () => {
+  const headers = await heard({ 'x-forwarded-for': '\xff:., ::ffff:198.51.100.7' })
+  for (const name of ['x-forwarded-for', 'x-real-ip'])
+    expect(valuesOf(headers, name)).toEqual(['198.51.100.7'])
+})
+
 it('get no session of the API’s, and set no cookie for their neighbours', async () => {
   const cookie = `a=1; __Host-instatunnel_session=${open.owner.token}; __Host-session=${open.owner.token}`
   expect(valuesOf(await heard({ cookie }), 'cookie')).toEqual(['a=1'])

@@ -40,6 +40,20 @@ describe('requestHead', () => {
     ).toEqual(['GET', '/', 'X-Other', 'o', ...forwarded])
   })
 
+  it('says the address of an IPv4 visitor as IPv4, under both names', () => {
+    const address = '::ffff:203.0.113.9'
+    const rawHeaders = ['X-Real-IP', address]
+    const seen = { ...visitor, address }
+    const lines = requestHead({
+      method: 'GET',
+      target: '/',
+      rawHeaders,
+      visitor: seen,
+      chunked: false,
+    }).split('\n')
+    expect(lines).toEqual(['GET', '/', 'X-Real-IP', '203.0.113.9', ...forwarded])
+  })
+
   it('leaves out what is ours to say in the spelling that CGI takes for the same, and no other underscore', () => {
     const said = ['X_Forwarded_For', 'X-Forwarded_Proto', 'x_real_ip', 'Forwarded_', 'x_instatunnel_identity']
     expect(linesOf([...said.flatMap((name) => [name, '5.5.5.5']), 'my_header', 'o'])).toEqual([

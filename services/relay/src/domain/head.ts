@@ -71,7 +71,8 @@ export function requestHead({ method, target, rawHeaders, visitor, upgrade, chun
       if (cookies !== '') head += `\n${name}\n${cookies}`
       continue
     }
-    head += `\n${name}\n${value}`
+    // By the gateway, which writes an IPv4 client as IPv6 where that is how it connected.
+    head += `\n${name}\n${lower === 'x-real-ip' ? unmappedAddress(value) : value}`
   }
   if (upgrade !== undefined) head += `\nconnection\nupgrade\nupgrade\n${upgrade}`
   if (chunked) head += '\ntransfer-encoding\nchunked'
