@@ -1,3 +1,4 @@
+import { accountsOf } from '@instatunnel/test/accounts'
 import { aField, expectCountedError, expectScopeMissing, expectUnauthorized } from '@instatunnel/test/errors'
 import { anId, aTime, expectAnswer } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
@@ -130,12 +131,18 @@ describe('administration', () => {
       next_page_token: '',
     })
 
-    expectAnswer(await call('DELETE', `${keysPath}?reason=leaked`), {
+    const { id, name, token: before } = await accountsOf(stack.call).tunnel(session)
+    expectAnswer(await call('DELETE', `${keysPath}?reason=leaked&regenerate=true`), {
       success: true,
       keys_revoked: 2,
       replicas_acked: 1,
       replicas_total: 1,
+      tunnels: [{ id, name }],
+      tunnels_known: true,
+      tokens_regenerated: true,
     })
+    const tunnel = (await stack.call('GET', `/v1/tunnels/${id}`, { token: session })).body
+    expect(tunnel.token).not.toBe(before)
     for (const each of [key, sessionKey]) expect(await works(each)).toBe(false)
     expect(await works(session)).toBe(true)
     expectAnswer(await call('GET', keysPath), { keys: [], next_page_token: '' })

@@ -322,10 +322,12 @@ describe('a key that is held to a network, a time or a number of uses', () => {
     expect(answer).toMatchObject({ success: true, tunnels: [{ id: tunnel.id, name }] })
     expect(answer).toMatchObject({ tunnels_known: true, tokens_regenerated: true })
     expect(bodyOf(await stack.call('GET', path, { token: owner.token })).token).not.toBe(token)
-    // A second time it does the same.
+    // A second time it changes nothing, and says so.
+    const renewed = bodyOf(await stack.call('GET', path, { token: owner.token })).token
     expect(bodyOf(await stack.call('DELETE', keyPath(id, query), { token: owner.token }))).toMatchObject({
-      tunnels: [{ id: tunnel.id, name }],
+      ...{ tunnels: [{ id: tunnel.id, name }], tokens_regenerated: true, tokens_regenerated_before: true },
     })
+    expect(bodyOf(await stack.call('GET', path, { token: owner.token })).token).toBe(renewed)
     const wrong = await stack.call('DELETE', keyPath(id, '?regenerate=true'), { token: owner.token })
     expectCountedError(wrong, 'validation_error', aField('regenerate', wrong.body.fields[0].message))
   })

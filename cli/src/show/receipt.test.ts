@@ -29,11 +29,15 @@ it.each([
   [{ tunnels: [], tunnels_known: true }, undefined],
   [
     { tunnels, tunnels_known: true },
-    /^It may have read the tokens of Docs \(tun_1\), Shop \(tun_2\); add --regenerate/,
+    /^The tokens of Docs \(tun_1\), Shop \(tun_2\) may have leaked as well; add --regenerate/,
   ],
   [
     { tunnels, tunnels_known: true, tokens_regenerated: true },
     /^These tunnels have new tokens, .*: Docs \(tun_1\), Shop/,
+  ],
+  [
+    { tunnels, tunnels_known: true, tokens_regenerated: true, tokens_regenerated_before: true },
+    /were regenerated before: nothing more/,
   ],
   [{ tunnels_known: false }, /is not known; add --regenerate$/],
   [

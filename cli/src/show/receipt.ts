@@ -3,15 +3,19 @@ import type { Json } from '../calls/json.ts'
 import { fields, flag, list, number, optional, type Shape, text } from '../shape.ts'
 import { duration } from './duration.ts'
 
-/** What the command reads of it. */
+/** What the command reads of the tunnels of a key that leaked; an API that is older than the command says nothing of these. */
+export const LEAKED_TOKENS = {
+  ...{ tunnels: optional(list(fields({ id: text, name: text }))), tunnels_known: optional(flag) },
+  ...{ tokens_regenerated: optional(flag), tokens_regenerated_before: optional(flag) },
+}
+
+/** What the command reads of a receipt. */
 export const RECEIPT_SHAPE: Shape = fields({
   replicas_acked: number,
   replicas_total: number,
   connections_cut: number,
   took_ms: number,
-  // An API that is older than the command says nothing of these.
-  ...{ tunnels: optional(list(fields({ id: text, name: text }))), tunnels_known: optional(flag) },
-  tokens_regenerated: optional(flag),
+  ...LEAKED_TOKENS,
 })
 
 /** What became of a key that was revoked: "2 of 2 replicas refuse it, 1 connection cut, 14 ms". */
@@ -25,22 +29,28 @@ export function receiptOf(receipt: Json<DeleteKeyResponse>): string {
 export const isOpen = ({ replicas_acked, replicas_total }: Json<DeleteKeyResponse>) =>
   replicas_acked < replicas_total || replicas_total === 0
 
-/** What became of the tunnels whose tokens a key that leaked may have read; nothing for any other key. */
+type LeakedTokens = Pick<
+  Partial<Json<DeleteKeyResponse>>,
+  'tunnels' | 'tunnels_known' | 'tokens_regenerated' | 'tokens_regenerated_before'
+>
+
+/** What became of the tunnels whose tokens keys that leaked may have read; nothing for any other key. */
 export function tokenLines({
   tunnels = [],
   tunnels_known,
   tokens_regenerated,
-}: Json<DeleteKeyResponse>): string[] {
+  tokens_regenerated_before,
+}: LeakedTokens): string[] {
   if (tunnels_known === undefined) return []
   if (tokens_regenerated === false)
-    return [
-      'No token was regenerated: tunnels did not answer. The key is revoked; run the same command again',
-    ]
+    return ['No token was regenerated: tunnels did not answer. The rest is done; run the same command again']
+  if (tokens_regenerated_before)
+    return ['The tokens that leaked were regenerated before: nothing more was to be done']
   if (!tunnels_known && !tokens_regenerated)
-    return ['Which tokens it may have read is not known; add --regenerate']
+    return ['Which tokens may have leaked as well is not known; add --regenerate']
   if (tunnels.length === 0) return []
   const named = tunnels.map(({ id, name }) => `${name} (${id})`).join(', ')
   return tokens_regenerated
     ? [`These tunnels have new tokens, and agents with the old ones are cut off: ${named}`]
-    : [`It may have read the tokens of ${named}; add --regenerate to give them new ones`]
+    : [`The tokens of ${named} may have leaked as well; add --regenerate to give them new ones`]
 }

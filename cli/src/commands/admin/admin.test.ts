@@ -114,6 +114,16 @@ describe('admin', () => {
     ])
   })
 
+  it('has the tokens of tunnels regenerated that leaked keys may have read, and says of which', async () => {
+    const leaked = { ...receipt, tunnels: [{ id: 'tun_1', name: 'Docs' }], tunnels_known: true }
+    const { asked, run } = await startRecording({
+      [`DELETE ${path}/keys`]: { ...leaked, tokens_regenerated: true },
+    })
+    const { stderr } = await run('admin', 'revoke-keys', user.id, '--reason', 'leaked', '--regenerate')
+    expect(stderr).toMatch(/^These tunnels have new tokens, .*: Docs \(tun_1\)\n$/)
+    expect(asked.map(({ call }) => call)).toEqual([`DELETE ${path}/keys?reason=leaked&regenerate=true`])
+  })
+
   it('says what is left open where a replica did not answer', async () => {
     const { run } = await startRecording({ [`DELETE ${path}/keys`]: { ...receipt, replicas_acked: 0 } })
     expect((await run('admin', 'revoke-keys', user.id)).stderr).toBe(

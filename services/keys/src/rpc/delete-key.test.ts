@@ -22,6 +22,7 @@ const receipt = (connectionsCut: number) => ({
   tunnels: [],
   tunnelsKnown: undefined,
   tokensRegenerated: undefined,
+  tokensRegeneratedBefore: undefined,
 })
 
 const stateOf = async (user: User, id: string) => (await user.getKey({ id })).state
@@ -195,9 +196,41 @@ describe('DeleteKey of one that leaked', () => {
     })
     expect(await keys.lookUp(secret)).toBeUndefined()
     tunnels.tokens = two
-    for (let n = 0; n < 2; n++)
-      expect(await user.deleteKey(request)).toMatchObject({ tunnels: two, tokensRegenerated: true })
+    expect(await user.deleteKey(request)).toMatchObject({ tunnels: two, tokensRegenerated: true })
     expect(await refused(keys.user().deleteKey(request))).toEqual(keyNotFound)
+  })
+
+  it('regenerates once for each key, and then says that it did before', async () => {
+    const user = keys.user()
+    const [first, second] = [await made(user), await made(user)]
+    const leaked = (id: string) => user.deleteKey({ id, reason: 'leaked', regenerate: true })
+    expect(await leaked(first.id)).toMatchObject({ tokensRegenerated: true, connectionsCut: 3 })
+    expect((await leaked(first.id)).tokensRegeneratedBefore).toBe(true)
+    for (let n = 0; n < 5; n++)
+      expect(await leaked(first.id)).toMatchObject({
+        ...{ success: true, tunnels: two, tunnelsKnown: true, connectionsCut: 1 },
+        ...{ tokensRegenerated: true, tokensRegeneratedBefore: true },
+      })
+    expect(tunnels.regenerated).toHaveLength(1)
+    // Another key may have read the new ones.
+    expect((await leaked(second.id)).tokensRegeneratedBefore).toBeUndefined()
+    expect(tunnels.regenerated).toHaveLength(2)
+  })
+
+  it('regenerates for a key whose tokens were only named before, and for tunnels that a caller before did not see', async () => {
+    const owner = keys.user()
+    const { id } = await made(owner)
+    const within = (...subdomains: string[]) =>
+      keys.user({ id: owner.id, credential: { type: 'api_key', id: 'key_2', subdomains } })
+    await owner.deleteKey({ id, reason: 'leaked' })
+    const before: (boolean | undefined)[] = []
+    for (const caller of [within('a-*'), within('b-*', 'a-*'), within('b-*'), owner, owner, within('a-*')]) {
+      const answer = await caller.deleteKey({ id, reason: 'leaked', regenerate: true })
+      expect(answer.tokensRegenerated).toBe(true)
+      before.push(answer.tokensRegeneratedBefore)
+    }
+    expect(before).toEqual([undefined, undefined, true, undefined, true, true])
+    expect(tunnels.regenerated.map(({ within }) => within)).toEqual([['a-*'], ['b-*', 'a-*'], []])
   })
 
   it('regenerates nothing for one who may not, or for another reason, and then revokes nothing', async () => {

@@ -12,7 +12,7 @@ import { markLeaked, markRevoked } from '../store/revocation-store.ts'
 import { cutConnections } from './cut-connections.ts'
 import type { Deps } from './deps.ts'
 import { deletionFields } from './key-fields.ts'
-import { type LeakedTokens, leakedTokens } from './leaked-tokens.ts'
+import { leakedTokens, NOT_LEAKED } from './leaked-tokens.ts'
 import { refuseUnheld } from './refuse-unheld.ts'
 
 /**
@@ -43,7 +43,10 @@ export const deleteKey =
       cutConnections({ tunnels, log }, id),
     ])
     // Only now: a replica that still admitted the key would show it the new tokens.
-    const leaked = isLeaked(reason) ? await leakedTokens(deps, { key, caller, regenerate }) : NOT_LEAKED
+    const mayBeNamed = caller.scopes.has('tunnels:read')
+    const leaked = isLeaked(reason)
+      ? await leakedTokens(deps, { keys: { id }, userId: key.userId, caller, mayBeNamed, regenerate })
+      : NOT_LEAKED
     return {
       success: true,
       ...leaked,
@@ -53,13 +56,6 @@ export const deleteKey =
       tookMs: receipt.tookMs,
     }
   }
-
-const NOT_LEAKED: LeakedTokens = {
-  tunnels: [],
-  tunnelsKnown: undefined,
-  tokensRegenerated: undefined,
-  connectionsCut: 0,
-}
 
 /** The key that is to be deleted: also one that was before, where it is now known to have leaked. */
 const deletableBy = (

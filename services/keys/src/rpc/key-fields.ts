@@ -117,7 +117,7 @@ export const reasonFields = z.object({
     .refine((text) => !hasControls(text), withoutControls),
 })
 
-/** Why a key is deleted, and whether the tokens that it could have read are to be renewed. */
+/** Why keys are revoked, and whether the tokens that they could have read are to be renewed. */
 export const deletionFields = reasonFields
   .extend({ regenerate: z.boolean() })
   .refine(({ reason, regenerate }) => !regenerate || isLeaked(reason), {

@@ -1,8 +1,8 @@
 import { freshNats } from '@instatunnel/test/nats'
 import { refused } from '@instatunnel/test/refused'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { startReplica } from '../../test/auth-replica.ts'
-import { invalid, made } from '../../test/made.ts'
+import { invalid, made, scopeMissing } from '../../test/made.ts'
 import { newSessionId, startKeys } from '../../test/start-keys.ts'
 
 const nats = await freshNats()
@@ -39,6 +39,10 @@ describe('RevokeUserKeys', () => {
       keysRevoked: 3,
       replicasAcked: 1,
       replicasTotal: 1,
+      tunnels: [],
+      tunnelsKnown: undefined,
+      tokensRegenerated: undefined,
+      tokensRegeneratedBefore: undefined,
     })
     const [forgotten] = replica.forgotten
     const ids = [keyId, ...all.map(({ id }) => id)].sort()
@@ -92,5 +96,68 @@ describe('RevokeUserKeys', () => {
     expect(await refused(admin.revokeUserKeys({ userId, reason: 'a\0b' }))).toEqual(
       invalid('reason', 'must not hold control characters'),
     )
+  })
+})
+
+describe('RevokeUserKeys of keys that leaked', () => {
+  const { tunnels } = keys
+  const one = [{ id: 'tun_1', name: 'Docs' }]
+  beforeEach(() => {
+    tunnels.tokens = one
+    for (const asked of [tunnels.listed, tunnels.regenerated]) asked.length = 0
+  })
+  const whole = keys.user({ role: 'admin' })
+
+  it('names the tunnels whose tokens they could have read, to one who may see them', async () => {
+    const user = someone()
+    await made(user)
+    const request = { userId: user.id, reason: 'leaked' }
+    expect(await whole.revokeUserKeys(request)).toMatchObject({
+      ...{ keysRevoked: 1, tunnels: one, tunnelsKnown: true, tokensRegenerated: undefined },
+    })
+    expect(await admin.revokeUserKeys(request)).toMatchObject({ tunnels: [], tunnelsKnown: false })
+    expect(tunnels.listed).toEqual([{ userId: user.id, within: [] }])
+    expect(tunnels.regenerated).toEqual([])
+  })
+
+  it('regenerates them, also for keys that were revoked as leaked before, and once', async () => {
+    const user = someone()
+    const [{ id }] = [await made(user), await made(user)]
+    await user.deleteKey({ id, reason: 'leaked' })
+    const request = { userId: user.id, reason: 'leaked', regenerate: true }
+    tunnels.tokens = { code: 14 }
+    expect(await whole.revokeUserKeys(request)).toMatchObject({
+      ...{ success: true, keysRevoked: 1, tunnelsKnown: false, tokensRegenerated: false },
+    })
+    tunnels.tokens = one
+    const again = async () => {
+      const { tokensRegenerated, tokensRegeneratedBefore } = await whole.revokeUserKeys(request)
+      return [tokensRegenerated, tokensRegeneratedBefore]
+    }
+    tunnels.regenerated.length = 0
+    expect(await again()).toEqual([true, undefined])
+    expect(await again()).toEqual([true, true])
+    expect((await user.deleteKey({ id, reason: 'leaked', regenerate: true })).tokensRegeneratedBefore).toBe(
+      true,
+    )
+    expect(tunnels.regenerated).toEqual([{ userId: user.id, within: [] }])
+    await made(user)
+    expect(await again()).toEqual([true, undefined])
+  })
+
+  it('regenerates nothing for one who may not, or for another reason, and then revokes nothing', async () => {
+    const user = someone()
+    const { secret } = await made(user)
+    const request = { userId: user.id, reason: 'leaked', regenerate: true }
+    expect(await refused(admin.revokeUserKeys(request))).toEqual(scopeMissing('tunnels:write'))
+    const scopes = ['users:manage', 'tunnels:write']
+    expect(await refused(keys.user({ role: 'admin', scopes }).revokeUserKeys(request))).toEqual(
+      scopeMissing('admin:write'),
+    )
+    expect(await refused(whole.revokeUserKeys({ ...request, reason: 'lost' }))).toEqual(
+      invalid('regenerate', 'is for a key that is deleted with reason "leaked"'),
+    )
+    expect(await keys.lookUp(secret)).toBeDefined()
+    expect(tunnels.regenerated).toEqual([])
   })
 })

@@ -1,5 +1,6 @@
 import type { ISql } from '@instatunnel/kit/postgres'
 import type { Key } from '../domain/key.ts'
+import { isLeaked } from '../domain/revocation.ts'
 import { holdKeysOf } from './key-store.ts'
 
 // So many rows at once: whoever wants one of them waits little.
@@ -9,14 +10,16 @@ const PURGED_AT_ONCE = 1000
 export async function markRevoked(tx: ISql, id: string, reason: string, now: Date): Promise<boolean> {
   const { count } = await tx`
     update api_keys
-    set revoked_at = ${now}, revoked_reason = ${reason === '' ? null : reason}, updated_at = ${now}
+    set revoked_at = ${now}, revoked_reason = ${reason === '' ? null : reason}, exposes_tokens = ${isLeaked(reason)},
+      updated_at = ${now}
     where id = ${id} and revoked_at is null`
   return count === 1
 }
 
 /** Changes why a key was revoked: it is known to have leaked now. */
 export async function markLeaked(tx: ISql, id: string, reason: string, now: Date): Promise<void> {
-  await tx`update api_keys set revoked_reason = ${reason}, updated_at = ${now} where id = ${id}`
+  await tx`
+    update api_keys set revoked_reason = ${reason}, exposes_tokens = true, updated_at = ${now} where id = ${id}`
 }
 
 /** Marks all of a user's keys as revoked, and returns those that were not before. */
@@ -31,7 +34,8 @@ export async function markAllRevoked(
   await tx`select from api_keys where user_id = ${userId} and revoked_at is null order by id for no key update`
   return tx<Pick<Key, 'id' | 'userId'>[]>`
     update api_keys
-    set revoked_at = ${now}, revoked_reason = ${reason === '' ? null : reason}, updated_at = ${now}
+    set revoked_at = ${now}, revoked_reason = ${reason === '' ? null : reason}, exposes_tokens = ${isLeaked(reason)},
+      updated_at = ${now}
     where user_id = ${userId} and revoked_at is null
     returning id, user_id`
 }

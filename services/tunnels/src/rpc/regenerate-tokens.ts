@@ -6,6 +6,7 @@ import type {
 import { issueToken } from '../domain/token.ts'
 import { tellTokenRegenerated } from '../store/outbox.ts'
 import { lockTunnelsOf, replaceToken } from '../store/tunnel-store.ts'
+import { cutAll } from './cut-all.ts'
 import type { Deps } from './deps.ts'
 
 /**
@@ -27,14 +28,6 @@ export const regenerateTokens =
       }
       return done
     })
-    const cut = regenerated.map(({ id, tokenGeneration }) =>
-      deps.cutConnections({
-        credentialType: 'tunnel_token',
-        credentialId: id,
-        reason: 'token_regenerated',
-        tokenGeneration,
-      }),
-    )
-    const connectionsCut = (await Promise.all(cut)).reduce((sum, count) => sum + count, 0)
+    const connectionsCut = await cutAll(deps.cutConnections, regenerated)
     return { tunnels: regenerated.map(({ id, name }) => ({ id, name })), connectionsCut }
   }
