@@ -33,6 +33,8 @@ export interface Place {
   visitorDomain: string
   /** How many proxies of ours stand before Envoy, each appending to X-Forwarded-For. */
   trustedHops: number
+  /** How many connections one address may have at a time, an IPv6 one's /64; 0 for no limit. Not counted behind proxies. */
+  connectionsPerAddress: number
   /** mTLS to the services. */
   tls?: Required<TlsFiles>
   /** TLS towards clients. */
@@ -59,6 +61,9 @@ export function gatewayFiles(place: Place): Record<string, string> {
         .slice(1)
         .map((one) => ({ address: socketAddress(one, place.port) })),
       DOWNSTREAM_TLS: downstreamTls(place.downstreamTls),
+      // Behind proxies of ours every connection is theirs.
+      CONNECTIONS_PER_ADDRESS: String(place.trustedHops > 0 ? 0 : place.connectionsPerAddress),
+      CONNECTION_LIMIT: readFileSync(join(import.meta.dirname, 'gen/connection-limit.wasm'), 'base64'),
     }),
     'place/routes.yaml': fill('place/routes.yaml', {
       API_HOSTS: place.apiHosts,

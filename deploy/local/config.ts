@@ -59,6 +59,8 @@ const settings = z.object({
   LOG_LEVEL: z.string().optional(),
   /** How many proxies stand before the gateway and append to X-Forwarded-For. */
   TRUSTED_HOPS: wholeNumber(0, 10).default(0),
+  /** How many connections one client address may have at the gateway; 0 for no limit. Not counted where TRUSTED_HOPS is set. */
+  CONNECTIONS_PER_ADDRESS: wholeNumber(0, 50_000).default(1000),
 })
 
 /** Everything that `npm start` may be told. */
@@ -72,6 +74,7 @@ export interface Config {
   readonly domain: string
   readonly replicas: number
   readonly trustedHops: number
+  readonly connectionsPerAddress: number
   readonly databaseUrl: string | undefined
   readonly poolSize: number
   readonly natsUrl: string | undefined
@@ -108,6 +111,7 @@ export function readConfig(environment: Environment): Config {
     domain: read.INSTATUNNEL_DOMAIN,
     replicas: read.INSTATUNNEL_REPLICAS,
     trustedHops: read.TRUSTED_HOPS,
+    connectionsPerAddress: read.CONNECTIONS_PER_ADDRESS,
     databaseUrl: read.DATABASE_URL,
     poolSize: read.POSTGRES_POOL_SIZE,
     natsUrl: read.NATS_URL,

@@ -10,6 +10,7 @@ const place = {
   apiHosts: ['api.test'],
   visitorDomain: 'test',
   trustedHops: 0,
+  connectionsPerAddress: 0,
 }
 
 it('serves both addresses of localhost, from a folder whose path no socket could have', async () => {

@@ -26,16 +26,29 @@ export interface Gateway {
 
 /** Starts Envoy on `dataDir`/envoy for the API host `domain` and its neighbours. */
 export async function startGateway(
-  options: { dataDir: string; domain: string } & Pick<EnvoyOptions, 'port' | 'services' | 'trustedHops'>,
+  options: { dataDir: string; domain: string } & Pick<
+    EnvoyOptions,
+    'port' | 'services' | 'trustedHops' | 'connectionsPerAddress'
+  >,
 ): Promise<Gateway> {
-  const { dataDir, domain, services, trustedHops } = options
+  const { dataDir, domain, services, trustedHops, connectionsPerAddress } = options
   const port = await portOrFree(options.port)
   const apiHosts = [...new Set([domain, `api.${domain}`, 'localhost', '127.0.0.1', '[::1]'])]
   const addresses = loopbackAddresses()
   const runDir = join(dataDir, 'envoy')
   const logFile = join(dataDir, 'logs/envoy.log')
   const start = () =>
-    startEnvoy({ runDir, logFile, addresses, port, services, apiHosts, visitorDomain: domain, trustedHops })
+    startEnvoy({
+      runDir,
+      logFile,
+      addresses,
+      port,
+      services,
+      apiHosts,
+      visitorDomain: domain,
+      trustedHops,
+      connectionsPerAddress,
+    })
 
   let envoy = await start()
   return {

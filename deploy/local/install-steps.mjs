@@ -100,24 +100,32 @@ function hasServer(variable, program) {
   })
 }
 
-/** The code and the descriptor set made from proto. @param {string} root @returns {Step} */
+/** The code and the descriptor set made from proto, and Envoy's filter. @param {string} root @returns {Step} */
 export function generated(root) {
-  const folder = join(root, 'proto')
-  const sources = () =>
-    readdirSync(join(folder, 'instatunnel'), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.proto'))
-      .sort()
-      .map((name) => join(folder, 'instatunnel', name))
-  const tools = ['package.json', 'buf.yaml', 'buf.gen.yaml'].map((name) => join(folder, name))
+  const sources = () => [
+    ...filesIn(join(root, 'proto/instatunnel'), '.proto'),
+    ...filesIn(join(root, 'gateway/connection-limit'), '.ts'),
+  ]
+  const tools = ['proto/package.json', 'proto/buf.yaml', 'proto/buf.gen.yaml', 'gateway/package.json']
   return {
     name: 'generated',
-    says: 'generating code from proto…',
-    made: () => hashOf([...tools, join(root, 'package-lock.json'), ...sources()]),
-    present: () => existsSync(join(folder, 'gen/descriptors.binpb')),
+    says: 'generating code…',
+    made: () => hashOf([...[...tools, 'package-lock.json'].map((name) => join(root, name)), ...sources()]),
+    present: () =>
+      ['proto/gen/descriptors.binpb', 'gateway/gen/connection-limit.wasm'].every((name) =>
+        existsSync(join(root, name)),
+      ),
     make: () =>
       runQuietly(root, process.execPath, [join(root, 'node_modules/turbo/bin/turbo'), 'run', 'generate']),
   }
 }
+
+/** @param {string} folder @param {string} ending */
+const filesIn = (folder, ending) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(ending))
+    .sort()
+    .map((name) => join(folder, name))
 
 /** @param {string[]} files */
 function hashOf(files) {

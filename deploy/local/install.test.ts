@@ -28,9 +28,15 @@ describe('installMissing', () => {
     write('deploy/local/requirements.txt', '')
     for (const name of ['package.json', 'buf.yaml', 'buf.gen.yaml']) write(`proto/${name}`, '')
     write('proto/instatunnel/keys/v1/keys.proto', 'syntax = "proto3";')
+    write('gateway/package.json', '')
+    write('gateway/connection-limit/filter.ts', '')
     write(
       'node_modules/turbo/bin/turbo',
-      "require('fs').mkdirSync('proto/gen', { recursive: true }); require('fs').writeFileSync('proto/gen/descriptors.binpb', '')",
+      `const { mkdirSync, writeFileSync } = require('fs')
+      for (const [folder, file] of [['proto/gen', 'descriptors.binpb'], ['gateway/gen', 'connection-limit.wasm']]) {
+        mkdirSync(folder, { recursive: true })
+        writeFileSync(folder + '/' + file, '')
+      }`,
     )
   })
   afterEach(() => {
@@ -50,13 +56,16 @@ describe('installMissing', () => {
     if (lock.heldBy === undefined) lock.release()
   })
 
-  it('generates again after a proto has changed, and nothing else', async () => {
-    await installMissing(checkout)
-    said()
-    write('proto/instatunnel/keys/v1/keys.proto', 'syntax = "proto3"; message Key {}')
-    await installMissing(checkout)
-    expect(said()).toEqual(['generating code from proto…'])
-  })
+  it.each(['proto/instatunnel/keys/v1/keys.proto', 'gateway/connection-limit/filter.ts'])(
+    'generates again after %s has changed, and nothing else',
+    async (source) => {
+      await installMissing(checkout)
+      said()
+      write(source, '// other than before')
+      await installMissing(checkout)
+      expect(said()).toEqual(['generating code…'])
+    },
+  )
 
   it('does a thing once when two runs start together', async () => {
     await Promise.all([installMissing(checkout), installMissing(checkout)])

@@ -131,6 +131,7 @@ async function open(options: StackOptions, closing: AsyncDisposableStack): Promi
       port: ports.gateway,
       services: { ...addresses, check },
       trustedHops: config.trustedHops,
+      connectionsPerAddress: config.connectionsPerAddress,
     }),
   )
   await gateway.healthy(signal)

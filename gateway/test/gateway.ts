@@ -74,6 +74,7 @@ export async function startGateway({
     apiHosts: ['api.test'],
     visitorDomain: 'tunnels.test',
     trustedHops: 0,
+    connectionsPerAddress: 0,
     concurrency: 1,
     onAccessLog: (entry) => log.push(entry),
     ...options,

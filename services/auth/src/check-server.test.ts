@@ -236,6 +236,7 @@ async function throughEnvoy(
     apiHosts: ['localhost'],
     visitorDomain: 'test',
     trustedHops: 0,
+    connectionsPerAddress: 0,
     ...more,
   })
   onTestFinished(async () => {

@@ -24,6 +24,7 @@ export async function startGateway(
     apiHosts: ['localhost'],
     visitorDomain: 'localhost',
     trustedHops: 0,
+    connectionsPerAddress: 0,
   })
   return {
     ...envoy,
