@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Agent, type ClientRequest, request } from 'node:http'
+import { connect } from 'node:net'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { atOnce } from '@instatunnel/test/load'
 import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
@@ -345,6 +346,24 @@ it('one address cannot fill a tunnel: it gets a quarter, its neighbours another,
   const answers = [...(await first.answers), ...(await second.answers)]
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   expect((await open.visitor.get('/hello')).text).toBe('hello')
+})
+
+it('one address has 1,000 connections, which say nothing, and others are served', {
+  timeout: 60_000,
+}, async () => {
+  const { port } = stack.gateway
+  const from = (localAddress: string) => {
+    const socket = connect({ host: '127.0.0.1', localAddress, port })
+    socket.on('error', () => {}) // a reset is a close
+    return socket.resume()
+  }
+  const sockets = Array.from({ length: 1100 }, () => from('127.0.2.1'))
+  try {
+    await vi.waitFor(() => expect(sockets.filter(({ closed }) => closed)).toHaveLength(100), 20_000)
+    expect((await open.visitor.get('/hello')).text).toBe('hello')
+  } finally {
+    for (const socket of sockets) socket.destroy()
+  }
 })
 
 it('a visitor is served while callers hold all that the API may hold of bodies, and so are agents that connect', {
