@@ -130,13 +130,22 @@ describe('a service that is away', () => {
     expect(heard()).toEqual(['CreateTunnel'])
   })
 
-  it('is 503 where auth cannot decide or refuses with 503', async () => {
+  it('is 503 where auth cannot decide', async () => {
     const gateway = await gatewayWith()
     const error = Object.assign(new Error('secret'), { code: 14, details: 'secret' })
     gateway.auth.check.decide = () => Promise.reject(error)
     expectAnswer(await list(gateway), answers.unavailable)
-    gateway.auth.check.decide = () => ({ admit: false, http: 503, body: 'secret' })
-    expectAnswer(await list(gateway), answers.unavailable)
+    expect(gateway.tunnels.heard).toEqual([])
+  })
+
+  it('is 503 in the words of auth where it has no room for a call', async () => {
+    const gateway = await gatewayWith()
+    const body = '{"error":"unavailable","message":"Too many","code":5003,"retry_after":1}'
+    const headers = { 'content-type': 'application/json', 'retry-after': '1' }
+    gateway.auth.check.decide = () => ({ admit: false, http: 503, headers, body })
+    const answer = await list(gateway)
+    expectAnswer(answer, [503, body])
+    expect(answer.headers['retry-after']).toBe('1')
     expect(gateway.tunnels.heard).toEqual([])
   })
 

@@ -25,3 +25,9 @@ export const crossSite = (): Refused => ({
     'The session cookie admits no changes from another site; send the token as a bearer',
   ),
 })
+
+/** The refusal of a password for which there is no room now, before it is hashed. */
+export const passwordsBusy = () =>
+  new Refusal('PASSWORDS_BUSY', 'Too many passwords are being checked right now; try again shortly', {
+    retryAfterSeconds: 1,
+  })

@@ -36,7 +36,7 @@ function gateKnowing(key = aKey(), take: KeyUses['take'] = () => ({ code: 'VALID
     now: () => NOW,
   } as unknown as GateOptions)
   const ownerLeft = () => windows.look(`read:${key.owner.userId}`, 2, NOW).remaining
-  return { gate, used, ownerLeft }
+  return { gate, used, windows, ownerLeft }
 }
 
 describe('what the gate knows it decides at once', () => {
@@ -87,10 +87,22 @@ describe('what the gate knows it decides at once', () => {
     )
   })
 
-  it('what is open to everybody, and what is nothing', () => {
+  it('what is nothing', () => {
     const { gate } = gateKnowing()
-    expect(gate.decide(LOGIN, { address: '203.0.113.7' })).toMatchObject({ rate: { limit: 10 } })
     expect(gate.decide('/x', {})).toMatchObject({ refusal: { reason: 'UNKNOWN_METHOD' } })
+  })
+})
+
+describe('sign-ins', () => {
+  it('are counted by their address; one for which there is no room is not', async () => {
+    const { gate, windows } = gateKnowing()
+    const signIn = (host: number) => gate.decide(LOGIN, { address: `198.51.100.${host}` })
+    const left = (host: number) => windows.look(`auth:198.51.100.${host}`, 10, NOW).remaining
+    const admitted = Array.from({ length: 66 }, (_, host) => signIn(host))
+    expect(await signIn(99)).toMatchObject({ refusal: { reason: 'PASSWORDS_BUSY' } })
+    expect([left(1), left(99)]).toEqual([9, 10])
+    for (const decision of await Promise.all(admitted))
+      expect(decision).toMatchObject({ rate: { limit: 10, remaining: 9 } })
   })
 })
 

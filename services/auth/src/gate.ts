@@ -1,5 +1,5 @@
 import { rateLimited } from '@instatunnel/kit/rate'
-import { invalidFields } from '@instatunnel/kit/refusal'
+import { invalidFields, Refusal } from '@instatunnel/kit/refusal'
 import type { RestRouteOf } from '@instatunnel/kit/rest-routes'
 import type { Rule, Rules } from '@instatunnel/kit/rules'
 import { type AdmissionOptions, type Admitted, createAdmission } from './admission.ts'
@@ -19,6 +19,7 @@ import { createKeyGate } from './key-gate.ts'
 import { againWhereGone } from './key-gone.ts'
 import { answeredTo, unspent } from './key-refusals.ts'
 import { keyIdOf } from './known-keys.ts'
+import { createSignInTurns } from './sign-in-turns.ts'
 
 /** The one place where calls are admitted: Check, Authenticate, VerifyKey, ExplainKey and CheckConnection all ask it. */
 export interface Gate extends ConnectGate, Explainer {
@@ -61,13 +62,28 @@ export function createGate(options: GateOptions): Gate {
   const credentials = createCredentials(options)
   const keyGate = createKeyGate(credentials, options)
   const admission = createAdmission(credentials, keyGate, options)
+  const signInTurn = createSignInTurns()
 
-  const admitPublic = ({ limit: kind }: Rule & { kind: 'public' }, { address }: Attempt) => {
+  const admitPublic = (
+    { limit: kind }: Rule & { kind: 'public' },
+    { address }: Attempt,
+    signal?: AbortSignal,
+  ) => {
     const { subject, limit } = addressWindow(address, kind, limits)
-    return after(
-      windows.take(subject, limit, now()),
-      (rate): Decision => (rate.admitted ? { rate } : { refusal: rateLimited(rate) }),
-    )
+    const at = now()
+    return after(windows.take(subject, limit, at), (rate): Eventual<Decision> => {
+      if (!rate.admitted) return { refusal: rateLimited(rate) }
+      if (kind !== 'auth') return { rate }
+      return signInTurn(signal).then(
+        () => ({ rate }),
+        (error) => {
+          // Nothing was tried.
+          windows.giveBack(subject, at)
+          if (error instanceof Refusal) return { refusal: error }
+          throw error
+        },
+      )
+    })
   }
 
   /** The last of a decision: the key's own uses, and who is calling. */
@@ -102,7 +118,7 @@ export function createGate(options: GateOptions): Gate {
   const decide: Gate['decide'] = (method, attempt, signal) => {
     const rule = rules.get(method)
     if (!rule || rule.kind === 'internal') return { refusal: nothingHere() }
-    if (rule.kind === 'public') return admitPublic(rule, attempt)
+    if (rule.kind === 'public') return admitPublic(rule, attempt, signal)
     return againWhereGone(() => admitUser(rule, attempt, signal))
   }
 

@@ -1,5 +1,5 @@
-import { Refusal } from '@instatunnel/kit/refusal'
 import { type BulkheadCaller, createBulkhead } from './bulkhead.ts'
+import { passwordsBusy } from './call-refusals.ts'
 import { hashPassword, isNobodysPassword, isPassword } from './domain/password.ts'
 
 // Argon2 runs in libuv's pool of four threads: with two of them left, DNS, files and cryptography never wait for it.
@@ -57,8 +57,3 @@ export function createPasswordHasher(): PasswordHasher {
       ),
   }
 }
-
-const passwordsBusy = () =>
-  new Refusal('PASSWORDS_BUSY', 'Too many passwords are being checked right now; try again shortly', {
-    retryAfterSeconds: 1,
-  })

@@ -139,6 +139,13 @@ describe('the tree', () => {
     ).toEqual([])
   })
 
+  // Half of libuv's threads may be hashing passwords, for 50 ms each: node:crypto without a callback needs none of them.
+  it('verifies signatures and makes random numbers at once, never in the pool of threads', () => {
+    const pooled = /\bsubtle\b|from 'jose'|\b(randomBytes|sign|verify|hkdf|scrypt|pbkdf2)\([^()]*=>/
+    const kit = sourcesOf('kit').filter(({ text }) => pooled.test(text))
+    expect([...having(pooled, () => true), ...kit.map(({ file }) => file)]).toEqual([])
+  })
+
   it('reads the environment in main.ts only, through config.ts', () => {
     expect(having(/process\.env/, ({ file }) => file !== 'main.ts')).toEqual([])
     const kit = sourcesOf('kit').filter(({ text }) => text.includes('process.env'))
