@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { SpreadSequencer } from './test/harness/sequencer.ts'
 
 /** Every package with tests: one project each, so that `npm test -- --project keys` runs one alone. */
 const packages = {
@@ -17,8 +18,9 @@ export default defineConfig({
   test: {
     // One Postgres and one NATS for the whole run: freshDatabase() and freshNats() give a file its own.
     globalSetup: ['test/harness/setup.ts'],
-    // Two files at a time: most of them start real servers, and the smallest machine has two cores.
-    maxWorkers: 2,
+    // Three files at a time on the smallest machine, which has two cores: what waits leaves room for what works.
+    maxWorkers: 3,
+    sequence: { sequencer: SpreadSequencer },
     projects: Object.entries(packages).map(([name, root]) => ({
       extends: true as const,
       root,
