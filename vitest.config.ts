@@ -28,7 +28,7 @@ export default defineConfig({
         name,
         globalSetup: [],
         include: ['**/*.test.ts'],
-        testTimeout: 20_000,
+        testTimeout: 60_000, // what hangs is found; what is slow on a busy machine is no fault
         hookTimeout: 120_000, // a hook may start the whole stack
       },
     })),

@@ -69,6 +69,8 @@ describe('announceRoutes', () => {
     clock.pass(10_000)
     await a.announce(routeOf('last'))
     await expect.poll(() => watcher.routesTo('last').length, within).toBe(1)
+    // The clock was ahead of what the other relay had said.
+    await expect.poll(watcher.liveRelays, within).toBe(2)
     expect(tunnels.map((tunnel) => connections(watcher.routesTo(tunnel)))).toEqual(newest)
   })
 
