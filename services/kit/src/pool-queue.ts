@@ -106,7 +106,7 @@ export function boundWaits(sql: Sql, pool: Pool, bounds: PoolBounds): Sql {
   const end: Sql['end'] = async (how) => {
     await Promise.all([pool.end(how), sql.end(how)])
   }
-  return Object.assign(call, sql, { unsafe, begin, end }) as unknown as Sql
+  return Object.assign(call, sql, { unsafe, begin, end, reserve: pool.reserve }) as unknown as Sql
 }
 
 function bindQuery(query: PendingQuery, queue: PoolQueue, pool: Pool): void {

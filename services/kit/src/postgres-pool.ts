@@ -16,6 +16,7 @@ export interface Pool {
   /** Sends the query on one of the connections. */
   send(query: PendingQuery): void
   readonly begin: Sql['begin']
+  readonly reserve: Sql['reserve']
   readonly end: Sql['end']
 }
 
@@ -48,6 +49,7 @@ export function openPool(
   return {
     send: (query) => current.handler(query),
     begin: ((...work: Parameters<Sql['begin']>) => current.begin(...work)) as Sql['begin'],
+    reserve: () => current.sql.reserve(),
     end: (how) => {
       ended = true
       return current.sql.end(how)
