@@ -15,6 +15,7 @@ import type { Deps } from './rpc/deps.ts'
 import { endUserSessions } from './rpc/end-user-sessions.ts'
 import { explainKey } from './rpc/explain-key.ts'
 import { findUser } from './rpc/find-user.ts'
+import { getTime } from './rpc/get-time.ts'
 import { getUser } from './rpc/get-user.ts'
 import { listIdentityKeys } from './rpc/list-identity-keys.ts'
 import { listInvitations } from './rpc/list-invitations.ts'
@@ -66,6 +67,7 @@ export const services = (deps: Deps) => [
       checkConnection: checkConnection(deps),
       findUser: findUser(deps),
       listIdentityKeys: listIdentityKeys(deps),
+      getTime: getTime(deps),
     } satisfies Handlers<AuthorizationServiceServer>,
   },
 ]

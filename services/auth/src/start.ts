@@ -51,7 +51,7 @@ export async function start(
   config: Config,
   log: Logger,
   {
-    now = () => new Date(),
+    now: givenNow,
     wallClock,
     descriptors,
     replica = newId('auth_', new Date()),
@@ -66,10 +66,10 @@ export async function start(
       migrations: MIGRATIONS,
       closing,
       descriptors,
-      now,
+      now: givenNow,
       wallClock,
     })
-    const { sql, rules, nats } = base
+    const { sql, rules, nats, now } = base
     const keys = base.client(KeyDirectoryServiceService, config.KEYS_ADDRESS, 'keys')
     const tunnels = base.client(TunnelDirectoryServiceService, config.TUNNELS_ADDRESS, 'tunnels')
     const signingKeys = closing.adopt(

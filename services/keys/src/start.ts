@@ -24,7 +24,7 @@ export interface Overrides {
   /** The descriptor set to read access rules from. */
   readonly descriptors?: string
   readonly now?: () => Date
-  /** The machine's clock, where `now` is another one. */
+  /** The machine's clock. */
   readonly wallClock?: () => Date
   readonly random?: Random
   /** How long the sweeper rests. */
@@ -33,7 +33,7 @@ export interface Overrides {
 
 /** Starts the service: opens what it stands on, builds the handlers, hears events, serves. */
 export async function start(config: Config, log: Logger, overrides: Overrides = {}): Promise<Running> {
-  const { descriptors, now = () => new Date(), random = randomBytes, sweepEveryMs = 60_000 } = overrides
+  const { descriptors, random = randomBytes, sweepEveryMs = 60_000 } = overrides
   await using opening = new AsyncDisposableStack()
   const foundation = await openFoundation({
     service: 'keys',
@@ -42,10 +42,10 @@ export async function start(config: Config, log: Logger, overrides: Overrides = 
     migrations: fileURLToPath(new URL('./store/migrations', import.meta.url)),
     closing: opening,
     descriptors,
-    now,
+    now: overrides.now,
     wallClock: overrides.wallClock,
   })
-  const { sql, nats, clock } = foundation
+  const { sql, nats, clock, now } = foundation
   const { guard, auth } = createRemoteGuard(foundation, config.AUTH_ADDRESS, now)
   const tunnels = foundation.client(TunnelDirectoryServiceService, config.TUNNELS_ADDRESS, 'tunnels')
   const replicas = opening.adopt(followReplicas({ nats, log, service: 'auth' }), (followed) =>

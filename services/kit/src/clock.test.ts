@@ -1,6 +1,6 @@
 import { freshDatabase } from '@instatunnel/test/database'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Clock, watchClock } from './clock.ts'
+import { type Clock, databaseTime, watchClock } from './clock.ts'
 import { createLog } from './log.ts'
 import { connectPostgres } from './postgres.ts'
 
@@ -11,13 +11,14 @@ async function setUp(aheadMs: number) {
   const log = createLog('auth', 'info', { write: (line: string) => void logged.push(line) })
   const state = { aheadMs, isReady: undefined as boolean | undefined }
   const wallClock = () => new Date(Date.now() + state.aheadMs)
-  const clock: Clock = await watchClock({ sql, log, wallClock, everyMs: 10 })
+  const clock: Clock = watchClock({ readTime: () => databaseTime(sql), log, wallClock, everyMs: 10 })
+  await clock.isExact()
   onTestFinished(async () => {
     await clock.close()
     await sql.end({ timeout: 1 })
   })
-  clock.onReady((isReady) => {
-    state.isReady = isReady
+  clock.follow((told) => {
+    state.isReady = told !== 'wrong'
   })
   const said = () => logged.map((line) => JSON.parse(line))
   return { clock, state, sql, said }
@@ -69,6 +70,31 @@ describe('watchClock', () => {
     const { state } = await setUp(0)
     state.aheadMs = 60_000
     await expect.poll(() => state.isReady).toBe(false)
+  })
+
+  it.each([80 * 86_400_000, -40_000])(
+    'decides nothing from the moment that the clock jumps by %i ms, and by the right time once they are compared',
+    async (ms) => {
+      const { clock, state } = await setUp(0)
+      expect(clock.isReady()).toBe(true)
+      state.aheadMs = ms
+      expect(clock.isReady()).toBe(false)
+      await expect.poll(() => state.isReady).toBe(false)
+      expect(Math.abs(clock.now().getTime() - Date.now())).toBeLessThan(5000)
+      state.aheadMs = 0
+      expect(clock.isReady()).toBe(false)
+      await expect.poll(() => clock.isReady()).toBe(true)
+    },
+  )
+
+  it.each([20_000, -20_000])('tells the database’s time by a clock that is off by %i ms', async (ms) => {
+    const { clock, sql } = await setUp(ms)
+    const before = await databaseTime(sql)
+    const now = clock.now().getTime()
+    // By how long the comparison took it may still differ.
+    expect(now - before).toBeGreaterThan(-5000)
+    expect(now - before).toBeLessThan(5000)
+    expect(clock.state()).toBe('off')
   })
 
   it('goes on by what it knows where the database is away', async () => {

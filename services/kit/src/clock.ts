@@ -1,5 +1,5 @@
 import type { Logger } from './log.ts'
-import type { Sql } from './postgres.ts'
+import type { ISql } from './postgres.ts'
 import { repeat } from './repeat.ts'
 
 const EVERY_MS = 2000
@@ -8,74 +8,96 @@ const OFF_MS = 5000
 /** From here on it is not ready. */
 const WRONG_MS = 30_000
 
-/** How this replica's clock compares with the database's, which all replicas share. */
+/** How this replica's clock compares with the database's: within 5 s, within 30 s, or past that. */
+export type ClockState = 'exact' | 'off' | 'wrong'
+
+/** Reads the database's clock: milliseconds since the epoch. */
+export type ReadTime = (signal?: AbortSignal) => Promise<number>
+
+/** This replica's clock beside the database's, which all replicas share. */
 export interface Clock {
-  /** False while the clocks differ by more than 30 s: then no rpc is served. */
+  /** The database's time: this machine's, less what it differs as far as is known. */
+  now(): Date
+  /** False while the clocks differ by more than 30 s, and from a jump of this one until they are compared: then no rpc is served. */
   isReady(): boolean
-  /** Compares the clocks now; false where they differ by more than 5 s. */
+  /** Compares the clocks now; false where they differ by more than 5 s. Rejects where the database's cannot be read. */
   isExact(): Promise<boolean>
-  /** Calls the listener now and whenever `isReady` changes. */
-  onReady(listener: (isReady: boolean) => void): void
+  state(): ClockState
+  /** Calls the listener now and whenever the state changes. */
+  follow(listener: (state: ClockState) => void): void
   close(): Promise<void>
 }
 
 /**
- * Compares this replica's clock with the database's, now and every two seconds. While the database is away the last result
- * stands.
+ * Compares this replica's clock with the database's every two seconds; the first time is for the caller, by `isExact`. While
+ * the database's cannot be read the last result stands.
  */
-export async function watchClock(options: {
-  sql: Sql
+export function watchClock(options: {
+  readTime: ReadTime
   log: Logger
   wallClock: () => Date
   everyMs?: number
-}): Promise<Clock> {
-  const { sql, log, wallClock, everyMs = EVERY_MS } = options
-  const listeners: ((isReady: boolean) => void)[] = []
+}): Clock {
+  const { readTime, log, wallClock, everyMs = EVERY_MS } = options
+  const listeners: ((state: ClockState) => void)[] = []
   let skewMs = 0
+  /** When the process began, by a clock that may be set: it changes where that is. */
+  const startedAt = () => wallClock().getTime() - performance.now()
+  let comparedStart = startedAt()
 
-  const measure = async () => {
-    const before = skewMs
-    skewMs = await measureSkew(sql, wallClock)
-    if (gradeOf(skewMs) === gradeOf(before)) return
+  const measure = async (signal?: AbortSignal) => {
+    const start = startedAt()
+    const measured = await measureSkew(() => readTime(signal), wallClock)
+    const before = stateOf(skewMs)
+    skewMs = measured
+    comparedStart = start
+    const state = stateOf(skewMs)
+    if (state === before) return
     const told = { skewSeconds: Math.round(skewMs / 1000) }
-    if (gradeOf(skewMs) === 'wrong') log.error(told, "not ready: the clock differs from the database's")
-    else if (gradeOf(skewMs) === 'off') log.warn(told, "the clock differs from the database's")
+    if (state === 'wrong') log.error(told, "not ready: the clock differs from the database's")
+    else if (state === 'off') log.warn(told, "the clock differs from the database's")
     else log.info(told, "the clock agrees with the database's again")
-    for (const listener of listeners) listener(gradeOf(skewMs) !== 'wrong')
+    for (const listener of listeners) listener(state)
   }
-  await measure()
   // Where the database is away others say so.
-  const watching = repeat(() => measure().catch(() => {}), { everyMs, log })
+  const watching = repeat((signal) => measure(signal).catch(() => {}), { everyMs, log })
   return {
-    isReady: () => gradeOf(skewMs) !== 'wrong',
+    now: () => (skewMs === 0 ? wallClock() : new Date(wallClock().getTime() - skewMs)),
+    isReady: () => stateOf(skewMs) !== 'wrong' && Math.abs(startedAt() - comparedStart) <= OFF_MS,
     async isExact() {
       await measure()
-      return gradeOf(skewMs) === 'exact'
+      return stateOf(skewMs) === 'exact'
     },
-    onReady(listener) {
+    state: () => stateOf(skewMs),
+    follow(listener) {
       listeners.push(listener)
-      listener(gradeOf(skewMs) !== 'wrong')
+      listener(stateOf(skewMs))
     },
     close: () => watching.close(),
   }
 }
 
-const gradeOf = (skewMs: number) => {
+const stateOf = (skewMs: number): ClockState => {
   if (Math.abs(skewMs) > WRONG_MS) return 'wrong'
   return Math.abs(skewMs) > OFF_MS ? 'off' : 'exact'
 }
 
 /** By how many milliseconds our clock is ahead of the database's, at least; negative where it is behind. */
-async function measureSkew(sql: Sql, wallClock: () => Date): Promise<number> {
+async function measureSkew(readTime: ReadTime, wallClock: () => Date): Promise<number> {
   const began = wallClock().getTime()
   const since = performance.now()
-  const [row] = await sql<
-    { at: number }[]
-  >`select (extract(epoch from clock_timestamp()) * 1000)::float8 as at`
+  const time = await readTime()
   const tookMs = performance.now() - since
-  if (!row) throw new Error('the database does not tell the time')
-  // It looked at its clock at some moment between our question and its answer.
-  const [least, most] = [began - row.at, began - row.at + tookMs]
+  // It was looked at at some moment between our question and its answer.
+  const [least, most] = [began - time, began - time + tookMs]
   if (least > 0) return least
   return Math.min(most, 0)
+}
+
+/** The database's clock: milliseconds since the epoch. */
+export async function databaseTime(sql: ISql): Promise<number> {
+  const [row] = await sql<{ at: number }[]>`
+    select (extract(epoch from clock_timestamp()) * 1000)::float8 as at`
+  if (!row) throw new Error('the database does not tell the time')
+  return row.at
 }

@@ -1,4 +1,4 @@
-import { type Clock, watchClock } from './clock.ts'
+import { type Clock, databaseTime, watchClock } from './clock.ts'
 import { OUTBOX_MIGRATIONS } from './event.ts'
 import type { Guard } from './guard.ts'
 import type { Logger } from './log.ts'
@@ -22,6 +22,8 @@ export interface Foundation extends Neighbours {
   readonly sql: Sql
   readonly rules: Rules
   readonly clock: Clock
+  /** The time by which all is decided: the database's, where the service was given none. */
+  readonly now: () => Date
   /** Serves handlers behind a guard, with health and reflection. */
   serve(options: { services: readonly Handled[]; guard: Guard; refusals: Refusals }): Promise<Serving>
 }
@@ -45,11 +47,12 @@ export async function openFoundation(options: {
   closing: AsyncDisposableStack
   /** The descriptor set to read rules from; the generated one where left out. */
   descriptors?: string | undefined
-  now: () => Date
-  /** The machine's clock, where `now` is another one. */
+  /** Goes before the database's clock. */
+  now?: (() => Date) | undefined
+  /** The machine's clock. */
   wallClock?: (() => Date) | undefined
 }): Promise<Foundation> {
-  const { service, config, log, closing, now, wallClock = () => new Date() } = options
+  const { service, config, log, closing, wallClock = () => new Date() } = options
   const descriptors = options.descriptors ?? descriptorsFile()
   const rules = readRules(descriptors)
   const { DATABASE_URL: url, POSTGRES_POOL_SIZE: connections } = config
@@ -57,7 +60,11 @@ export async function openFoundation(options: {
     pool.end({ timeout: 2 }),
   )
   await migrate(sql, { schema: service, folders: [OUTBOX_MIGRATIONS, options.migrations] })
-  const clock = closing.adopt(await watchClock({ sql, log, wallClock }), (watched) => watched.close())
+  const clock = closing.adopt(watchClock({ readTime: () => databaseTime(sql), log, wallClock }), (watched) =>
+    watched.close(),
+  )
+  await clock.isExact()
+  const now = options.now ?? clock.now
   const neighbours = openNeighbours({ service, config, log, closing, now })
   const { nats, transport } = neighbours
   const publisher = closing.adopt(startPublisher({ sql, schema: service, nats, log }), (open) => open.close())
@@ -67,6 +74,7 @@ export async function openFoundation(options: {
     sql,
     rules,
     clock,
+    now,
     serve: async ({ services, guard, refusals }) => {
       const { certifiedOf } = transport
       const edge: Edge = { guard, rules, refusals, log, certifiedOf, isReady: clock.isReady }
@@ -82,7 +90,10 @@ export async function openFoundation(options: {
       }
       const serving = closing.adopt(await serve(options), (open) => open.close())
       publisher.health.follow((isHealthy) => serving.setHealth('events', isHealthy))
-      clock.onReady((isReady) => serving.setHealth('', isReady))
+      clock.follow((state) => {
+        serving.setHealth('', state !== 'wrong')
+        serving.setHealth('clock', state === 'exact')
+      })
       return serving
     },
   }

@@ -16,6 +16,8 @@ export interface RefusalDetails {
   readonly retryAfterSeconds?: number
   /** The window that does not admit the call. */
   readonly rate?: Rate
+  /** The time by the clock of the one who refuses; told to services only. */
+  readonly time?: Date
 }
 
 /**
@@ -75,9 +77,10 @@ export function invalidFields(violations: readonly FieldViolation[]): Refusal {
 
 /**
  * The refusal of a token that is ours and not good at this time, and of every call by a replica whose clock is wrong: the caller is
- * not to blame. Nothing was done: another replica may be asked.
+ * not to blame. Nothing was done: another replica may be asked. A service whose token was refused is told the time.
  */
-export const clocksDiffer = () =>
+export const clocksDiffer = (time?: Date) =>
   new Refusal('CLOCKS_DIFFER', 'The clocks of our services differ right now; try again shortly', {
     retryAfterSeconds: 1,
+    ...(time && { time }),
   })

@@ -50,7 +50,7 @@ export function createServiceVerifier(options: {
     const issuer = issuerOf(token) ?? ''
     const key = keys.get(issuer)
     const verdict = key && verifyJwt(token, key, pins, now)
-    if (verdict?.kind === 'early' || verdict?.kind === 'late') throw clocksDiffer()
+    if (verdict?.kind === 'early' || verdict?.kind === 'late') throw clocksDiffer(now)
     if (verdict?.kind !== 'valid') throw servicesOnly()
     verified.set(token, { issuer, until: (verdict.claims.exp + LEEWAY_SECONDS) * 1000 })
     return issuer

@@ -74,11 +74,19 @@ export function refusalFrom(error: unknown): Refusal | undefined {
 }
 
 /** The reason of a neighbour's refusal, from its ErrorInfo; undefined where it gave none. */
-export function reasonIn(metadata: Metadata): string | undefined {
+export const reasonIn = (metadata: Metadata): string | undefined => errorInfoIn(metadata)?.reason
+
+/** The time by a neighbour's clock, from its refusal CLOCKS_DIFFER of a service's token; milliseconds since the epoch. */
+export function timeIn(metadata: Metadata): number | undefined {
+  const time = Date.parse(errorInfoIn(metadata)?.metadata.time ?? '')
+  return Number.isNaN(time) ? undefined : time
+}
+
+function errorInfoIn(metadata: Metadata): ErrorInfo | undefined {
   const [bytes] = metadata.get('grpc-status-details-bin')
   if (!Buffer.isBuffer(bytes)) return undefined
   const info = Status.decode(bytes).details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.ErrorInfo'))
-  return info && ErrorInfo.decode(info.value).reason
+  return info && ErrorInfo.decode(info.value)
 }
 
 /** What is said of an error that is ours: nothing that helps an attacker. */
@@ -109,9 +117,11 @@ function isNeighbourAway(error: unknown): boolean {
 }
 
 function detailsOf(refusal: Refusal, code: number): Buffer {
-  const { fields, requiredScope, retryAfterSeconds } = refusal.details
-  const metadata: Record<string, string> =
-    requiredScope === undefined ? {} : { required_scope: requiredScope }
+  const { fields, requiredScope, retryAfterSeconds, time } = refusal.details
+  const metadata: Record<string, string> = {
+    ...(requiredScope !== undefined && { required_scope: requiredScope }),
+    ...(time && { time: time.toISOString() }),
+  }
   const details = [
     any('google.rpc.ErrorInfo', ErrorInfo.encode({ reason: refusal.reason, domain: DOMAIN, metadata })),
   ]

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { watchClock } from '@instatunnel/kit/clock'
 import { createConnectVerifier } from '@instatunnel/kit/connect'
 import { newId } from '@instatunnel/kit/id'
 import type { Logger } from '@instatunnel/kit/log'
@@ -7,6 +8,7 @@ import { openNeighbours } from '@instatunnel/kit/neighbours'
 import { AuthorizationServiceService } from '@instatunnel/proto/auth/internal/v1/authorization_service'
 import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import { createAdmission } from './admission.ts'
+import { readAuthTime } from './auth-time.ts'
 import type { Config } from './config.ts'
 import { watchCredentials } from './credential-watch.ts'
 import { createFind } from './destination.ts'
@@ -23,7 +25,7 @@ import { createPeers, servePeers } from './peers.ts'
 import { openPresence } from './presence.ts'
 import { createRenames } from './renames.ts'
 
-// Where NATS is away, agents that connect here can be reached all the same.
+// Where NATS or auth is away, agents that connect here can be reached all the same.
 const FIRST_VIEW_MS = 2000
 // A visitor that has ended its side of a WebSocket gets what still comes of the other for this long at rest.
 const LINGER_MS = 30_000
@@ -32,9 +34,10 @@ const LINGER_MS = 30_000
 export async function start(
   config: Config,
   log: Logger,
-  { now = () => new Date() }: { now?: () => Date } = {},
+  { wallClock = () => new Date(), ...given }: { now?: () => Date; wallClock?: () => Date } = {},
 ): Promise<Running> {
   await using opening = new AsyncDisposableStack()
+  const now = () => (given.now ?? clock.now)()
   const { nats, client, sign, verifyService, transport } = openNeighbours({
     service: 'relay',
     config,
@@ -43,6 +46,9 @@ export async function start(
     now,
   })
   const auth = client(AuthorizationServiceService, config.AUTH_ADDRESS, 'auth')
+  const clock = opening.adopt(watchClock({ readTime: readAuthTime(auth), log, wallClock }), (watched) =>
+    watched.close(),
+  )
   const tunnels = client(TunnelDirectoryServiceService, config.TUNNELS_ADDRESS, 'tunnels')
   const relayId = newId('relay_', now(), randomBytes)
   const tls = transport.files
@@ -93,7 +99,8 @@ export async function start(
     random: randomBytes,
   })
   // Whose agents are elsewhere it must know before it can say of any tunnel that it is offline.
-  await Promise.race([routes.ready, new Promise((resolve) => setTimeout(resolve, FIRST_VIEW_MS).unref())])
+  const firstView = Promise.all([routes.ready, clock.isExact().catch(() => {})])
+  await Promise.race([firstView, new Promise((resolve) => setTimeout(resolve, FIRST_VIEW_MS).unref())])
   const find = createFind({ relayId, connections, routes, peers, arrivals, known, meterOf: usage.meter })
   const address = { domain: config.DOMAIN, gateway: config.PUBLIC_URL }
   const server = opening.adopt(
@@ -107,6 +114,7 @@ export async function start(
         lingerMs: LINGER_MS,
       },
       isDraining: () => isDraining,
+      clock,
       log,
       onAgent: takeAgents({ admit, connections, address, log, now }),
     }),

@@ -16,6 +16,8 @@ export interface Neighbours {
   /** Subdomains that tunnels was asked about, and connections that auth was. */
   readonly lookedUp: string[]
   readonly checked: CheckConnectionRequest[]
+  /** The database's time, as auth tells it. */
+  time: () => Date
   /** What auth says of a connection; "" lets live on. */
   verdict: (asked: CheckConnectionRequest) => string
   /** Which of them is away: answers UNAVAILABLE. */
@@ -35,6 +37,7 @@ export async function startNeighbours({ now = () => new Date() } = {}): Promise<
     subdomains: new Set(),
     lookedUp: [],
     checked: [],
+    time: () => new Date(),
     verdict: () => '',
     away: { auth: false, tunnels: false },
   }
@@ -54,6 +57,7 @@ export async function startNeighbours({ now = () => new Date() } = {}): Promise<
   const server = new Server()
   server.addService(AuthorizationServiceService, {
     listIdentityKeys: rpc('auth', () => ({ keys })),
+    getTime: rpc('auth', () => ({ time: neighbours.time() })),
     checkConnection: rpc('auth', (asked: CheckConnectionRequest) => {
       neighbours.checked.push(asked)
       return { reason: neighbours.verdict(asked) }

@@ -43,6 +43,8 @@ export interface StartedRelay {
   visitor(): Promise<Socket>
   /** What the gateway's health check hears. */
   health(): Promise<number>
+  /** What the same says of the clock. */
+  clock(): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -89,15 +91,21 @@ export async function startRelay(
   {
     settings = {},
     now,
+    wallClock,
     launch,
-  }: { settings?: Record<string, string>; now?: () => Date; launch?: Launch } = {},
+  }: {
+    settings?: Record<string, string>
+    now?: () => Date
+    wallClock?: () => Date
+    launch?: Launch
+  } = {},
 ): Promise<StartedRelay> {
   const environment = { ...relayEnvironment(neighbours, nats), ...settings }
   const logged: string[] = []
   const log = createLog('relay', 'debug', { write: (line) => logged.push(line) })
   const running = launch
     ? await launch(environment)
-    : await start(readConfig(environment), log, now ? { now } : {})
+    : await start(readConfig(environment), log, { ...(now && { now }), ...(wallClock && { wallClock }) })
   let closing: Promise<void> | undefined
   const close = () => {
     closing ??= running.close()
@@ -105,6 +113,7 @@ export async function startRelay(
   }
   onTestFinished(close)
   const call = restClient({ port: running.port })
+  const healthCheck = () => call('GET', '/', { headers: { 'x-instatunnel-health': '1' } })
 
   const ask: StartedRelay['ask'] = async (
     tunnel,
@@ -138,7 +147,8 @@ export async function startRelay(
           socket.destroy()
         })
       }),
-    health: async () => (await call('GET', '/', { headers: { 'x-instatunnel-health': '1' } })).status,
+    health: async () => (await healthCheck()).status,
+    clock: async () => (await healthCheck()).headers['x-instatunnel-clock'],
     close,
   }
 }

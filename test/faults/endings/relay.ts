@@ -54,6 +54,7 @@ export async function openEndingRelay(options: {
   const server = await serveGateway({
     listen: '127.0.0.1:0',
     tls: undefined,
+    clock: { isReady: () => true, state: () => 'exact' },
     isDraining: () => false,
     log,
     visits: {

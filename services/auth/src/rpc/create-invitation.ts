@@ -39,7 +39,7 @@ export const createInvitation =
       // Under its lock: who is suspended or demoted at this moment leaves no invitation.
       const maker = await lockUser(tx, caller.userId)
       if (maker?.role !== 'admin' || maker.status !== 'active') throw scopeMissing('users:manage')
-      await deleteExpiredInvitations(tx, time)
+      await deleteExpiredInvitations(tx)
       const replaced = await replaceInvitation(tx, email)
       if (replaced) await appendInvitationRevoked(tx, replaced, time)
       await insertInvitation(tx, invitation, invitationHash(token))

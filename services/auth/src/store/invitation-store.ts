@@ -22,9 +22,9 @@ export async function replaceInvitation(tx: ISql, email: string): Promise<Invita
 }
 
 /** Forgets invitations whose time is over, a hundred at most: the next ones go with the next invitation. */
-export const deleteExpiredInvitations = (tx: ISql, now: Date) => tx`
+export const deleteExpiredInvitations = (tx: ISql) => tx`
   delete from invitations where id in (
-    select id from invitations where expires_at <= ${now} limit 100 for update skip locked)`
+    select id from invitations where expires_at <= now() limit 100 for update skip locked)`
 
 /** A page of the invitations that can be accepted and one more, newest first. */
 export const listInvitations = (sql: ISql, page: Page, now: Date): Promise<Invitation[]> => sql<Invitation[]>`

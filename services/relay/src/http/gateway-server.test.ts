@@ -30,6 +30,7 @@ async function open({
     listen: '127.0.0.1:0',
     tls,
     log: createLog('relay', 'error', { write: (line) => logged.push(line) }),
+    clock: { isReady: () => true, state: () => 'exact' },
     isDraining: () => draining.now,
     visits: {
       domain: 'example.com',

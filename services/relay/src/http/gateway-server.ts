@@ -7,6 +7,7 @@ import {
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
+import type { Clock } from '@instatunnel/kit/clock'
 import { CONNECT_HEADER } from '@instatunnel/kit/connect'
 import type { Logger } from '@instatunnel/kit/log'
 import type { TlsFiles } from '@instatunnel/kit/tls'
@@ -21,6 +22,8 @@ import { type Outgoing, Visit, type VisitDeps } from './visit.ts'
 
 /** Set by the gateway's health check; what a client sends under this name does not arrive. */
 const HEALTH_HEADER = 'x-instatunnel-health'
+/** Says in the answer how this clock compares with the database's: exact, off past 5 s, or wrong past 30 s. */
+const CLOCK_HEADER = 'x-instatunnel-clock'
 // As much as a head may hold in a frame.
 const MAX_HEADER_BYTES = 64 * 1024
 
@@ -31,6 +34,8 @@ export interface GatewayServerOptions {
   readonly tls: TlsFiles | undefined
   readonly visits: VisitDeps
   readonly isDraining: () => boolean
+  /** Past 30 s from the database's, the health check says so by 503. */
+  readonly clock: Pick<Clock, 'isReady' | 'state'>
   readonly log: Logger
   /** Takes an agent that the gateway lets through; `respond` answers it where it is not admitted. */
   onAgent(agent: ArrivingAgent): Promise<void> | void
@@ -48,7 +53,7 @@ export interface GatewayServer {
 
 /** Serves agents and visitors as the gateway sends them, on one port that only the gateway reaches. */
 export async function serveGateway(options: GatewayServerOptions): Promise<GatewayServer> {
-  const { visits, isDraining, tls, listen, log } = options
+  const { visits, isDraining, clock, tls, listen, log } = options
   let visitors = 0
   const shape = {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -74,7 +79,9 @@ export async function serveGateway(options: GatewayServerOptions): Promise<Gatew
     response.sendDate = false
     if (isDraining()) response.shouldKeepAlive = false
     if (request.headers[HEALTH_HEADER] !== undefined) {
-      response.writeHead(isDraining() ? 503 : 200).end()
+      response
+        .writeHead(isDraining() || !clock.isReady() ? 503 : 200, { [CLOCK_HEADER]: clock.state() })
+        .end()
       return
     }
     if (request.headers[CONNECT_HEADER] !== undefined) {
