@@ -55,14 +55,52 @@ describe('createUnknownLane', () => {
     expect(new Set(await Promise.all(asked))).toEqual(new Set(['found']))
   })
 
-  it('has room for four look-ups of all who have, and refuses the others at once', async () => {
-    const lane = guessedFrom('203.0.113.7', '198.51.100.1')
-    const asked = Array.from({ length: 10 }, (_, i) => lane.ask(i % 2 ? '203.0.113.7' : '198.51.100.1'))
+  it('looks up four at once for an address that has, and refuses more at once', async () => {
+    const lane = guessedFrom('203.0.113.7')
+    const asked = Array.from({ length: 10 }, () => lane.ask('203.0.113.7'))
     await turn()
     expect(lane.begun).toHaveLength(4)
     for (const late of asked.slice(4)) await expect(late).rejects.toMatchObject(tooMany)
     lane.end()
     expect(await Promise.all(asked.slice(0, 4))).toEqual(Array(4).fill('found'))
+  })
+
+  it('looks up four at once for all of them, and no flood of others keeps an address from its turn', async () => {
+    const flood = Array.from({ length: 100 }, (_, n) => `198.51.${n}.1`)
+    const lane = guessedFrom('203.0.113.7', ...flood)
+    const asked = flood.flatMap((address) => Array.from({ length: 10 }, () => lane.ask(address)))
+    const own = lane.ask('203.0.113.7')
+    await turn()
+    const heard = await Promise.allSettled([...asked.map((each) => Promise.race([each, 'waits']))])
+    expect(heard.filter(({ status }) => status === 'rejected')).toHaveLength(600)
+    // It comes after what the others have in the lane, and that is bounded.
+    for (let round = 0; round < 100; round++) {
+      expect(lane.begun).toHaveLength(4)
+      lane.end()
+      await turn()
+    }
+    expect(lane.begun).toHaveLength(1)
+    lane.end()
+    expect(await own).toBe('found')
+  })
+
+  it('has a share for neighbours together, and is bounded in all', async () => {
+    const near = Array.from({ length: 10 }, (_, n) => `203.0.113.${n}`)
+    const far = Array.from({ length: 200 }, (_, n) => `198.51.${n}.1`)
+    const lane = guessedFrom(...near, ...far)
+    const refusedOf = async (addresses: readonly string[]) => {
+      const asked = addresses.flatMap((address) => Array.from({ length: 4 }, () => lane.ask(address)))
+      await turn()
+      const heard = await Promise.allSettled(asked.map((each) => Promise.race([each, 'waits'])))
+      return heard.filter(({ status }) => status === 'rejected').length
+    }
+    expect(await refusedOf(near)).toBe(40 - 16)
+    expect(await refusedOf(far)).toBe(800 - (512 - 16))
+    for (let round = 0; round < 512 / 4; round++) {
+      lane.end()
+      await turn()
+    }
+    expect(await refusedOf(near)).toBe(40 - 16)
   })
 
   it('has room again when a look-up has ended, also where it failed', async () => {

@@ -9,3 +9,12 @@ export function addressSubject(address: string): string {
   if (!canonical?.includes(':')) return canonical ?? address
   return canonicalNetwork(`${canonical}/64`) ?? address
 }
+
+/** The network of a client's neighbours, of an address as addressSubject has it: of IPv4 the /24, of IPv6 the /48 that one customer may get (RFC 6177). */
+export function networkOf(client: string): string {
+  // A /64 as it is written (RFC 5952) ends in `::`, before which its last zeros are left out.
+  const end = client.indexOf('::')
+  if (end === -1) return client.slice(0, client.lastIndexOf('.'))
+  const [first, second = '0', third = '0'] = client.slice(0, end).split(':')
+  return `${first || '0'}:${second}:${third}`
+}

@@ -1,7 +1,8 @@
+import { networkOf } from '@instatunnel/kit/client-address'
 import { RESET } from '@instatunnel/kit/frames'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type ConnectedAgent, from, nobody, openConnections } from '../test/agents.ts'
-import { networkOf, originOf } from './domain/origin.ts'
+import { originOf } from './domain/origin.ts'
 
 const BEAT_MS = 1600
 /** A client in each of five networks. */

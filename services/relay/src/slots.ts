@@ -1,5 +1,5 @@
+import { networkOf } from '@instatunnel/kit/client-address'
 import type { LinkStream, StreamHolder } from '@instatunnel/kit/link'
-import { networkOf } from './domain/origin.ts'
 
 /** Of an agent's slots one client takes at most a quarter, and may take this many; all of one network take twice that. */
 const SHARE = 1 / 4

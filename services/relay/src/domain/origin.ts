@@ -12,15 +12,6 @@ export interface Origin {
 export const clientOf = (address: string): string =>
   address.includes(':') ? addressSubject(address) : address
 
-/** The network of a client's neighbours: of IPv4 the /24, of IPv6 the /48 that one customer may get (RFC 6177). */
-export function networkOf(client: string): string {
-  // A /64 as it is written (RFC 5952) ends in `::`, before which its last zeros are left out.
-  const end = client.indexOf('::')
-  if (end === -1) return client.slice(0, client.lastIndexOf('.'))
-  const [first, second = '0', third = '0'] = client.slice(0, end).split(':')
-  return `${first || '0'}:${second}:${third}`
-}
-
 /** The origin of a request whose head another relay has written (head.ts): no header of a visitor's looks like these. */
 export function originOf(head: string): Origin {
   // The relay's own headers come last, and a visitor's with these names are left out.
