@@ -31,7 +31,7 @@ export interface Accounts {
   /** A tunnel of the account that this credential belongs to. */
   // biome-ignore lint/suspicious/noExplicitAny: a tunnel as it was answered
   tunnel(credential: string, fields?: object): Promise<any>
-  /** Passwords, session tokens, keys and tunnel tokens. */
+  /** Passwords, tokens of sessions and devices, keys and tunnel tokens. */
   readonly secrets: ReadonlySet<string>
 }
 
@@ -43,7 +43,9 @@ export function accountsOf(call: Call): Accounts {
     return secret
   }
   const open = async (path: string, email: string, password: string): Promise<Account> => {
-    const body = bodyOf(await patiently(() => call('POST', path, { body: { email, password } })))
+    const answer = await patiently(() => call('POST', path, { body: { email, password } }))
+    const body = bodyOf(answer)
+    for (const device of String(answer.headers['set-cookie']).match(/itd_\w+/g) ?? []) keep(device)
     return { id: body.user.id, email, password, token: keep(body.token), apiKey: keep(body.api_key) }
   }
   return {

@@ -16,6 +16,12 @@ export const aToken = expect.stringMatching(/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/)
 /** Matches a tunnel's token. */
 export const aTunnelToken = expect.stringMatching(/^itt_[0-9A-Za-z]{32}$/)
 
+/** Matches the cookie that an account knows a browser by: its name, and the path that it is sent to. */
+export const aDeviceCookie = (name: string, path: string) =>
+  expect.stringMatching(
+    new RegExp(`^${name}=itd_\\w{32}; Max-Age=7776000; Path=${path}; HttpOnly; SameSite=Strict; Secure$`),
+  )
+
 const aRequestId = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
 
 /**

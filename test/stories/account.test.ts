@@ -1,5 +1,5 @@
 import { aField, expectCountedError, expectScopeMissing, expectUnauthorized } from '@instatunnel/test/errors'
-import { aKey, anId, aTime, aToken, expectAnswer } from '@instatunnel/test/shapes'
+import { aDeviceCookie, aKey, anId, aTime, aToken, expectAnswer } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -72,7 +72,11 @@ describe('POST /v1/auth/register', () => {
     const answer = await stack.call('POST', '/v1/auth/register', {
       body: { email, password, name: 'John Doe' },
     })
-    expectAnswer(answer, { user: user(email), token: aToken, expires_at: aTime, api_key: aKey })
+    expectAnswer(
+      answer,
+      { user: user(email), token: aToken, expires_at: aTime, api_key: aKey },
+      { 'set-cookie': [aDeviceCookie('instatunnel_device', '/v1/auth')] },
+    )
   })
 
   it('refuses an e-mail that has an account, whatever its case', async () => {
@@ -101,7 +105,7 @@ describe('POST /v1/auth/register', () => {
 })
 
 describe('POST /v1/auth/login', () => {
-  it('answers with user, token and key, and sets the session cookie', async () => {
+  it('answers with user, token and key, and sets the cookies of session and device', async () => {
     const { email } = await registered()
     const answer = await stack.call('POST', '/v1/auth/login', {
       body: { email: email.toUpperCase(), password },
@@ -112,6 +116,7 @@ describe('POST /v1/auth/login', () => {
       {
         'set-cookie': [
           `instatunnel_session=${answer.body.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
+          aDeviceCookie('instatunnel_device', '/v1/auth'),
         ],
       },
     )

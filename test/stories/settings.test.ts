@@ -1,7 +1,7 @@
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
 import { aField, expectCountedError, expectError, expectUnauthorized } from '@instatunnel/test/errors'
 import { type Call, restClient } from '@instatunnel/test/rest-client'
-import { aKey, anId, aTime, aToken, expectAnswer } from '@instatunnel/test/shapes'
+import { aDeviceCookie, aKey, anId, aTime, aToken, expectAnswer } from '@instatunnel/test/shapes'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -86,7 +86,7 @@ describe('INSTATUNNEL_DOMAIN', () => {
     expect(nobodys).toMatchObject({ status: 404, body: { message: 'There is no tunnel with this name.' } })
   })
 
-  it('has a session cookie that is bound to its host by its name', async () => {
+  it('has cookies that are bound to its host by their names', async () => {
     const ada = await accounts.register()
     const body = { email: ada.email, password: ada.password }
     const login = await stack.call('POST', '/v1/auth/login', { body, headers: elsewhere() })
@@ -97,6 +97,7 @@ describe('INSTATUNNEL_DOMAIN', () => {
       {
         'set-cookie': [
           `__Host-instatunnel_session=${token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
+          aDeviceCookie('__Host-instatunnel_device', '/'),
         ],
       },
     )

@@ -8,6 +8,8 @@ const LONGEST_LOGIN_MS = 30_000
 
 /** An attempt at an account's password, counted as a failure until it is known to be none. */
 export interface LoginAttempt {
+  /** Which lane counts it: that of the caller's device, of the caller's network, or of all strangers. */
+  readonly lane: 'device' | 'network' | 'strangers'
   /** The password was not compared. */
   notMade(): void
   /** The password was right. */
@@ -19,23 +21,35 @@ export interface AttemptFrom {
   readonly email: string
   /** As addressSubject has it; empty where it is not known. */
   readonly network: string
-  /** Whether the account was logged in from there before. */
+  /** Whether the account was logged in from that network before. */
   readonly isKnown: boolean
+  /** What is stored of the device, where the account was logged in from it before. */
+  readonly device?: Buffer | undefined
 }
 
 /**
- * Counts an attempt by its e-mail: in the lane of that network where the account is known from there, in one lane for all other
- * networks where it is not. So strangers hold up strangers only. Throws RATE_LIMITED while the lane has to wait.
+ * Counts an attempt by its e-mail: in the lane of a device that the account is known from; without one, or while that lane has
+ * to wait, in the lane of a network that it is known from, else in one lane for all. So strangers hold up strangers only, and
+ * who has stolen a device's token holds up no other device. Throws RATE_LIMITED while the lane has to wait.
  */
 export async function countAttempt(
   { windows, authLimit: auth, now }: { windows: SharedWindows; authLimit: number; now: () => Date },
-  { email, network, isKnown }: AttemptFrom,
+  { email, network, isKnown, device }: AttemptFrom,
 ): Promise<LoginAttempt> {
-  const subject = isKnown ? `place:${network}:${emailKey(email)}` : `email:${emailKey(email)}`
   const at = now()
-  const rate = await windows.take(subject, loginLimit({ auth }), at)
-  if (!rate.admitted) throw rateLimited(rate)
+  const take = (subject: string) => windows.take(subject, loginLimit({ auth }), at)
+  const shared = isKnown
+    ? ({ lane: 'network', subject: `place:${network}:${emailKey(email)}` } as const)
+    : ({ lane: 'strangers', subject: `email:${emailKey(email)}` } as const)
+  const own = device && ({ lane: 'device', subject: `device:${device.toString('base64url')}` } as const)
+  const isOwn = own !== undefined && (await take(own.subject)).admitted
+  if (!isOwn) {
+    const rate = await take(shared.subject)
+    if (!rate.admitted) throw rateLimited(rate)
+  }
+  const { lane, subject } = isOwn ? own : shared
   return {
+    lane,
     notMade: () => windows.giveBack(subject, at),
     async right() {
       windows.giveBack(subject, at)

@@ -18,6 +18,8 @@ import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/intern
 import { serveGateway } from './check-server.ts'
 import type { Config } from './config.ts'
 import { createSessionCookie } from './domain/cookie.ts'
+import { deviceDigest } from './domain/device.ts'
+import { createDeviceCookie } from './domain/device-cookie.ts'
 import { createGrowingDelays } from './domain/growing-delays.ts'
 import { createInvitationHash } from './domain/invitation.ts'
 import { networkDigest } from './domain/network-digest.ts'
@@ -30,6 +32,7 @@ import { onRecall } from './events/on-recall.ts'
 import { createGate } from './gate.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createMemory, forgettingUses } from './memory.ts'
+import { createOwnCookies } from './own-cookies.ts'
 import { createPasswordHasher } from './password-hasher.ts'
 import { refusals } from './refusals.ts'
 import { check } from './rpc/check.ts'
@@ -40,8 +43,8 @@ import { openSigningKeys } from './signing-keys.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('./store/migrations/', import.meta.url))
 const MINUTE_MS = 60_000
-// Wrong passwords for an e-mail, from strangers' networks and from each that its account is known from.
-const DELAYED = ['email', 'place']
+// Wrong passwords for an e-mail: of strangers, and of each network and device that its account is known from.
+const DELAYED = ['email', 'place', 'device']
 
 /**
  * Opens, builds and serves auth. `descriptors` stands in for the generated descriptor set, whose rules it reads; `replica`
@@ -132,6 +135,8 @@ export async function start(
     }
     const usage = closing.adopt(startKeyUsage({ nats, log, now }), (teller) => teller.close())
     const cookie = createSessionCookie(config.PUBLIC_URL)
+    const deviceCookie = createDeviceCookie(config.PUBLIC_URL)
+    const ownCookies = createOwnCookies(cookie, deviceCookie)
     const routeOf = createRestRoutes(readRestBindings(descriptors ?? descriptorsFile()))
     const gate = createGate({
       sql,
@@ -157,6 +162,8 @@ export async function start(
       evict,
       windows,
       cookie,
+      deviceCookie,
+      deviceDigest: (email: string, token: string) => deviceDigest(config.AUTH_SECRET, email, token),
       passwords: createPasswordHasher(),
       networkDigest: (email: string, network: string) => networkDigest(config.AUTH_SECRET, email, network),
       log,
@@ -175,7 +182,7 @@ export async function start(
     await changes.begun()
     const { port } = await base.serve({ services: services(deps), guard, refusals })
     const rpcs = new Map([
-      [EnvoyAuthorization.check.path, check({ gate, routeOf, log, isReady: base.clock.isReady })],
+      [EnvoyAuthorization.check.path, check({ gate, routeOf, ownCookies, log, isReady: base.clock.isReady })],
       ['/grpc.health.v1.Health/Check', healthCheck(base.clock.isReady)],
     ])
     const gateway = closing.adopt(

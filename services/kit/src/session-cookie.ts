@@ -1,3 +1,5 @@
+import { readCookie } from './cookie.ts'
+
 /** How the cookie of the API's session is called. */
 export const SESSION_COOKIES = {
   /** Where the API is on localhost; other apps there share its cookies, whatever their port. */
@@ -23,11 +25,7 @@ export const maySessionTokenBeIn = (text: string): boolean => text.includes(TOKE
  * Undefined where the cookie has another name, or its value not the form of a session's token: then it is a site's own.
  */
 export function sessionTokenIn(cookie: string, named?: string): string | undefined {
-  const equals = cookie.indexOf('=')
-  if (equals === -1) return undefined
-  const name = cookie.slice(0, equals).trim()
-  if (named === undefined ? !NAMES.has(name) : name !== named) return undefined
-  const value = cookie.slice(equals + 1).trim()
-  const token = value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
-  return token.startsWith(TOKEN_START) && TOKEN.test(token) ? token : undefined
+  const read = readCookie(cookie)
+  if (!read || (named === undefined ? !NAMES.has(read.name) : read.name !== named)) return undefined
+  return read.value.startsWith(TOKEN_START) && TOKEN.test(read.value) ? read.value : undefined
 }

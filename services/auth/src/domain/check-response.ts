@@ -16,6 +16,8 @@ export interface Denial {
 /** What else there is to say of a call that is admitted. */
 export interface Told {
   readonly rpc?: string | undefined
+  /** Added to the call. */
+  readonly passed?: Headers | undefined
   readonly rate?: Rate | undefined
   readonly headers?: Headers | undefined
 }
@@ -31,14 +33,15 @@ export const RPC_HEADER = 'x-instatunnel-rpc'
  */
 export function admittedWith(name: string): (value: string, told?: Told) => Buffer {
   const header = new ValueWriter(2, name, OVERWRITE)
-  return (value, { rpc, rate, headers: more } = {}) => {
+  return (value, { rpc, passed, rate, headers: more } = {}) => {
     const decided = rpc === undefined ? NOTHING : decidedAbout(rpc)
+    const added = passed === undefined ? NOTHING : headerOptions(2, passed, OVERWRITE)
     const bytes = Buffer.byteLength(value)
     const limit = String(rate?.limit)
     const remaining = String(rate?.remaining)
     const reset = String(rate?.resetSeconds)
     const told = more === undefined ? NOTHING : headerOptions(6, more, ADD_IF_ABSENT)
-    let ok = header.length(bytes) + decided.length + REMOVED.length + told.length
+    let ok = header.length(bytes) + decided.length + added.length + REMOVED.length + told.length
     if (rate)
       ok += LIMIT.length(limit.length) + REMAINING.length(remaining.length) + RESET.length(reset.length)
     const frame = Buffer.allocUnsafe(PREFIX_BYTES + STATUS_OK.length + lengthOfField(ok))
@@ -47,6 +50,7 @@ export function admittedWith(name: string): (value: string, told?: Told) => Buff
     at = begin(frame, at, 3, ok)
     at = header.put(frame, at, value, bytes)
     at = put(frame, at, decided)
+    at = put(frame, at, added)
     at = put(frame, at, REMOVED)
     if (rate) {
       at = LIMIT.put(frame, at, limit, limit.length)

@@ -16,14 +16,18 @@ export interface SessionCookie {
 // A browser sends one for each path that a cookie was set for; each costs a signature.
 const MAX_READ = 8
 
+/** True for an address of localhost, whose apps share their cookies. */
+export const isLocal = (url: string): boolean =>
+  /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)
+
 /** The cookie of the API at this address: host-only, and bound to the host by its name off localhost. */
 export function createSessionCookie(publicUrl: string): SessionCookie {
-  const { origin, hostname } = new URL(publicUrl)
-  const isLocal = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
-  const { name, earlier } = SESSION_COOKIES[isLocal ? 'local' : 'elsewhere']
+  const { origin } = new URL(publicUrl)
+  const isAtHome = isLocal(publicUrl)
+  const { name, earlier } = SESSION_COOKIES[isAtHome ? 'local' : 'elsewhere']
   const attributes = 'Path=/; HttpOnly; SameSite=Lax; Secure'
   // On localhost the earlier name, `session`, is that of any app's cookie. It stays, as what it names has ended.
-  const cleared = isLocal ? [name] : [name, earlier]
+  const cleared = isAtHome ? [name] : [name, earlier]
   return {
     set: (token) => `${name}=${token}; Max-Age=${SESSION_SECONDS}; ${attributes}`,
     clear: () => cleared.map((each) => `${each}=; Max-Age=0; ${attributes}`),

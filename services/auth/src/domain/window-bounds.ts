@@ -10,8 +10,8 @@ const INVALID_FACTOR = 10
 /** How many wrong credentials an address may bring a minute. */
 export const invalidLimit = ({ auth }: { readonly auth: number }): number => auth * INVALID_FACTOR
 
-// Wrong passwords for one e-mail, as a multiple of the auth limit: from networks that its account is not known from all
-// together, and from each that it is known from.
+// Wrong passwords for one e-mail, as a multiple of the auth limit: from where its account is not known all
+// together, and from each network and device that it is known from.
 const LOGIN_FACTOR = 3
 
 /** How many wrong passwords may be tried for one e-mail before each is followed by a delay. */
@@ -44,6 +44,7 @@ export function windowBounds(limits: {
     ['auth', auth],
     ['email', loginLimit(limits)],
     ['place', loginLimit(limits)],
+    ['device', loginLimit(limits)],
     ['right', rightLimit(limits)],
     ['password', auth],
     ['invalid', invalidLimit(limits)],

@@ -8,10 +8,11 @@ import { refusalFrom, restErrorOf, rowOf } from '@instatunnel/kit/status'
 import { nothingHere } from '../call-refusals.ts'
 import type { FramedUnary } from '../check-call.ts'
 import { type CheckRequest, readCheckRequest } from '../domain/check-request.ts'
-import { admittedWith, denied } from '../domain/check-response.ts'
+import { admittedWith, denied, type Told } from '../domain/check-response.ts'
 import type { Decision } from '../domain/decision.ts'
 import type { Gate } from '../gate.ts'
 import { CLIENT_ADDRESS_METADATA } from '../open-session.ts'
+import type { OwnCookies } from '../own-cookies.ts'
 import { refusals } from '../refusals.ts'
 
 /**
@@ -22,21 +23,23 @@ import { refusals } from '../refusals.ts'
  * which the gateway answers as 503: nobody passes unchecked. What the gate says at once is answered at once.
  */
 export const check =
-  ({ gate, routeOf, log, isReady }: CheckOptions): FramedUnary =>
+  ({ gate, routeOf, ownCookies, log, isReady }: CheckOptions): FramedUnary =>
   (message, signal) => {
     // By a wrong clock every credential may have expired.
     if (!isReady()) throw clocksDiffer()
     const request = readCheckRequest(message)
     if (request.access === 'connect')
-      return answerFor(request, undefined, log, () => gate.decideConnect(request.path, request, signal))
+      return answerFor(request, {}, log, () => gate.decideConnect(request.path, request, signal))
     const route = routeOf(request.method, request.path)
     if (route.kind !== 'rpc') return refusedWith(nothingHere(), undefined)
-    return answerFor(request, route.rpc, log, () => gate.decide(route.rpc, request, signal))
+    const answer = { rpc: route.rpc, passed: ownCookies(route.rpc, request) }
+    return answerFor(request, answer, log, () => gate.decide(route.rpc, request, signal))
   }
 
 interface CheckOptions {
   readonly gate: Pick<Gate, 'decide' | 'decideConnect'>
   readonly routeOf: RestRouteOf
+  readonly ownCookies: OwnCookies
   /** False while this replica's clock is wrong. */
   readonly isReady: () => boolean
   readonly log: Logger
@@ -44,21 +47,21 @@ interface CheckOptions {
 
 function answerFor(
   request: CheckRequest,
-  rpc: string | undefined,
+  about: Pick<Told, 'rpc' | 'passed'>,
   log: Logger,
   decide: () => Decision | Promise<Decision>,
 ): Buffer | Promise<Buffer> {
   try {
     const decision = decide()
-    if (!(decision instanceof Promise)) return answerTo(decision, request, rpc)
+    if (!(decision instanceof Promise)) return answerTo(decision, request, about)
     return decision.then(
-      (made) => answerTo(made, request, rpc),
+      (made) => answerTo(made, request, about),
       (error: unknown) => {
-        throw undecided(error, rpc, log)
+        throw undecided(error, about.rpc, log)
       },
     )
   } catch (error) {
-    throw undecided(error, rpc, log)
+    throw undecided(error, about.rpc, log)
   }
 }
 
@@ -78,10 +81,10 @@ const withAddress = admittedWith(CLIENT_ADDRESS_METADATA)
 function answerTo(
   { refusal, identity, connect, rate, headers }: Decision,
   { address }: CheckRequest,
-  rpc: string | undefined,
+  about: Pick<Told, 'rpc' | 'passed'>,
 ): Buffer {
   if (refusal) return refusedWith(refusal, headers)
-  const told = { rpc, rate, headers }
+  const told = { ...about, rate, headers }
   if (identity !== undefined) return withIdentity(identity, told)
   if (connect !== undefined) return withConnect(connect, told)
   return withAddress(address, told)

@@ -1,6 +1,7 @@
 import type { ServiceClient } from '@instatunnel/kit/client'
 import type { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import type { DeviceOptions } from '../devices.ts'
 import type { SessionCookie } from '../domain/cookie.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { Gate } from '../gate.ts'
@@ -9,7 +10,7 @@ import type { PasswordHasher } from '../password-hasher.ts'
 import type { SharedWindows } from '../shared-windows.ts'
 
 /** What auth's handlers are made with; built in start.ts only. */
-export interface Deps extends SessionOpening {
+export interface Deps extends SessionOpening, DeviceOptions {
   readonly gate: Gate
   readonly keys: ServiceClient<typeof KeyDirectoryServiceService>
   readonly tunnels: ServiceClient<typeof TunnelDirectoryServiceService>

@@ -35,7 +35,7 @@ const sessionsOf = (userId: string) =>
   auth.sql`select id, ended_at from sessions where user_id = ${userId} order by id`
 
 describe('Login', () => {
-  it('opens a session of its own each time, and sets its cookie', async () => {
+  it("opens a session of its own each time, and sets its cookie, then the device's", async () => {
     const person = await auth.register({ name: 'Ada' })
     const headers: unknown[] = []
     const { email, password } = person
@@ -58,7 +58,10 @@ describe('Login', () => {
       apiKey: expect.stringMatching(/^it_[0-9A-Za-z]{16}$/),
     })
     expect(headers).toEqual([
-      [`instatunnel_session=${answer.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`],
+      [
+        `instatunnel_session=${answer.token}; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure`,
+        expect.stringMatching(/^instatunnel_device=/),
+      ],
     ])
     expect(answer.token).not.toBe(person.token)
     expect(answer.apiKey).not.toBe(person.apiKey)

@@ -3,6 +3,7 @@ import type { Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { LoginRequest, LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
+import { deviceOf } from '../devices.ts'
 import { emailField, emailKey } from '../domain/account.ts'
 import { countAttempt } from '../login-attempts.ts'
 import {
@@ -12,7 +13,7 @@ import {
   sessionFor,
   writeSession,
 } from '../open-session.ts'
-import { noteNetwork } from '../store/known-network-store.ts'
+import { noteDevice, noteNetwork } from '../store/known-place-store.ts'
 import { tellLoginFailed } from '../store/outbox.ts'
 import { findUserLoggingIn, lockUser } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
@@ -32,12 +33,16 @@ export const login =
     const { email, password } = validate(request, input)
     const network = clientNetworkOf(call)
     const digest = deps.networkDigest(email, network)
+    const device = deviceOf(deps, call, email)
+    const places = { network: digest, devices: device.digests }
     const { signal } = call
-    const found = await deps.passwords.lookUp(() => findUserLoggingIn(deps.sql, email, digest), signal)
+    const found = await deps.passwords.lookUp(() => findUserLoggingIn(deps.sql, email, places), signal)
     const isKnown = found?.isKnown ?? false
-    const attempt = await countAttempt(deps, { email, network, isKnown })
+    const digestKnown = found?.device ?? undefined
+    const attempt = await countAttempt(deps, { email, network, isKnown, device: digestKnown })
+    const queue = attempt.lane === 'strangers' ? 'strangers' : 'known'
     const matches = await deps.passwords
-      .matches(password, found?.passwordHash, { signal, queue: isKnown ? 'known' : 'strangers' })
+      .matches(password, found?.passwordHash, { signal, queue })
       .catch((error) => {
         attempt.notMade()
         throw error
@@ -49,6 +54,9 @@ export const login =
     await attempt.right()
     const now = deps.now()
     const session = sessionFor(found, call, now)
+    // A token whose attempts somebody else has used up is replaced.
+    const isUsedUp = attempt.lane !== 'device'
+    const kept = device.keep(digestKnown && { digest: digestKnown, isUsedUp })
     const [user, ended] = await deps.sql.begin(async (tx) => {
       const locked = await lockUser(tx, found.id)
       // The password was changed while it was being compared.
@@ -56,11 +64,12 @@ export const login =
       // Told only to one who knows the password.
       if (locked.status === 'suspended') throw accountSuspended()
       if (network !== '') await noteNetwork(tx, found.id, digest)
+      await noteDevice(tx, found.id, kept.digest)
       return [locked, await writeSession(tx, session, now)] as const
     })
     if (ended.length > 0) await deps.evict({ sessions: ended })
     const response = await completeSession(deps, user, session, NO_KEY)
-    call.setHeader('set-cookie', deps.cookie.set(response.token))
+    for (const set of [deps.cookie.set(response.token), kept.cookie]) call.setHeader('set-cookie', set)
     return response
   }
 

@@ -4,10 +4,11 @@ import type { Unary } from '@instatunnel/kit/unary'
 import { validate } from '@instatunnel/kit/validate'
 import type { RegisterRequest, RegisterResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
+import { deviceOf } from '../devices.ts'
 import { type Account, emailField, nameField, passwordField, usernameFrom } from '../domain/account.ts'
 import { countAttempt } from '../login-attempts.ts'
 import { clientNetworkOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
-import { noteNetwork } from '../store/known-network-store.ts'
+import { noteDevice, noteNetwork } from '../store/known-place-store.ts'
 import { tellRegistered } from '../store/outbox.ts'
 import { findUserByEmail, insertUser } from '../store/user-store.ts'
 import { admitRegistration } from './admit-registration.ts'
@@ -54,6 +55,7 @@ export const register =
       createdAt: now,
     }
     const session = sessionFor(ordinary, call, now)
+    const device = deviceOf(deps, call, email).keep()
     const user = await deps.sql
       .begin(async (tx) => {
         const taken = await takeInvitation(tx)
@@ -61,11 +63,14 @@ export const register =
         await insertUser(tx, { ...user, passwordHash })
         await tellRegistered(tx, user, now, taken?.id)
         if (network !== '') await noteNetwork(tx, user.id, deps.networkDigest(email, network))
+        await noteDevice(tx, user.id, device.digest)
         await writeSession(tx, session, now)
         return user
       })
       .catch((error) =>
         Promise.reject(violates(error, 'users_email_unique') ? emailTaken('; log in instead') : error),
       )
-    return completeSession(deps, user, session, NO_KEY)
+    const response = await completeSession(deps, user, session, NO_KEY)
+    call.setHeader('set-cookie', device.cookie)
+    return response
   }

@@ -2,7 +2,7 @@ import type { Page } from '@instatunnel/kit/page'
 import type { ISql } from '@instatunnel/kit/postgres'
 import type { Account } from '../domain/account.ts'
 import { emailKey } from '../domain/account.ts'
-import { isKnownNetwork } from './known-network-store.ts'
+import { isKnownNetwork, knownDevice, type PlaceDigests } from './known-place-store.ts'
 
 const COLUMNS = ['id', 'email', 'name', 'username', 'plan', 'role', 'status', 'created_at'] as const
 
@@ -47,14 +47,24 @@ export async function findUserByEmail(
   return user
 }
 
-/** As findUserByEmail, and whether the account is known from this network. */
+/** An account that somebody is logging in to, and from where it is known. */
+type UserLoggingIn = Account & {
+  readonly passwordHash: string
+  /** Whether it was logged in from this network. */
+  readonly isKnown: boolean
+  /** Of these devices the last that it was logged in from. */
+  readonly device: Buffer | null
+}
+
+/** As findUserByEmail, and whether the account is known from this network and these devices. */
 export async function findUserLoggingIn(
   sql: ISql,
   email: string,
-  network: Buffer,
-): Promise<(Account & { passwordHash: string; isKnown: boolean }) | undefined> {
-  const [user] = await sql<(Account & { passwordHash: string; isKnown: boolean })[]>`
-    select ${sql([...COLUMNS, 'password_hash'])}, ${isKnownNetwork(sql, network)} as is_known
+  { network, devices }: PlaceDigests,
+): Promise<UserLoggingIn | undefined> {
+  const [user] = await sql<UserLoggingIn[]>`
+    select ${sql([...COLUMNS, 'password_hash'])}, ${isKnownNetwork(sql, network)} as is_known,
+      ${knownDevice(sql, devices)} as device
     from users where email_key = ${emailKey(email)}`
   return user
 }

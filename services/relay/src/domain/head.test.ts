@@ -97,6 +97,15 @@ describe('requestHead', () => {
     }
   })
 
+  it("leaves out our device's cookie, and no cookie of the site that is called so", () => {
+    const ours = `itd_${'a'.repeat(32)}`
+    for (const name of ['instatunnel_device', '__Host-instatunnel_device']) {
+      const cookies = `a=1; ${name}=${ours}.${ours}; ${name}=theirs; my${name}=${ours}; device=${ours}`
+      expect(linesOf(['Cookie', cookies])).toContain(`a=1; ${name}=theirs; my${name}=${ours}; device=${ours}`)
+      expect(linesOf(['Cookie', `${name}=${ours}`])).not.toContain('Cookie')
+    }
+  })
+
   it("passes a site's own cookies byte for byte, in their order", () => {
     for (const cookies of [
       ';a=1;;b = "2 ;c',

@@ -1,5 +1,5 @@
 import { unmappedAddress } from '@instatunnel/kit/network'
-import { maySessionTokenBeIn, sessionTokenIn } from '@instatunnel/kit/session-cookie'
+import { isOwnCookie, mayOwnCookieBeIn } from '@instatunnel/kit/own-cookie'
 import { isBeyondSite } from './beyond-site.ts'
 
 /**
@@ -67,7 +67,7 @@ export function requestHead({ method, target, rawHeaders, visitor, upgrade, chun
       continue
     }
     if (lower === 'cookie') {
-      const cookies = withoutOurSession(value)
+      const cookies = withoutOurs(value)
       if (cookies !== '') head += `\n${name}\n${cookies}`
       continue
     }
@@ -191,21 +191,21 @@ function namedByConnection(rawHeaders: readonly string[], from = 0): Set<string>
 }
 
 /**
- * Cookies without the API's own session. Browsers keep it from other hosts; whoever sends it here all the same must
+ * Cookies without those of the API. Browsers keep them from other hosts; a visitor who sends one here all the same must
  * not lose it to the site. A site's own cookies pass as they are, also those named like ours.
  */
-function withoutOurSession(cookies: string): string {
-  if (!maySessionTokenBeIn(cookies)) return cookies
+function withoutOurs(cookies: string): string {
+  if (!mayOwnCookieBeIn(cookies)) return cookies
   const all = cookies.split(';')
-  const passed = all.map(withoutOurs).filter((part) => part !== undefined)
+  const passed = all.map(partWithoutOurs).filter((part) => part !== undefined)
   return passed.length === all.length && passed.every((part, at) => part === all[at])
     ? cookies
     : passed.join(';').trimStart()
 }
 
 /** One cookie, or several that a proxy has joined with commas as auth reads them, without ours; undefined where none is left. */
-function withoutOurs(part: string): string | undefined {
-  if (!maySessionTokenBeIn(part)) return part
-  const passed = part.split(',').filter((cookie) => sessionTokenIn(cookie) === undefined)
+function partWithoutOurs(part: string): string | undefined {
+  if (!mayOwnCookieBeIn(part)) return part
+  const passed = part.split(',').filter((cookie) => !isOwnCookie(cookie))
   return passed.length === 0 ? undefined : passed.join(',')
 }

@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+import type { Call } from '@instatunnel/kit/unary'
+import { newDeviceToken } from './domain/device.ts'
+import type { DeviceCookie } from './domain/device-cookie.ts'
+import { ownCookiesOf } from './own-cookies.ts'
+
+/** What devices are told apart by. */
+export interface DeviceOptions {
+  readonly deviceCookie: DeviceCookie
+  /** What is stored of a token that an account knows a device by. */
+  deviceDigest(email: string, token: string): Buffer
+}
+
+/** The device that a call comes from, as an account may know it. */
+export interface Device {
+  /** What is stored of the tokens that the call brings; nothing is verified yet. */
+  readonly digests: readonly Buffer[]
+  /**
+   * Has the account know this browser from now on: by the token that it is known by, if that is not to be replaced, else by a
+   * new one. Gives what is to be stored, and the Set-Cookie value; to be asked once the caller is known to be the owner.
+   */
+  keep(known?: { readonly digest: Buffer; readonly isUsedUp: boolean }): {
+    readonly digest: Buffer
+    readonly cookie: string
+  }
+}
+
+/**
+ * The device that a call comes from: OWASP's device cookie, https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies.
+ * It admits to nothing; the owner's next attempts are counted apart from those of strangers. So it outlives logging out and
+ * changes of the password.
+ */
+export function deviceOf(options: DeviceOptions, call: Call, email: string): Device {
+  const { deviceCookie, deviceDigest } = options
+  const presented = deviceCookie.read(ownCookiesOf(call)).map((token) => ({
+    token,
+    digest: deviceDigest(email, token),
+  }))
+  return {
+    digests: presented.map(({ digest }) => digest),
+    keep(known) {
+      const own = presented.find(({ digest }) => known?.digest.equals(digest))
+      // Never a token that somebody else may have given this browser.
+      const token = own && !known?.isUsedUp ? own.token : newDeviceToken(randomBytes)
+      const others = presented.filter((each) => each !== own).map((each) => each.token)
+      return { digest: deviceDigest(email, token), cookie: deviceCookie.set([token, ...others]) }
+    },
+  }
+}
