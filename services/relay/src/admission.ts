@@ -69,6 +69,8 @@ export const createAdmission =
       if (options.isDraining()) throw draining()
       if (request.socket.destroyed) throw gone()
       connect(admitted)
+      const limit = options.ended.limitSince(admitted)
+      if (limit) options.connections.limit(admitted.tunnelId, limit.responseTimeout)
     } catch (refusal) {
       await options.announcer.withdraw(route)
       throw refusal

@@ -161,6 +161,7 @@ export function watchCredentials(options: {
           options.renamed({ tunnelId: end.tunnelId, subdomain: end.subdomain, at })
           break
         case 'tunnel_limited':
+          ended.limited(end.tunnelId, end.responseTimeout, at)
           connections.limit(end.tunnelId, end.responseTimeout)
           break
         case 'recheck':

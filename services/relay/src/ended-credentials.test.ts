@@ -96,3 +96,18 @@ describe('what was heard', () => {
     expect(ended.since(granted())).toBe(false)
   })
 })
+
+describe('a tunnel’s response timeout', () => {
+  it('is what was heard since the tunnel was granted, or may have been', () => {
+    const ended = open()
+    expect(ended.limitSince(granted())).toBeUndefined()
+    ended.limited('tun_1', 0, after(1000))
+    ended.limited('tun_2', 5, after(1000))
+    expect(ended.limitSince(granted())).toEqual({ responseTimeout: 0 })
+    expect(ended.limitSince(granted({ issuedAt: NOON / 1000 + 7 }))).toBeUndefined()
+    ended.limited('tun_1', undefined, after(2000))
+    ended.limited('tun_1', 0, after(1000))
+    expect(ended.limitSince(granted())).toEqual({ responseTimeout: undefined })
+    expect([ended.since(granted()), ended.doubts(granted())]).toEqual([false, false])
+  })
+})

@@ -17,8 +17,12 @@ export interface EndedCredentials {
   changed(subject: string, at: Date): void
   /** A tunnel has this subdomain since then. */
   renamed(tunnelId: string, subdomain: string, at: Date): void
+  /** A tunnel has this response timeout since then: seconds, undefined for the platform's. */
+  limited(tunnelId: string, responseTimeout: number | undefined, at: Date): void
   /** True where what was granted may have ended since. */
   since(granted: Granted): boolean
+  /** The response timeout that a tunnel may have since it was granted; undefined where none was heard of. */
+  limitSince(granted: Granted): { readonly responseTimeout: number | undefined } | undefined
   /** True where something was heard that may make a difference to what was granted. */
   doubts(granted: Granted): boolean
 }
@@ -27,11 +31,13 @@ export interface EndedCredentials {
 export const tokenOf = (tunnelId: string) => `token of ${tunnelId}`
 
 const nameOf = (tunnelId: string) => `name of ${tunnelId}`
+const limitOf = (tunnelId: string) => `limit of ${tunnelId}`
 
 interface Heard {
   readonly at: number
-  readonly kind: 'ended' | 'changed' | 'renamed'
+  readonly kind: 'ended' | 'changed' | 'renamed' | 'limited'
   readonly subdomain?: string
+  readonly responseTimeout?: number | undefined
 }
 
 /** Remembers for two minutes. */
@@ -62,6 +68,14 @@ export function createEndedCredentials(now: () => Date): EndedCredentials {
     changed: (subject, at) => remember(subject, { kind: 'changed', at: at.getTime() }),
     renamed: (tunnelId, subdomain, at) =>
       remember(nameOf(tunnelId), { kind: 'renamed', subdomain, at: at.getTime() }),
+    limited: (tunnelId, responseTimeout, at) =>
+      remember(limitOf(tunnelId), { kind: 'limited', responseTimeout, at: at.getTime() }),
+    limitSince({ tunnelId, issuedAt }) {
+      const heard = all.get(limitOf(tunnelId))
+      return heard && heard.at >= issuedAt * 1000 - GUESS_MS
+        ? { responseTimeout: heard.responseTimeout }
+        : undefined
+    },
     since(granted) {
       const grantedAt = granted.issuedAt * 1000
       return heardOf(granted).some(({ kind, subdomain, at }) =>

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { connectNats } from '@instatunnel/kit/jetstream'
 import { createLog } from '@instatunnel/kit/log'
 import { publishEvent } from '@instatunnel/kit/publisher'
+import { openRelayRoutes } from '@instatunnel/kit/relay-routes'
 import { freshNats } from '@instatunnel/test/nats'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { allOf, until } from '../test/carrying.ts'
@@ -154,6 +155,25 @@ describe('what ends a credential', () => {
     })
     for (const agent of agents) expect(await agent.sentAway).toBe('session_ended')
     expect(other.link.ended).toBe(false)
+  })
+
+  it('is a response timeout, too: an agent that was let through a moment before has the new one', async () => {
+    const relay = await open()
+    const tunnel = newTunnel()
+    const { id, subdomain, userId } = tunnel
+    const nearby = connectNats({ url: nats.url, seed: nats.seeds.tunnels, name: 'tunnels', log })
+    const routes = openRelayRoutes({ nats: nearby, log, now: () => new Date() })
+    onTestFinished(async () => {
+      routes.close()
+      await nearby.close()
+    })
+    const limits = () => routes.routesOf(id).map(({ responseTimeout }) => responseTimeout)
+    await relay.agent(tunnel, { agent: 'agent-before-it__' })
+    const data = { tunnel_id: id, user_id: userId, subdomain, changed: ['response_timeout'] }
+    await told('tunnels', 'tunnel.updated', id, { ...data, response_timeout: 0 })
+    await expect.poll(limits, within).toEqual([0])
+    await relay.agent(tunnel, { agent: 'agent-on-its-way_' })
+    await expect.poll(limits, within).toEqual([0, 0])
   })
 
   it('has auth asked where only auth knows, and cuts with what it says', async () => {

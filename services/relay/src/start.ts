@@ -50,6 +50,11 @@ export async function start(
     watched.close(),
   )
   const tunnels = client(TunnelDirectoryServiceService, config.TUNNELS_ADDRESS, 'tunnels')
+  // Before anything is heard by the time that it happened.
+  await within(
+    FIRST_VIEW_MS,
+    clock.isExact().catch(() => {}),
+  )
   const relayId = newId('relay_', now(), randomBytes)
   const tls = transport.files
   let isDraining = false
@@ -99,8 +104,7 @@ export async function start(
     random: randomBytes,
   })
   // Whose agents are elsewhere it must know before it can say of any tunnel that it is offline.
-  const firstView = Promise.all([routes.ready, clock.isExact().catch(() => {})])
-  await Promise.race([firstView, new Promise((resolve) => setTimeout(resolve, FIRST_VIEW_MS).unref())])
+  await within(FIRST_VIEW_MS, routes.ready)
   const find = createFind({ relayId, connections, routes, peers, arrivals, known, meterOf: usage.meter })
   const address = { domain: config.DOMAIN, gateway: config.PUBLIC_URL }
   const server = opening.adopt(
@@ -136,3 +140,7 @@ export async function start(
     },
   }
 }
+
+/** Waits for something, for so long at most. */
+const within = (ms: number, what: Promise<unknown>) =>
+  Promise.race([what, new Promise((resolve) => setTimeout(resolve, ms).unref())])
