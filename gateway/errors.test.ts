@@ -54,6 +54,7 @@ describe('the rows', () => {
       row(Number.NaN, 'internal'), // auth decided about another rpc
       'as it is', // auth's refusals,
       'as it is', // those of the routes and of request.lua,
+      'as it is', // the page for invitations,
       'as it is', // and the transcoder's, which errors.lua reads
       { on: 200, http: 200 },
       row(400, 'validation_error'),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { contractFile } from './contract.ts'
+import { invitePage } from './invite-page.ts'
 
 /** Where each service's replicas are, as "host:port". With none the service is unavailable. */
 export interface ServiceAddresses {
@@ -50,6 +51,7 @@ const constantFiles = ['envoy.yaml', ...modules.map((module) => `${module}.lua`)
 
 /** Everything that Envoy reads, by its name in the folder that Envoy runs in. */
 export function gatewayFiles(place: Place): Record<string, string> {
+  const invite = invitePage()
   return {
     ...Object.fromEntries(constantFiles.map((file) => [file, read(file)])),
     'contract.lua': contractFile(place.descriptors),
@@ -68,6 +70,8 @@ export function gatewayFiles(place: Place): Record<string, string> {
     'place/routes.yaml': fill('place/routes.yaml', {
       API_HOSTS: place.apiHosts,
       VISITOR_HOSTS: [`*.${place.visitorDomain}`],
+      INVITE_PAGE: { inline_string: invite.html },
+      INVITE_POLICY: invite.policy,
     }),
     'place/clusters.yaml': clustersFile(place),
     ...secretFiles('downstream', place.downstreamTls),

@@ -259,7 +259,7 @@ describe('a key for some subdomains', () => {
 })
 
 describe('instatunnel admin', () => {
-  it('invites somebody, who registers with the token; then suspends, restores and contains them', async () => {
+  it('invites somebody, who registers with the link; then suspends, restores and contains them', async () => {
     const root = await people.login(admin)
     await use(root.apiKey)
     const as = (...args: string[]) => home.run(['admin', ...args])
@@ -269,7 +269,7 @@ describe('instatunnel admin', () => {
 
     const theirs = await openHome(stack.gateway.url)
     const words = ['register', '-e', email, '--invitation', '--secrets-stdin', '--json']
-    const accept = () => theirs.run(words, { input: `${invited.token}\na long password\n` })
+    const accept = () => theirs.run(words, { input: `${invited.url}\na long password\n` })
     const made = await accept()
     expect(made).toMatchObject({ code: 0, stderr: '' })
     const { user, api_key: key } = JSON.parse(made.stdout)

@@ -207,12 +207,18 @@ describe('REGISTRATION', () => {
       created_at: aTime,
       expires_at: aTime,
     }
-    expectAnswer(made, { invitation, token: expect.stringMatching(/^iti_[0-9A-Za-z]{32}$/) })
-    const { token } = made.body
+    const { token, url } = made.body
+    expectAnswer(made, { invitation, token: expect.stringMatching(/^iti_[0-9A-Za-z]{32}$/), url })
     const list = () => stack.call('GET', '/v1/admin/invitations', { token: root.token })
     expectAnswer(await list(), { invitations: [invitation], next_page_token: '' })
     expectCountedError(await register('eve@evil.example', token), 'forbidden', invalid)
-    const { user } = bodyOf(await register(email, token))
+    // As the page behind the link does it: with the link's fragment, which was sent to no server.
+    const { origin, pathname, hash } = new URL(url)
+    expect([origin, pathname]).toEqual([stack.gateway.url, '/invite'])
+    const page = await stack.call('GET', pathname)
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(page.text).toContain("'/v1/auth/register'")
+    const { user } = bodyOf(await register(email, hash.slice(1)))
     expect(user).toMatchObject({ email, plan: 'pro', role: 'user' })
     expectCountedError(await register(email, token), 'forbidden', invalid)
     expectAnswer(await list(), { invitations: [], next_page_token: '' })

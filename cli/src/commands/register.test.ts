@@ -38,6 +38,16 @@ describe('register', () => {
     ])
   })
 
+  it.each([invitation, `http://localhost:8080/invite#${invitation}`])(
+    'takes an invitation as its token or as its link: %s',
+    async (given) => {
+      const { asked, home } = await opened()
+      const words = ['register', '-e', email, '--invitation', '--secrets-stdin']
+      expect((await home.run(words, { input: `${given}\na long password\n` })).code).toBe(0)
+      expect(asked[0]?.body).toEqual({ email, password: 'a long password', invitation })
+    },
+  )
+
   it('makes no account where the two passwords differ', async () => {
     const { asked, terminal } = await opened()
     const shown = terminal()

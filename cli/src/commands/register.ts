@@ -18,10 +18,13 @@ export const register = (deps: Deps): Command =>
     .description('make an account: asks for a password, and keeps the API key')
     .requiredOption('-e, --email <e-mail>', "the account's e-mail")
     .option('--name <name>', 'your name')
-    .option('--invitation', "ask for an invitation's token, too: where registration is closed, one is needed")
+    .option(
+      '--invitation',
+      'ask for an invitation, too (its link or token): where registration is closed, one is needed',
+    )
     .option(
       '--secrets-stdin',
-      'read them from standard input instead, a line each: the token, then the password',
+      'read them from standard input instead, a line each: the invitation, then the password',
     )
     .addHelpText(
       'after',
@@ -44,7 +47,7 @@ interface Secrets {
 async function read({ streams }: Deps, { invitation }: Pick<Options, 'invitation'>): Promise<Secrets> {
   const whats = invitation ? ['invitation', 'password'] : ['password']
   const [password = '', token] = (await readSecrets(streams, whats)).reverse()
-  return { password, ...(token === undefined ? {} : { invitation: token }) }
+  return { password, ...(token === undefined ? {} : { invitation: tokenIn(token) }) }
 }
 
 async function ask({ streams }: Deps, { invitation }: Pick<Options, 'invitation'>): Promise<Secrets> {
@@ -54,5 +57,8 @@ async function ask({ streams }: Deps, { invitation }: Pick<Options, 'invitation'
   // Nobody could tell what was mistyped.
   if ((await terminal.hidden('🔒 Password, once more:')) !== password)
     throw new UsageError('The two passwords differ')
-  return { password, ...(token === undefined ? {} : { invitation: token }) }
+  return { password, ...(token === undefined ? {} : { invitation: tokenIn(token) }) }
 }
+
+/** The token of an invitation that is given as a link, whose fragment it is, or as the token itself. */
+const tokenIn = (invitation: string) => invitation.slice(invitation.indexOf('#') + 1)

@@ -22,7 +22,7 @@ const settings = z.object({
   KEYS_ADDRESS: z.string().default('127.0.0.1:50052'),
   /** Where tunnels answers, as a gRPC target. */
   TUNNELS_ADDRESS: z.string().default('127.0.0.1:50053'),
-  /** Where people reach the API: the origin that the session cookie is trusted from. */
+  /** Where people reach the API: the origin that the session cookie is trusted from, and of links. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://localhost:8080'),
   /** The public domain, which the API answers on. */
   DOMAIN: z.string().default('localhost'),

@@ -170,6 +170,7 @@ export async function start(
       now,
       authLimit: limits.auth,
       registration: config.REGISTRATION ?? { kind: defaultRegistration(config.DOMAIN) },
+      publicUrl: config.PUBLIC_URL,
       invitationHash: createInvitationHash(config.AUTH_SECRET),
     }
 

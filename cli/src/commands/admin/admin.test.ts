@@ -35,6 +35,7 @@ const invitation = {
   expires_at: inDays(2),
 }
 const token = `iti_${'a'.repeat(32)}`
+const url = `https://tunnels.example.com/invite#${token}`
 const page = (items: object) => ({ ...items, next_page_token: '' })
 const receipt = { success: true, keys_revoked: 2, replicas_acked: 1, replicas_total: 1 }
 
@@ -45,7 +46,7 @@ const answers = {
   [`DELETE ${path}/keys`]: receipt,
   [`GET ${path}/sessions`]: page({ sessions: [session] }),
   [`DELETE ${path}/sessions`]: { success: true, sessions_ended: 1 },
-  'POST /v1/admin/invitations': { invitation, token },
+  'POST /v1/admin/invitations': { invitation, token, url },
   'GET /v1/admin/invitations': page({ invitations: [invitation] }),
   [`DELETE /v1/admin/invitations/${invitation.id}`]: { success: true },
 }
@@ -140,18 +141,18 @@ describe('admin', () => {
     expect(await run('admin', 'end-sessions', user.id)).toEqual(done('✅ 1 session ended\n'))
   })
 
-  it('invites, shows the token once, and how it is accepted', async () => {
-    const { asked, run, url } = await startRecording(answers)
+  it('invites, shows the link once, and how it is accepted without a browser', async () => {
+    const { asked, run, url: api } = await startRecording(answers)
     expect(await run('admin', 'invite', invitation.email, '--plan', 'pro', '--role', 'user')).toEqual(
       done(
-        `✅ Invited ${invitation.email}\n🔑 Invitation: ${token}\n`,
-        'It is shown this once. Within 72 hours, this accepts it, and asks for it:\n' +
-          `INSTATUNNEL_API=${url} instatunnel register --invitation -e ${invitation.email}\n`,
+        `✅ Invited ${invitation.email}\n🔗 Link: ${url}\n`,
+        'It is shown this once, and good for 72 hours. Without a browser this accepts it, and asks for it:\n' +
+          `INSTATUNNEL_API=${api} instatunnel register --invitation -e ${invitation.email}\n`,
       ),
     )
     expect(asked[0]?.body).toEqual({ email: invitation.email, plan: 'pro', role: 'user' })
     const json = await run('admin', 'invite', invitation.email, '--json')
-    expect([JSON.parse(json.stdout), json.stderr]).toEqual([{ invitation, token }, ''])
+    expect([JSON.parse(json.stdout), json.stderr]).toEqual([{ invitation, token, url }, ''])
   })
 
   it('writes the command so that a shell reads the e-mail as one word', async () => {

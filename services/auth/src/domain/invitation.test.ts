@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createInvitationHash, newInvitation, newInvitationToken } from './invitation.ts'
+import { createInvitationHash, invitationUrl, newInvitation, newInvitationToken } from './invitation.ts'
 
 const NOW = new Date('2026-07-01T12:00:00Z')
 
@@ -24,5 +24,12 @@ describe('an invitation', () => {
     expect(hash?.(one)).toEqual(hash?.(one))
     expect(hash?.(one)).not.toEqual(hash?.(other))
     expect(hash?.(one)).not.toEqual(elsewhere?.(one))
+  })
+
+  it.each([
+    ['http://localhost:8080', 'http://localhost:8080/invite#iti_x'],
+    ['https://tunnels.example.com/', 'https://tunnels.example.com/invite#iti_x'],
+  ])('has a link under %s, with the token where browsers send it to no server', (publicUrl, link) => {
+    expect(invitationUrl('iti_x', publicUrl)).toBe(link)
   })
 })

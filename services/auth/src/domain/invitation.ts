@@ -37,6 +37,13 @@ export const newInvitation = (
 /** A token to accept an invitation with: 190 random bits. */
 export const newInvitationToken = (random: Random) => `iti_${randomAlphanumeric(SECRET_LENGTH, random)}`
 
+/** The link to the page that accepts it. Browsers send a URL's fragment to no server, so no log has the token (RFC 3986, 3.5). */
+export function invitationUrl(token: string, publicUrl: string): string {
+  const url = new URL('/invite', publicUrl)
+  url.hash = token
+  return url.href
+}
+
 /** True for a text in the form of such a token. */
 export const isInvitationToken = (text: string) => /^iti_[0-9A-Za-z]{32}$/.test(text)
 

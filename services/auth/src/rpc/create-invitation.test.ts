@@ -89,7 +89,8 @@ describe('while registration is closed', () => {
 
   it('lets in one who is invited, once, as what the invitation says', async () => {
     const email = newEmail()
-    const { invitation, token } = await rest.createInvitation({ email, plan: 'pro', role: 'admin' })
+    const { invitation, token, url } = await rest.createInvitation({ email, plan: 'pro', role: 'admin' })
+    expect(url).toBe(`http://localhost:8080/invite#${token}`)
     expect(invitation).toEqual({
       id: expect.stringMatching(/^inv_/),
       email,

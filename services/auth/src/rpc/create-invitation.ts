@@ -9,7 +9,7 @@ import type {
 } from '@instatunnel/proto/auth/v1/admin_service'
 import { z } from 'zod'
 import { emailField } from '../domain/account.ts'
-import { newInvitation, newInvitationToken } from '../domain/invitation.ts'
+import { invitationUrl, newInvitation, newInvitationToken } from '../domain/invitation.ts'
 import { deleteExpiredInvitations, insertInvitation, replaceInvitation } from '../store/invitation-store.ts'
 import { appendInvitationRevoked, appendInvited } from '../store/outbox.ts'
 import { findUserByEmail, lockUser } from '../store/user-store.ts'
@@ -23,9 +23,9 @@ const request = z.object({
   role: z.enum(['user', 'admin'], 'must be user or admin').default('user'),
 })
 
-/** Invites an e-mail to make an account, and shows the token, this once; an invitation before it is revoked. */
+/** Invites an e-mail to make an account, and shows its link and token, this once; an invitation before it is revoked. */
 export const createInvitation =
-  ({ sql, invitationHash, now }: Deps): Unary<CreateInvitationRequest, CreateInvitationResponse> =>
+  ({ sql, invitationHash, publicUrl, now }: Deps): Unary<CreateInvitationRequest, CreateInvitationResponse> =>
   async (input, call) => {
     const { email, plan, role } = validate(request, input)
     const caller = identityOf(call)
@@ -45,5 +45,5 @@ export const createInvitation =
       await insertInvitation(tx, invitation, invitationHash(token))
       await appendInvited(tx, invitation, time)
     })
-    return { invitation, token }
+    return { invitation, token, url: invitationUrl(token, publicUrl) }
   }

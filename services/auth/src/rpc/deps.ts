@@ -24,6 +24,8 @@ export interface Deps extends SessionOpening, DeviceOptions {
   readonly authLimit: number
   /** Who may register without an invitation. */
   readonly registration: Registration
+  /** PUBLIC_URL. */
+  readonly publicUrl: string
   /** What is kept of an invitation's token. */
   readonly invitationHash: (token: string) => Buffer
 }
