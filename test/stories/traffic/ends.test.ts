@@ -291,6 +291,37 @@ describe('an account', () => {
     expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
     await expect(tunnel.connect({ credential: token })).rejects.toThrow(/"kind":"refused"/)
   })
+
+  it('that is suspended and restored again and again is in the end as it was said last', async () => {
+    const { key } = await accounts.key(token, { permissions: ['tunnels:write'] })
+    for (const last of ['suspended', 'active']) {
+      const agent = last === 'suspended' ? await tunnel.connect({ credential: key }) : undefined
+      for (let n = 0; n < 5; n++)
+        for (const status of ['active', 'suspended']) bodyOf(await setStatus(status))
+      bodyOf(await setStatus(last))
+      if (agent) expect(await agent.ended).toMatchObject({ reason: 'account_suspended' })
+      if (agent) await isOffline()
+    }
+    await tunnel.connect({ credential: key })
+    expect((await tunnel.visitor.get('/hello')).text).toBe('hello')
+  })
+
+  it('whose tunnel is renamed while it is suspended has it at the new name alone once it is restored', async () => {
+    const agent = await tunnel.connect({ credential: tunnel.token })
+    await ends(agent, () => setStatus('suspended'), 'account_suspended')
+    const subdomain = `${tunnel.subdomain}-2`
+    bodyOf(await call('PATCH', `/v1/tunnels/${tunnel.id}`, { subdomain }, root.token))
+    const renamed = visitorOf(stack, subdomain)
+    expect([(await renamed.get('/hello')).status, (await tunnel.visitor.get('/hello')).status]).toEqual([
+      502, 404,
+    ])
+    bodyOf(await setStatus('active'))
+    await tunnel.connect({ credential: tunnel.token })
+    expect([(await renamed.get('/hello')).text, (await tunnel.visitor.get('/hello')).status]).toEqual([
+      'hello',
+      404,
+    ])
+  })
 })
 
 describe('a tunnel', () => {
