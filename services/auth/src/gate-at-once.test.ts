@@ -6,6 +6,7 @@ import { descriptorsFile, readRules } from '@instatunnel/kit/rules'
 import { digestOf } from '@instatunnel/kit/secret'
 import { describe, expect, it } from 'vitest'
 import { aKey } from '../test/known-key.ts'
+import { createCheckedAddresses } from './domain/checked-address.ts'
 import { createSessionCookie } from './domain/cookie.ts'
 import type { KeyUses, Taken } from './domain/key-use.ts'
 import { createSlidingWindows } from './domain/sliding-window.ts'
@@ -32,6 +33,7 @@ function gateKnowing(key = aKey(), take: KeyUses['take'] = () => ({ code: 'VALID
     uses: { take },
     windows,
     cookie: createSessionCookie('http://localhost:8080'),
+    checkedAddresses: createCheckedAddresses(Buffer.alloc(32, 1)),
     limits: { auth: 10, read: 2, write: 2, connect: 10, plans: plansSetting.parse('{}') },
     now: () => NOW,
   } as unknown as GateOptions)

@@ -1,4 +1,4 @@
-import { rateLimited } from '@instatunnel/kit/rate'
+import { type Rate, rateLimited } from '@instatunnel/kit/rate'
 import { invalidFields, Refusal } from '@instatunnel/kit/refusal'
 import type { RestRouteOf } from '@instatunnel/kit/rest-routes'
 import type { Rule, Rules } from '@instatunnel/kit/rules'
@@ -6,6 +6,7 @@ import { type AdmissionOptions, type Admitted, createAdmission } from './admissi
 import { connectsOnly, nothingHere } from './call-refusals.ts'
 import { type ConnectGate, createConnectGate } from './connect-gate.ts'
 import { type CredentialsOptions, createCredentials } from './credentials.ts'
+import type { CheckedAddresses } from './domain/checked-address.ts'
 import type { Attempt, Decision } from './domain/decision.ts'
 import { addressWindow, type GeneralLimits, userWindow } from './domain/general-limit.ts'
 import type { UserHolder } from './domain/holder.ts'
@@ -53,11 +54,12 @@ export interface GateOptions extends CredentialsOptions, AdmissionOptions {
   readonly usage: KeyUsageTeller
   readonly uses: KeyUses
   readonly limits: GeneralLimits
+  readonly checkedAddresses: CheckedAddresses
 }
 
 /** Creates the gate. */
 export function createGate(options: GateOptions): Gate {
-  const { rules, windows, limits, now } = options
+  const { rules, windows, limits, checkedAddresses, now } = options
   const identityTokenOf = createIdentityTokens(options)
   const credentials = createCredentials(options)
   const keyGate = createKeyGate(credentials, options)
@@ -65,17 +67,22 @@ export function createGate(options: GateOptions): Gate {
   const signInTurn = createSignInTurns()
 
   const admitPublic = (
+    method: string,
     { limit: kind }: Rule & { kind: 'public' },
-    { address }: Attempt,
+    { address = '' }: Attempt,
     signal?: AbortSignal,
   ) => {
     const { subject, limit } = addressWindow(address, kind, limits)
     const at = now()
+    const admitted = (rate: Rate): Decision => ({
+      rate,
+      clientAddress: checkedAddresses.sign(address, method, now()),
+    })
     return after(windows.take(subject, limit, at), (rate): Eventual<Decision> => {
       if (!rate.admitted) return { refusal: rateLimited(rate) }
-      if (kind !== 'auth') return { rate }
+      if (kind !== 'auth') return admitted(rate)
       return signInTurn(signal).then(
-        () => ({ rate }),
+        () => admitted(rate),
         (error) => {
           // Nothing was tried.
           windows.giveBack(subject, at)
@@ -118,7 +125,7 @@ export function createGate(options: GateOptions): Gate {
   const decide: Gate['decide'] = (method, attempt, signal) => {
     const rule = rules.get(method)
     if (!rule || rule.kind === 'internal') return { refusal: nothingHere() }
-    if (rule.kind === 'public') return admitPublic(rule, attempt, signal)
+    if (rule.kind === 'public') return admitPublic(method, rule, attempt, signal)
     return againWhereGone(() => admitUser(rule, attempt, signal))
   }
 

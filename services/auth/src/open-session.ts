@@ -15,11 +15,11 @@ import type { SigningKeys } from './signing-keys.ts'
 import { tellLoggedIn, tellRevoked } from './store/outbox.ts'
 import { deleteExpiredSessions, endOldestSessions, endSession, insertSession } from './store/session-store.ts'
 
-/** Where Check leaves the client's address for the public rpcs; nothing that a client sends arrives under this name. */
-export const CLIENT_ADDRESS_METADATA = 'x-instatunnel-client-address'
-
 /** The client's address; empty where it is not known. */
-export const clientAddressOf = (call: Call) => String(call.metadata.get(CLIENT_ADDRESS_METADATA)[0] ?? '')
+export function clientAddressOf({ caller }: Call): string {
+  if (caller.kind !== 'anyone') throw new Error('the address is known of those who call public rpcs')
+  return caller.address
+}
 
 /** The client's network, which limits count; empty where it is not known. */
 export const clientNetworkOf = (call: Call) => addressSubject(clientAddressOf(call))

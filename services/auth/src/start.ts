@@ -15,8 +15,10 @@ import { descriptorsFile } from '@instatunnel/kit/rules'
 import { AuthorizationService as EnvoyAuthorization } from '@instatunnel/proto/envoy/service/auth/v3/external_auth'
 import { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
+import { createPublicAdmission } from './admit-public.ts'
 import { serveGateway } from './check-server.ts'
 import type { Config } from './config.ts'
+import { createCheckedAddresses } from './domain/checked-address.ts'
 import { createSessionCookie } from './domain/cookie.ts'
 import { deviceDigest } from './domain/device.ts'
 import { createDeviceCookie } from './domain/device-cookie.ts'
@@ -137,6 +139,7 @@ export async function start(
     const cookie = createSessionCookie(config.PUBLIC_URL)
     const deviceCookie = createDeviceCookie(config.PUBLIC_URL)
     const ownCookies = createOwnCookies(cookie, deviceCookie)
+    const checkedAddresses = createCheckedAddresses(config.AUTH_SECRET)
     const routeOf = createRestRoutes(readRestBindings(descriptors ?? descriptorsFile()))
     const gate = createGate({
       sql,
@@ -151,6 +154,7 @@ export async function start(
       windows,
       cookie,
       limits,
+      checkedAddresses,
       now,
     })
     const deps = {
@@ -178,6 +182,7 @@ export async function start(
       verifyIdentity: createIdentityVerifier({ listKeys: async () => signingKeys.identityKeys(), now }),
       verifyService: base.verifyService,
       authenticate: gate.authenticate,
+      admitPublic: createPublicAdmission({ gate, checkedAddresses, now }),
     })
     // From the first call on, what is remembered is forgotten as soon as it changes.
     await changes.begun()

@@ -15,19 +15,21 @@ const relayKeys = newKeyPair()
 const signAsRelay = createServiceSigner({ service: 'relay', privateKey: relayKeys.privateKey, now })
 const bearers: { bearer: string; method: string }[] = []
 
-const guard = createGuard({
+const options: Parameters<typeof createGuard>[0] = {
   verifyIdentity: createIdentityVerifier({ listKeys: async () => identities.keys, now }),
   verifyService: createServiceVerifier({
     service: 'keys',
     publicKeys: { auth: authKeys.publicKey, relay: relayKeys.publicKey },
     now,
   }),
+  admitPublic: async ({ method, peerAddress }) => `${peerAddress()} for ${method}`,
   authenticate: async (bearer, method) => {
     bearers.push({ bearer, method })
     if (bearer !== 'it_good') throw new Refusal('CREDENTIAL_INVALID', 'Invalid or missing API key')
     return identities.sign('user_of_bearer', { scopes: ['tunnels:read'] })
   },
-})
+}
+const guard = createGuard(options)
 
 const method = '/instatunnel.keys.v1.ApiKeyService/ListKeys'
 const rules = {
@@ -41,7 +43,7 @@ const rules = {
 const call = (rule: Rule, headers: Record<string, string> = {}, certified?: string[]) => {
   const metadata = new Metadata()
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
-  return guard({ metadata, method, rule, certified })
+  return guard({ metadata, method, rule, certified, peerAddress: () => '192.0.2.1' })
 }
 
 const missing = { reason: 'CREDENTIAL_MISSING', message: 'Invalid or missing API key' }
@@ -49,11 +51,20 @@ const servicesOnly = { reason: 'SERVICES_ONLY' }
 const notThis = { reason: 'NOT_FOR_THIS_SERVICE', message: 'This service may not call this' }
 
 describe('a public rpc', () => {
+  const anyone = { kind: 'anyone', address: `192.0.2.1 for ${method}` }
+
   it('admits anyone, as nobody in particular, whatever they say they are', async () => {
-    expect(await call(rules.public)).toEqual({ kind: 'anyone' })
-    expect(await call(rules.public, { [IDENTITY_METADATA]: await identities.sign('user_1') })).toEqual({
-      kind: 'anyone',
-    })
+    expect(await call(rules.public)).toEqual(anyone)
+    expect(await call(rules.public, { [IDENTITY_METADATA]: await identities.sign('user_1') })).toEqual(anyone)
+  })
+
+  it('admits nobody where its service does not say whom', async () => {
+    const { admitPublic, ...without } = options
+    const metadata = new Metadata()
+    const peerAddress = () => '192.0.2.1'
+    await expect(
+      createGuard(without)({ metadata, method, rule: rules.public, peerAddress }),
+    ).rejects.toMatchObject(missing)
   })
 })
 

@@ -9,7 +9,11 @@ import { isServiceName, type ServiceName } from './service-name.ts'
 export type Caller =
   | { readonly kind: 'user'; readonly identity: Identity }
   | { readonly kind: 'service'; readonly service: ServiceName }
-  | { readonly kind: 'anyone' }
+  | {
+      readonly kind: 'anyone'
+      /** The client's address; empty where it is not known. */
+      readonly address: string
+    }
 
 /** Where callers put what vouches for them. */
 export const IDENTITY_METADATA = 'x-instatunnel-identity'
@@ -21,9 +25,16 @@ export type Guard = (call: {
   method: string
   rule: Rule
   certified?: readonly string[] | undefined
+  /** The address of who is connected; empty where it is not known. */
+  peerAddress: () => string
   /** Aborts when the caller goes away. */
   signal?: AbortSignal
 }) => Promise<Caller>
+
+/** Admits a call of a public rpc and tells the client's address, or refuses. */
+export type AdmitPublic = (
+  call: Pick<Parameters<Guard>[0], 'metadata' | 'method' | 'peerAddress' | 'signal'>,
+) => Promise<string>
 
 /**
  * The interceptor in front of every rpc. The gateway is not the only guard: a call that reaches a service directly
@@ -34,9 +45,14 @@ export function createGuard(options: {
   verifyService: VerifyServiceToken
   /** Asks auth to decide about a bearer; gives an identity token. */
   authenticate: (bearer: string, method: string, signal?: AbortSignal) => Promise<string>
+  /** Left out, nobody is admitted to a public rpc. */
+  admitPublic?: AdmitPublic
 }): Guard {
-  return async ({ metadata, method, rule, certified, signal }) => {
-    if (rule.kind === 'public') return { kind: 'anyone' }
+  return async ({ metadata, method, rule, certified, peerAddress, signal }) => {
+    if (rule.kind === 'public') {
+      if (!options.admitPublic) throw credentialMissing()
+      return { kind: 'anyone', address: await options.admitPublic({ metadata, method, peerAddress, signal }) }
+    }
     if (rule.kind === 'internal') {
       const token = first(metadata, SERVICE_METADATA)
       const service = await identifyService({ verifyService: options.verifyService, token, certified })
@@ -59,9 +75,11 @@ const notForThisService = () => new Refusal('NOT_FOR_THIS_SERVICE', 'This servic
 
 function bearerOf(metadata: Metadata): string {
   const [, bearer] = /^Bearer +([^\s]+)$/i.exec(first(metadata, 'authorization') ?? '') ?? []
-  if (bearer === undefined) throw new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key')
+  if (bearer === undefined) throw credentialMissing()
   return bearer
 }
+
+const credentialMissing = () => new Refusal('CREDENTIAL_MISSING', 'Invalid or missing API key')
 
 const first = (metadata: Metadata, name: string): string | undefined => {
   const [value] = metadata.get(name)

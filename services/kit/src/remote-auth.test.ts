@@ -63,7 +63,8 @@ async function guardBefore(decide: (request: AuthenticateRequest) => Promise<str
   const call = (bearer: string) => {
     const metadata = new Metadata()
     metadata.set('authorization', `Bearer ${bearer}`)
-    return guard({ metadata, method: '/instatunnel.keys.v1.ApiKeyService/ListKeys', rule })
+    const method = '/instatunnel.keys.v1.ApiKeyService/ListKeys'
+    return guard({ metadata, method, rule, peerAddress: () => '192.0.2.1' })
   }
   return { call, stop: () => server.forceShutdown() }
 }

@@ -266,7 +266,7 @@ describe('a replica that is not ready', () => {
 describe('implement', () => {
   it('throws for an rpc without a handler or a rule, naming it', () => {
     const edge = {
-      guard: async () => ({ kind: 'anyone' as const }),
+      guard: async () => ({ kind: 'anyone' as const, address: '' }),
       rules: readRules(descriptorsFile()),
       refusals: {},
       log: undefined as never,

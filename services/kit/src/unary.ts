@@ -10,6 +10,7 @@ import {
 import type { Caller, Guard } from './guard.ts'
 import type { Identity } from './identity.ts'
 import type { Logger } from './log.ts'
+import { peerAddressOf } from './peer-address.ts'
 import { callerSignal } from './pool-queue.ts'
 import { clocksDiffer, Refusal, type Refusals } from './refusal.ts'
 import type { Rule, Rules } from './rules.ts'
@@ -94,7 +95,8 @@ function serveUnary(
       const { metadata } = call
       const { signal } = gone
       const certified = edge.certifiedOf(call)
-      const caller = await edge.guard({ metadata, method: method.path, rule, certified, signal })
+      const peerAddress = () => peerAddressOf(call.getPeer())
+      const caller = await edge.guard({ metadata, method: method.path, rule, certified, peerAddress, signal })
       return handler(read(method, call.request), { caller, metadata, signal, setHeader })
     }
     callerSignal.run(gone.signal, run).then(

@@ -10,7 +10,7 @@ import { type HealthServing, serve } from '../src/server.ts'
 import { createTransport } from '../src/tls.ts'
 import { type Edge, type Handlers, implement, type Unary } from '../src/unary.ts'
 
-const anyone: Guard = async () => ({ kind: 'anyone' })
+const anyone: Guard = async () => ({ kind: 'anyone', address: '' })
 const unused: Unary<never, never> = async () => {
   throw new Error('this test calls another rpc')
 }

@@ -17,6 +17,8 @@ export interface Decision {
   readonly refusal?: Refusal
   /** An identity token for the call of an rpc; undefined where the rpc is public. */
   readonly identity?: string
+  /** For the call of a public rpc: the client's address, signed (checked-address.ts). */
+  readonly clientAddress?: string
   /** A connect token for an agent's request. */
   readonly connect?: string
   /** The window that counted the call, where it is admitted; undefined where none did. */

@@ -5,13 +5,13 @@ import type { Logger } from '@instatunnel/kit/log'
 import { clocksDiffer, Refusal } from '@instatunnel/kit/refusal'
 import type { RestRouteOf } from '@instatunnel/kit/rest-routes'
 import { refusalFrom, restErrorOf, rowOf } from '@instatunnel/kit/status'
+import { CLIENT_ADDRESS_METADATA } from '../admit-public.ts'
 import { nothingHere } from '../call-refusals.ts'
 import type { FramedUnary } from '../check-call.ts'
-import { type CheckRequest, readCheckRequest } from '../domain/check-request.ts'
+import { readCheckRequest } from '../domain/check-request.ts'
 import { admittedWith, denied, type Told } from '../domain/check-response.ts'
 import type { Decision } from '../domain/decision.ts'
 import type { Gate } from '../gate.ts'
-import { CLIENT_ADDRESS_METADATA } from '../open-session.ts'
 import type { OwnCookies } from '../own-cookies.ts'
 import { refusals } from '../refusals.ts'
 
@@ -29,11 +29,11 @@ export const check =
     if (!isReady()) throw clocksDiffer()
     const request = readCheckRequest(message)
     if (request.access === 'connect')
-      return answerFor(request, {}, log, () => gate.decideConnect(request.path, request, signal))
+      return answerFor({}, log, () => gate.decideConnect(request.path, request, signal))
     const route = routeOf(request.method, request.path)
     if (route.kind !== 'rpc') return refusedWith(nothingHere(), undefined)
     const answer = { rpc: route.rpc, passed: ownCookies(route.rpc, request) }
-    return answerFor(request, answer, log, () => gate.decide(route.rpc, request, signal))
+    return answerFor(answer, log, () => gate.decide(route.rpc, request, signal))
   }
 
 interface CheckOptions {
@@ -46,16 +46,15 @@ interface CheckOptions {
 }
 
 function answerFor(
-  request: CheckRequest,
   about: Pick<Told, 'rpc' | 'passed'>,
   log: Logger,
   decide: () => Decision | Promise<Decision>,
 ): Buffer | Promise<Buffer> {
   try {
     const decision = decide()
-    if (!(decision instanceof Promise)) return answerTo(decision, request, about)
+    if (!(decision instanceof Promise)) return answerTo(decision, about)
     return decision.then(
-      (made) => answerTo(made, request, about),
+      (made) => answerTo(made, about),
       (error: unknown) => {
         throw undecided(error, about.rpc, log)
       },
@@ -76,18 +75,17 @@ function undecided(error: unknown, rpc: string | undefined, log: Logger): Refusa
 const withIdentity = admittedWith(IDENTITY_METADATA)
 const withConnect = admittedWith(CONNECT_HEADER)
 // A public rpc has no identity, but the address that its caller is known by.
-const withAddress = admittedWith(CLIENT_ADDRESS_METADATA)
+const withClientAddress = admittedWith(CLIENT_ADDRESS_METADATA)
 
 function answerTo(
-  { refusal, identity, connect, rate, headers }: Decision,
-  { address }: CheckRequest,
+  { refusal, identity, connect, clientAddress = '', rate, headers }: Decision,
   about: Pick<Told, 'rpc' | 'passed'>,
 ): Buffer {
   if (refusal) return refusedWith(refusal, headers)
   const told = { ...about, rate, headers }
   if (identity !== undefined) return withIdentity(identity, told)
   if (connect !== undefined) return withConnect(connect, told)
-  return withAddress(address, told)
+  return withClientAddress(clientAddress, told)
 }
 
 function refusedWith(refusal: Refusal, more: Decision['headers']): Buffer {

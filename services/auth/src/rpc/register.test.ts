@@ -186,7 +186,7 @@ describe('Register', () => {
     expect(session).toEqual({ address: '2001:db8::7', userAgent: expect.stringMatching(/^grpc-node-js/) })
   })
 
-  it('needs no gateway: a service may call it directly', async () => {
+  it('needs no gateway: it may be called directly', async () => {
     const answer = await auth.callWith({}).register({ email: newEmail(), password: newPassword() })
     expect(answer.user?.plan).toBe('free')
   })
