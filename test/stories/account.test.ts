@@ -184,6 +184,17 @@ describe('POST /v1/auth/logout', () => {
     expect((await stack.call('GET', '/v1/auth/user', { token })).status).toBe(200)
   })
 
+  it('ends the sessions of all cookies that have a name of ours, and clears each name', async () => {
+    const [now, before] = [await registered(), await registered()]
+    const cookie = `session=${before.token}; instatunnel_session=${now.token}`
+    const answer = await stack.call('POST', '/v1/auth/logout', { cookie })
+    const names = ['instatunnel_session', 'session']
+    const both = names.map((name) => cleared.replace('instatunnel_session', name))
+    expectAnswer(answer, { success: true }, { 'set-cookie': both })
+    for (const { token } of [now, before])
+      expectUnauthorized(await stack.call('GET', '/v1/auth/user', { token }))
+  })
+
   it('ends the session whose cookie it is called with', async () => {
     const { token } = await registered()
     const answer = await stack.call('POST', '/v1/auth/logout', { cookie: `instatunnel_session=${token}` })

@@ -217,12 +217,27 @@ describe("a session's cookie", () => {
     ]) {
       expect((await auth.rest({ cookie }).whoAmI()).user?.id, cookie).toBe(id)
     }
-    const many = Array(8)
-      .fill(0)
-      .map((_, n) => `instatunnel_session=${ended}${n}`)
-    expect(
-      await auth.check(WHO_AM_I, { cookie: `${many.join('; ')}; instatunnel_session=${token}` }),
-    ).toEqual(unauthorized)
+  })
+
+  it('is found behind any that have not the form of ours, and behind 15 that have it', async () => {
+    const { id, token } = await auth.register()
+    const head = token.split('.')[0]
+    const junk = (count: number, tokenAt: (n: number) => string) =>
+      Array.from({ length: count }, (_, n) => `instatunnel_session=${tokenAt(n)}`).join('; ')
+    const own = `instatunnel_session=${token}`
+    const forms = [
+      junk(100, (n) => `${head}.${n}.c2ln`),
+      junk(3, (n) => `${token}${n}${'x'.repeat(3000)}`),
+      Array(30)
+        .fill(`instatunnel_session=${head}.e30.${'A'.repeat(86)}`)
+        .join('; '),
+      junk(15, (n) => `${head}.${n}.${'A'.repeat(86)}`),
+    ]
+    for (const form of forms)
+      expect((await auth.rest({ cookie: `${form}; ${own}` }).whoAmI()).user?.id).toBe(id)
+    // More than that are not tried.
+    const more = junk(16, (n) => `${head}.${n}.${'A'.repeat(86)}`)
+    expect(await auth.check(WHO_AM_I, { cookie: `${more}; ${own}` })).toEqual(unauthorized)
   })
 
   it('is no place for a key or a tunnel token', async () => {

@@ -15,13 +15,14 @@ export type OwnCookies = (rpc: string, call: Attempt) => Readonly<Record<string,
 
 /** Hands auth's own cookies on to the rpcs that act on them, unless another site has a browser make the call. */
 export function createOwnCookies(
-  cookie: Pick<SessionCookie, 'isOurs'>,
+  cookie: Pick<SessionCookie, 'own' | 'isOurs'>,
   deviceCookie: Pick<DeviceCookie, 'own'>,
 ): OwnCookies {
-  const { register, login } = AuthServiceService
+  const { register, login, logout } = AuthServiceService
   const read = new Map<string, (header: string) => string>([
     [register.path, deviceCookie.own],
     [login.path, deviceCookie.own],
+    [logout.path, cookie.own],
   ])
   return (rpc, call) => {
     const ownIn = read.get(rpc)

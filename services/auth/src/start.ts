@@ -40,6 +40,7 @@ import { refusals } from './refusals.ts'
 import { check } from './rpc/check.ts'
 import { healthCheck } from './rpc/health-check.ts'
 import { services } from './service.ts'
+import { createSessionTokens } from './session-tokens.ts'
 import { createSharedWindows } from './shared-windows.ts'
 import { openSigningKeys } from './signing-keys.ts'
 
@@ -166,6 +167,7 @@ export async function start(
       evict,
       windows,
       cookie,
+      sessionClaimsOf: createSessionTokens({ signingKeys, now }),
       deviceCookie,
       deviceDigest: (email: string, token: string) => deviceDigest(config.AUTH_SECRET, email, token),
       passwords: createPasswordHasher(),

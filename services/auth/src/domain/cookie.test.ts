@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { createSessionCookie } from './cookie.ts'
 
 const head = Buffer.from('{"alg":"EdDSA","typ":"session+jwt","kid":"sig_1"}').toString('base64url')
-const [one, two] = [`${head}.one.x`, `${head}.two.x`]
+const sig = `${'s-_9'.repeat(21)}aQ`
+const [one, two] = [`${head}.one.${sig}`, `${head}.two.${sig}`]
 
 const local = createSessionCookie('http://localhost:8080')
 const remote = createSessionCookie('https://api.example.com')
@@ -12,7 +13,9 @@ describe('createSessionCookie', () => {
     expect(local.set('eyJ.a.b')).toBe(
       'instatunnel_session=eyJ.a.b; Max-Age=604800; Path=/; HttpOnly; SameSite=Lax; Secure',
     )
-    expect(local.clear()).toEqual(['instatunnel_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'])
+    expect(local.clear('')).toEqual([
+      'instatunnel_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure',
+    ])
   })
 
   it('is bound to its host by its name off localhost', () => {
@@ -24,7 +27,7 @@ describe('createSessionCookie', () => {
 
   it('is removed under its earlier name too, which off localhost is nothing but ours', () => {
     const attributes = 'Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
-    expect(remote.clear()).toEqual([
+    expect(remote.clear('')).toEqual([
       `__Host-instatunnel_session=; ${attributes}`,
       `__Host-session=; ${attributes}`,
     ])
@@ -54,15 +57,36 @@ describe('createSessionCookie', () => {
     [`session=${one}`, [one]],
     [`session=${one}; instatunnel_session=${two}`, [two, one]],
     ['instatunnel_session=abc; session=abc', []],
+    [`instatunnel_session=${one}x; session=${head}.one.x`, []],
     [`xinstatunnel_session=${one}; session_id=${one}; __Host-instatunnel_session=${one}`, []],
     ['instatunnel_session', []],
     ['', []],
   ])('reads %j as %j', (header, tokens) => expect(local.read(header)).toEqual(tokens))
 
-  it('reads no more than 8, also of a header as large as there may be', () => {
-    const many = Array.from({ length: 100 }, (_, n) => `instatunnel_session=${one}${n}`)
-    expect(local.read(many.join('; '))).toEqual(many.slice(0, 8).map((cookie) => cookie.split('=')[1]))
+  it('reads no more than 16, also of a header as large as there may be', () => {
+    const many = Array.from({ length: 100 }, (_, n) => `instatunnel_session=${head}.${n}.${sig}`)
+    const tokens = many.slice(0, 16).map((cookie) => cookie.split('=')[1])
+    expect(local.read(many.join('; '))).toEqual(tokens)
+    expect(local.read(local.own(many.join('; ')))).toEqual(tokens)
     expect(local.read(`${';'.repeat(32_000)}session=${one}`)).toEqual([one])
+  })
+
+  it('counts none that has not the form of ours', () => {
+    const junk = [`${one}x`, `${head}.one.x`, `${head}.${'x'.repeat(1000)}.${sig}`]
+    const cookies = [...Array(20).fill(junk).flat(), one].map((value) => `instatunnel_session=${value}`)
+    expect(local.read(cookies.join('; '))).toEqual([one])
+  })
+
+  it('passes on what is ours, and clears each name that it came by', () => {
+    const cookies = `a=b; instatunnel_session="${one}"; session=${one}; session=theirs; session=${two}`
+    const own = local.own(cookies)
+    expect(own).toBe(`instatunnel_session=${one}; session=${one}; session=${two}`)
+    expect(local.clear(own)).toEqual([
+      ...local.clear(''),
+      'session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure',
+    ])
+    expect(local.own('session=theirs')).toBe('')
+    expect(remote.clear(`session=${one}`)).toEqual(remote.clear(''))
   })
 
   it('takes no cookie of the weaker names off localhost', () => {

@@ -24,10 +24,8 @@ export function presentedBy(
     const [, bearer] = /^Bearer +([^\s]+)$/i.exec(call.authorization) ?? []
     return bearer === undefined ? 'unreadable' : bearerKind(bearer)
   }
-  const found = call.cookie === undefined ? [] : cookie.read(call.cookie)
-  if (found.length === 0) return undefined
-  const tokens = found.filter(({ length }) => length <= MAX_TOKEN)
-  return tokens.length === 0 ? 'unreadable' : { kind: 'session', tokens, fromCookie: true }
+  const tokens = call.cookie === undefined ? [] : cookie.read(call.cookie)
+  return tokens.length === 0 ? undefined : { kind: 'session', tokens, fromCookie: true }
 }
 
 function bearerKind(bearer: string): Presented | 'unreadable' {

@@ -7,6 +7,7 @@ import type { Registration } from '../domain/registration.ts'
 import type { Gate } from '../gate.ts'
 import type { SessionOpening } from '../open-session.ts'
 import type { PasswordHasher } from '../password-hasher.ts'
+import type { SessionClaimsOf } from '../session-tokens.ts'
 import type { SharedWindows } from '../shared-windows.ts'
 
 /** What auth's handlers are made with; built in start.ts only. */
@@ -15,6 +16,7 @@ export interface Deps extends SessionOpening, DeviceOptions {
   readonly keys: ServiceClient<typeof KeyDirectoryServiceService>
   readonly tunnels: ServiceClient<typeof TunnelDirectoryServiceService>
   readonly cookie: SessionCookie
+  readonly sessionClaimsOf: SessionClaimsOf
   readonly passwords: PasswordHasher
   /** The windows of a minute, and the delays, that limits are counted in. */
   readonly windows: SharedWindows

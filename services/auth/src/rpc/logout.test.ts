@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import type { RestCall } from '../../test/check.ts'
 import { unauthorized } from '../../test/refusals.ts'
 import { startAuth } from '../../test/start-auth.ts'
 
@@ -9,7 +10,7 @@ const WHO_AM_I = '/instatunnel.auth.v1.AuthService/WhoAmI'
 const CLEARED = 'instatunnel_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure'
 
 /** Logs out with a credential; gives the cookie header of the answer. */
-async function logOut(call: { bearer?: string; cookie?: string }) {
+async function logOut(call: RestCall) {
   const cookies: unknown[] = []
   const answer = await auth
     .rest(call)
@@ -30,6 +31,37 @@ describe('Logout', () => {
     const { token, apiKey } = await auth.register()
     expect(await logOut({ cookie: `instatunnel_session=${token}` })).toEqual([CLEARED])
     expect(await auth.check(WHO_AM_I, { bearer: apiKey })).toEqual(unauthorized)
+  })
+
+  it('ends every session that its cookies name, and clears each of the names', async () => {
+    const [now, before, other] = [await auth.register(), await auth.register(), await auth.register()]
+    const cookie = `instatunnel_session=${now.token}; a=b; session=${before.token}; instatunnel_session=${other.token}`
+    expect(await logOut({ cookie })).toEqual([CLEARED, CLEARED.replace('instatunnel_session', 'session')])
+    for (const { token, apiKey } of [now, before, other])
+      for (const bearer of [token, apiKey])
+        expect(await auth.check(WHO_AM_I, { bearer })).toEqual(unauthorized)
+    // A cookie of another app that has one of our names stays.
+    const { token } = await auth.register()
+    expect(await logOut({ cookie: `session=flask; instatunnel_session=${token}` })).toEqual([CLEARED])
+  })
+
+  it('ends the sessions of its cookies beside the bearer that it is called with, not for another site', async () => {
+    const [mine, theirs] = [await auth.register(), await auth.register()]
+    const cookie = `session=${theirs.token}`
+    const again = await auth.login(mine)
+    await logOut({ bearer: again.token, cookie, origin: 'https://evil.example' })
+    expect(await auth.check(WHO_AM_I, { bearer: theirs.token })).toMatchObject({ admitted: true })
+    await logOut({ bearer: auth.neighbours.addKey({ userId: mine.id }).secret, cookie })
+    expect(await auth.check(WHO_AM_I, { bearer: theirs.token })).toEqual(unauthorized)
+    expect(await auth.check(WHO_AM_I, { bearer: mine.token })).toMatchObject({ admitted: true })
+  })
+
+  it('ends no session by a token that is forged', async () => {
+    const [mine, theirs] = [await auth.register(), await auth.register()]
+    const [head, , signature] = mine.token.split('.')
+    const forged = `${head}.${theirs.token.split('.')[1]}.${signature}`
+    await logOut({ cookie: `instatunnel_session=${mine.token}; session=${forged}` })
+    expect(await auth.check(WHO_AM_I, { bearer: theirs.token })).toMatchObject({ admitted: true })
   })
 
   it("ends a session by the session's own key", async () => {
