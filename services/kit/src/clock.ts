@@ -35,19 +35,22 @@ export interface Clock {
 export function watchClock(options: {
   readTime: ReadTime
   log: Logger
-  wallClock: () => Date
+  /** The machine's clock, where it is another one. */
+  wallClock?: (() => Date) | undefined
   everyMs?: number
 }): Clock {
   const { readTime, log, wallClock, everyMs = EVERY_MS } = options
+  // Each call asks for it: no Date is made where none is needed.
+  const wallMs = wallClock ? () => wallClock().getTime() : Date.now
   const listeners: ((state: ClockState) => void)[] = []
   let skewMs = 0
   /** When the process began, by a clock that may be set: it changes where that is. */
-  const startedAt = () => wallClock().getTime() - performance.now()
+  const startedAt = () => wallMs() - performance.now()
   let comparedStart = startedAt()
 
   const measure = async (signal?: AbortSignal) => {
     const start = startedAt()
-    const measured = await measureSkew(() => readTime(signal), wallClock)
+    const measured = await measureSkew(() => readTime(signal), wallMs)
     const before = stateOf(skewMs)
     skewMs = measured
     comparedStart = start
@@ -62,7 +65,7 @@ export function watchClock(options: {
   // Where the database is away others say so.
   const watching = repeat((signal) => measure(signal).catch(() => {}), { everyMs, log })
   return {
-    now: () => (skewMs === 0 ? wallClock() : new Date(wallClock().getTime() - skewMs)),
+    now: () => new Date(wallMs() - skewMs),
     isReady: () => stateOf(skewMs) !== 'wrong' && Math.abs(startedAt() - comparedStart) <= OFF_MS,
     async isExact() {
       await measure()
@@ -83,8 +86,8 @@ const stateOf = (skewMs: number): ClockState => {
 }
 
 /** By how many milliseconds our clock is ahead of the database's, at least; negative where it is behind. */
-async function measureSkew(readTime: ReadTime, wallClock: () => Date): Promise<number> {
-  const began = wallClock().getTime()
+async function measureSkew(readTime: ReadTime, wallMs: () => number): Promise<number> {
+  const began = wallMs()
   const since = performance.now()
   const time = await readTime()
   const tookMs = performance.now() - since

@@ -52,7 +52,7 @@ export async function openFoundation(options: {
   /** The machine's clock. */
   wallClock?: (() => Date) | undefined
 }): Promise<Foundation> {
-  const { service, config, log, closing, wallClock = () => new Date() } = options
+  const { service, config, log, closing, wallClock } = options
   const descriptors = options.descriptors ?? descriptorsFile()
   const rules = readRules(descriptors)
   const { DATABASE_URL: url, POSTGRES_POOL_SIZE: connections } = config

@@ -34,7 +34,7 @@ const LINGER_MS = 30_000
 export async function start(
   config: Config,
   log: Logger,
-  { wallClock = () => new Date(), ...given }: { now?: () => Date; wallClock?: () => Date } = {},
+  { wallClock, ...given }: { now?: () => Date; wallClock?: () => Date } = {},
 ): Promise<Running> {
   await using opening = new AsyncDisposableStack()
   const now = () => (given.now ?? clock.now)()
