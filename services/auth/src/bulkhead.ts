@@ -1,4 +1,6 @@
+import { networkOf } from '@instatunnel/kit/client-address'
 import type { Refusal } from '@instatunnel/kit/refusal'
+import { createFairQueue } from './fair-queue.ts'
 
 /** Who waits in a bulkhead. */
 export interface BulkheadCaller<Queue extends string> {
@@ -6,8 +8,10 @@ export interface BulkheadCaller<Queue extends string> {
   readonly signal: AbortSignal
   /** Where it waits. */
   readonly queue: Queue
-  /** The id of the account that it is known to be of: that has few places of a queue. */
-  readonly userId?: string
+  /** What names the account that it is known to be of: that has two places of a queue. */
+  readonly account?: string | undefined
+  /** Its address as addressSubject has it, undefined or empty where it is not known: networks take turns (fair-queue.ts). */
+  readonly address?: string | undefined
 }
 
 /** Runs work, some at once and the rest in short queues; rejects with the refusal where the caller's queue is full. */
@@ -16,12 +20,9 @@ export type Bulkhead<Queue extends string> = <T>(
   caller: BulkheadCaller<Queue>,
 ) => Promise<T>
 
-// An account has no use of more: they would only take the places of others.
-const MAX_WAITING_OF_USER = 2
-
 /**
- * Creates a bulkhead. `maxWaiting` is how many may wait in each queue. The queues take turns: with n of them, who waits
- * behind k others of the same queue begins after n times k others at most, however full the other queues are.
+ * Creates a bulkhead. `maxWaiting` is how many may wait in each queue, which is fair. The queues take turns: with n of them,
+ * who waits behind k others of the same queue begins after n times k others at most, however full the other queues are.
  */
 export function createBulkhead<Queue extends string>(options: {
   atOnce: number
@@ -30,39 +31,42 @@ export function createBulkhead<Queue extends string>(options: {
   full: () => Refusal
 }): Bulkhead<Queue> {
   const { atOnce, maxWaiting, full } = options
-  // In the order of their turns, each with what begins its callers and whose they are.
-  const turns = options.queues.map((name) => ({ name, waiting: new Map<() => void, string | undefined>() }))
+  // In the order of their turns.
+  const turns = options.queues.map((name) => ({ name, waiting: createFairQueue(maxWaiting) }))
   let running = 0
 
-  const wait = ({ signal, queue, userId }: BulkheadCaller<Queue>) => {
-    const waiting = turns.find(({ name }) => name === queue)?.waiting
-    if (!waiting || waiting.size >= maxWaiting) throw full()
-    const own = userId === undefined ? 0 : [...waiting.values()].filter((id) => id === userId).length
-    if (own >= MAX_WAITING_OF_USER) throw full()
-    return new Promise<void>((resolve, reject) => {
-      const begin = () => {
-        signal.removeEventListener('abort', leave)
-        resolve()
+  const wait = ({ signal, queue, account, address = '' }: BulkheadCaller<Queue>) =>
+    new Promise<void>((resolve, reject) => {
+      const waiting = turns.find(({ name }) => name === queue)?.waiting
+      const stopListening = () => signal.removeEventListener('abort', leave)
+      const waiter = {
+        network: networkOf(address),
+        account,
+        begin() {
+          stopListening()
+          resolve()
+        },
+        refuse() {
+          stopListening()
+          reject(full())
+        },
       }
       const leave = () => {
-        waiting.delete(begin)
+        waiting?.leave(waiter)
         reject(signal.reason)
       }
+      if (!waiting?.enter(waiter)) return reject(full())
       signal.addEventListener('abort', leave, { once: true })
-      waiting.set(begin, userId)
     })
-  }
   /** Passes the place of work that has ended on to the queue that had no turn for longest. */
   const passOn = () => {
-    const turn = turns.find(({ waiting }) => waiting.size > 0)
-    const [begin] = turn?.waiting.keys() ?? []
-    if (!turn || !begin) {
-      running--
-      return
+    for (const turn of turns) {
+      const next = turn.waiting.next()
+      if (!next) continue
+      turns.push(...turns.splice(turns.indexOf(turn), 1))
+      return next.begin()
     }
-    turns.push(...turns.splice(turns.indexOf(turn), 1))
-    turn.waiting.delete(begin)
-    begin()
+    running--
   }
 
   return async (work, caller) => {

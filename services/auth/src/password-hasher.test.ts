@@ -105,7 +105,7 @@ describe('the password hasher', () => {
 
   it('lets two of one user wait, and others of the same queue as well', async () => {
     const { passwords, note, endOne } = setUp()
-    const of = (userId: string) => ({ ...changing(), userId })
+    const of = (account: string) => ({ ...changing(), account })
     for (let n = 0; n < 4; n++) note(`${n}`, passwords.matches(`${n}`, 'stored', of('user_a')))
     await expect(passwords.matches('late', 'stored', of('user_a'))).rejects.toMatchObject(busy)
     note('b', passwords.matches('b', 'stored', of('user_b')))
@@ -115,12 +115,34 @@ describe('the password hasher', () => {
     expect(argon2.begun).toEqual(['0', '1', '2', '3', 'b', '5'].map((one) => `compare ${one}`))
   })
 
+  it('keeps no owner waiting for right logins of accounts of an attacker, who has many addresses', async () => {
+    const { passwords, outcomes, note, endOne } = setUp()
+    for (let n = 0; n < 78; n++) {
+      const caller = { ...known(), account: `user_${n % 3}`, address: `203.0.113.${n}` }
+      note(`${n}`, passwords.matches(`${n}`, 'stored', caller))
+    }
+    await turn()
+    expect([...outcomes.values()]).toHaveLength(78 - 2 - 3 * 2)
+    // As many accounts as there are places: these have them all.
+    for (let n = 0; n < 40; n++) {
+      const caller = { ...known(), account: `user_${n + 3}`, address: `198.51.100.${n}` }
+      note(`${n + 78}`, passwords.matches(`${n + 78}`, 'stored', caller))
+    }
+    await turn()
+    note(
+      'owner',
+      passwords.matches('owner', 'stored', { ...known(), account: 'owner', address: '192.0.2.1' }),
+    )
+    for (let ended = 0; ended < 3; ended++) await endOne()
+    expect(argon2.begun).toContain('compare owner')
+  })
+
   it('passes the place on where the work fails', async () => {
     const { passwords, note } = setUp()
     const fail = () => Promise.reject(new Error('no database'))
     const { signal } = stranger()
-    for (let n = 0; n < 20; n++) note(`${n}`, passwords.lookUp(fail, signal))
-    expect(await passwords.lookUp(async () => 'found', signal)).toBe('found')
+    for (let n = 0; n < 20; n++) note(`${n}`, passwords.lookUp(fail, { signal }))
+    expect(await passwords.lookUp(async () => 'found', { signal })).toBe('found')
   })
 
   it('drops a caller that has gone without hashing, and gives the place to another', async () => {
@@ -162,9 +184,9 @@ describe('the password hasher', () => {
     const ends: (() => void)[] = []
     const find = () => new Promise<void>((resolve) => ends.push(resolve))
     const { signal } = stranger()
-    for (let n = 0; n < 132; n++) note(`${n}`, passwords.lookUp(find, signal))
+    for (let n = 0; n < 132; n++) note(`${n}`, passwords.lookUp(find, { signal }))
     expect(ends).toHaveLength(4)
-    await expect(passwords.lookUp(find, signal)).rejects.toMatchObject(busy)
+    await expect(passwords.lookUp(find, { signal })).rejects.toMatchObject(busy)
     ends[0]?.()
     await turn()
     expect(ends).toHaveLength(5)

@@ -10,8 +10,8 @@ const MAX_WAITING_HASHES = 32
 const LOOK_UPS_AT_ONCE = 4
 const MAX_WAITING_LOOK_UPS = 128
 
-// Each attack fills one of them only: anybody has networks to try passwords from, and a stranger who registered a few accounts
-// has passwords of theirs to change. Who proves more than that waits for neither.
+// Anybody has networks to try passwords from; a stranger who registered a few accounts has passwords of theirs to change, and
+// to log in with. Who proves more than a stranger waits for none, and shares with others who do by account and by network.
 const QUEUES = ['known', 'strangers', 'changes'] as const
 
 /**
@@ -26,7 +26,7 @@ export type HashingCaller = BulkheadCaller<(typeof QUEUES)[number]>
  */
 export interface PasswordHasher {
   /** Looks up what a password is to be compared with, or hashed for: an account or an invitation. */
-  lookUp<T>(find: () => Promise<T>, signal: AbortSignal): Promise<T>
+  lookUp<T>(find: () => Promise<T>, caller: Omit<HashingCaller, 'queue' | 'account'>): Promise<T>
   hash(password: string, caller: HashingCaller): Promise<string>
   /** Whether it is the stored password; where none is stored it never is, after the same wait and the same work. */
   matches(password: string, stored: string | undefined, caller: HashingCaller): Promise<boolean>
@@ -48,7 +48,7 @@ export function createPasswordHasher(): PasswordHasher {
     full,
   })
   return {
-    lookUp: (find, signal) => lookingUp(find, { signal, queue: 'all' }),
+    lookUp: (find, caller) => lookingUp(find, { ...caller, queue: 'all' }),
     hash: (password, caller) => hashing(() => hashPassword(password), caller),
     matches: (password, stored, caller) =>
       hashing(

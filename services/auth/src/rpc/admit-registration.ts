@@ -19,7 +19,7 @@ export type TakeInvitation = (tx: ISql) => Promise<Invitation | undefined>
 export async function admitRegistration(
   { sql, passwords, registration, invitationHash, now }: Deps,
   { email, invitation: token = '' }: Pick<RegisterRequest, 'email' | 'invitation'>,
-  signal: AbortSignal,
+  caller: { readonly signal: AbortSignal; readonly address: string },
 ): Promise<TakeInvitation> {
   if (token === '') {
     refuseUninvited(registration, email)
@@ -29,7 +29,7 @@ export async function admitRegistration(
   const presented = { hash: invitationHash(token), email }
   // In the lane of look-ups for passwords: a flood of made-up tokens must not take every connection to Postgres.
   const find = () => findInvitation(sql, presented, now())
-  if (!(await passwords.lookUp(find, signal))) throw invitationInvalid()
+  if (!(await passwords.lookUp(find, caller))) throw invitationInvalid()
   return async (tx) => {
     const invitation = await takeInvitation(tx, presented, now())
     if (!invitation) throw invitationInvalid()

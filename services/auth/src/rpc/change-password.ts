@@ -27,7 +27,7 @@ export const changePassword =
     const at = now()
     const rate = await windows.take(subject, authLimit, at)
     if (!rate.admitted) throw rateLimited(rate)
-    const caller = { signal: call.signal, queue: 'changes', userId } as const
+    const caller = { signal: call.signal, queue: 'changes', account: userId } as const
     // Where a password was not hashed, nothing was tried.
     const notMade = (error: unknown) => {
       windows.giveBack(subject, at)

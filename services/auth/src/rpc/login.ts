@@ -35,14 +35,18 @@ export const login =
     const digest = deps.networkDigest(email, network)
     const device = deviceOf(deps, call, email)
     const places = { network: digest, devices: device.digests }
-    const { signal } = call
-    const found = await deps.passwords.lookUp(() => findUserLoggingIn(deps.sql, email, places), signal)
+    const caller = { signal: call.signal, address: network }
+    const found = await deps.passwords.lookUp(() => findUserLoggingIn(deps.sql, email, places), caller)
     const isKnown = found?.isKnown ?? false
     const digestKnown = found?.device ?? undefined
     const attempt = await countAttempt(deps, { email, network, isKnown, device: digestKnown })
-    const queue = attempt.lane === 'strangers' ? 'strangers' : 'known'
+    // What a stranger claims to be takes no place of the account's.
+    const place =
+      attempt.lane === 'strangers'
+        ? ({ queue: 'strangers' } as const)
+        : ({ queue: 'known', account: found?.id } as const)
     const matches = await deps.passwords
-      .matches(password, found?.passwordHash, { signal, queue })
+      .matches(password, found?.passwordHash, { ...caller, ...place })
       .catch((error) => {
         attempt.notMade()
         throw error

@@ -89,6 +89,42 @@ describe('passwords', () => {
     })
   })
 
+  it('keep no owner out while others log in to accounts of their own, again and again', async () => {
+    const home = auth.rest({ address: '192.0.2.1' })
+    const owner = { email: newEmail(), password: newPassword() }
+    await home.register(owner)
+    const others = await Promise.all(
+      Array.from({ length: 3 }, async (_, n) => {
+        const there = auth.rest({ address: `203.0.113.${n}` })
+        const account = { email: newEmail(), password: newPassword() }
+        await there.register(account)
+        return () => there.login(account)
+      }),
+    )
+    const begun = Promise.withResolvers<void>()
+    const end = Promise.withResolvers<void>()
+    argon2.beforeEach = () => {
+      begun.resolve()
+      return end.promise
+    }
+    const logins = others.flatMap((login) =>
+      Array.from({ length: 20 }, () =>
+        login().then(
+          () => 'done',
+          ({ details }: { details?: string }) => details ?? 'refused',
+        ),
+      ),
+    )
+    await begun.promise
+    await vi.waitFor(async () => expect(await settled(logins)).toBe(60 - 2 - 3 * 2), 10_000)
+    const login = home.login(owner)
+    for (const _ of [1, 2, 3]) await auth.check(WHO_AM_I, {})
+    argon2.beforeEach = async () => {}
+    end.resolve()
+    expect((await login).user?.email).toBe(owner.email)
+    expect((await Promise.all(logins)).filter((outcome) => outcome === 'done')).toHaveLength(8)
+  })
+
   it('keep no owner waiting whose password others change, nor count the changes that were not tried', async () => {
     const home = limited.rest({ address: '192.0.2.1' })
     const owner = { email: newEmail(), password: newPassword() }

@@ -5,7 +5,14 @@ import { validate } from '@instatunnel/kit/validate'
 import type { RegisterRequest, RegisterResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
 import { deviceOf } from '../devices.ts'
-import { type Account, emailField, nameField, passwordField, usernameFrom } from '../domain/account.ts'
+import {
+  type Account,
+  emailField,
+  emailKey,
+  nameField,
+  passwordField,
+  usernameFrom,
+} from '../domain/account.ts'
 import { countAttempt } from '../login-attempts.ts'
 import { clientNetworkOf, completeSession, sessionFor, writeSession } from '../open-session.ts'
 import { noteDevice, noteNetwork } from '../store/known-place-store.ts'
@@ -30,15 +37,18 @@ export const register =
   (deps: Deps): Unary<RegisterRequest, RegisterResponse> =>
   async (input, call) => {
     const { email, password, name, invitation } = validate(request, input)
-    const takeInvitation = await admitRegistration(deps, { email, invitation }, call.signal)
     const network = clientNetworkOf(call)
-    const { signal } = call
-    const found = await deps.passwords.lookUp(() => findUserByEmail(deps.sql, email), signal)
+    const caller = { signal: call.signal, address: network }
+    const takeInvitation = await admitRegistration(deps, { email, invitation }, caller)
+    const found = await deps.passwords.lookUp(() => findUserByEmail(deps.sql, email), caller)
     // Whoever finds out so that an e-mail has an account is held up as one who tries its password. One that has none is made
     // whatever strangers tried of it: they could keep its owner out.
     const attempt = found && (await countAttempt(deps, { email, network, isKnown: false }))
-    const queue = invitation ? 'known' : 'strangers'
-    const passwordHash = await deps.passwords.hash(password, { signal, queue }).catch((error) => {
+    // An invitation is good for one e-mail, so that is what its account is known by.
+    const place = invitation
+      ? ({ queue: 'known', account: emailKey(email) } as const)
+      : ({ queue: 'strangers' } as const)
+    const passwordHash = await deps.passwords.hash(password, { ...caller, ...place }).catch((error) => {
       attempt?.notMade()
       throw error
     })
