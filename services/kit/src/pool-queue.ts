@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Sql } from 'postgres'
-import type { PendingQuery, Pool } from './postgres-pool.ts'
+import type { PendingQuery, Pool, PoolConnection } from './postgres-pool.ts'
 
 /** The signal of the call that is being handled: what it waits for is not begun once its caller has gone. */
 export const callerSignal = new AsyncLocalStorage<AbortSignal>()
@@ -83,6 +83,12 @@ function createPoolQueue({ connections, stuckMs, waitMs }: PoolBounds): PoolQueu
   }
 }
 
+/** Calls `go` with a connection of the pool, once there is one, and what gives it back. */
+type Take = (
+  go: (connection: PoolConnection, giveBack: () => void) => void,
+  refuse: (error: Error) => void,
+) => void
+
 /**
  * What makes queries, but that the pool sends them and that a query or transaction waits for a connection within bounds:
  * postgres.js itself would have it wait for ever, behind queries of any length, and lets queries share a connection that
@@ -90,15 +96,44 @@ function createPoolQueue({ connections, stuckMs, waitMs }: PoolBounds): PoolQueu
  */
 export function boundWaits(sql: Sql, pool: Pool, bounds: PoolBounds): Sql {
   const queue = createPoolQueue(bounds)
+  const take: Take = (go, refuse) =>
+    queue.enter(() => {
+      const connection = pool.take()
+      const giveBack = () => {
+        connection.giveBack()
+        queue.leave()
+      }
+      go(connection, giveBack)
+    }, refuse)
   const bound = <Made>(made: Made): Made => {
-    if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, queue, pool)
+    if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, take)
     return made
   }
   const begin = (...work: unknown[]) =>
     new Promise((resolve, reject) =>
-      queue.enter(() => {
-        const transaction = (pool.begin as (...work: unknown[]) => Promise<unknown>)(...work)
-        transaction.finally(queue.leave).then(resolve, reject)
+      take((connection, giveBack) => {
+        const transaction = (connection.begin as (...work: unknown[]) => Promise<unknown>)(...work)
+        transaction.then(giveBack, () => afterClose(giveBack))
+        transaction.then(resolve, reject)
+      }, reject),
+    )
+  const reserve: Sql['reserve'] = () =>
+    new Promise((resolve, reject) =>
+      take((connection, giveBack) => {
+        connection.reserve().then(
+          (reserved) => {
+            const { release } = reserved
+            const releaseBoth = () => {
+              release()
+              giveBack()
+            }
+            resolve(Object.assign(reserved, { release: releaseBoth }))
+          },
+          (error) => {
+            afterClose(giveBack)
+            reject(error)
+          },
+        )
       }, reject),
     )
   const call = (...args: Parameters<Sql>) => bound(sql(...args))
@@ -106,14 +141,14 @@ export function boundWaits(sql: Sql, pool: Pool, bounds: PoolBounds): Sql {
   const end: Sql['end'] = async (how) => {
     await Promise.all([pool.end(how), sql.end(how)])
   }
-  return Object.assign(call, sql, { unsafe, begin, end, reserve: pool.reserve }) as unknown as Sql
+  return Object.assign(call, sql, { unsafe, begin, end, reserve }) as unknown as Sql
 }
 
-function bindQuery(query: PendingQuery, queue: PoolQueue, pool: Pool): void {
+function bindQuery(query: PendingQuery, take: Take): void {
   // A query that is part of another one is never handled.
   query.handler = () =>
-    queue.enter(
-      () => {
+    take(
+      (connection, giveBack) => {
         const { resolve, reject } = query
         query.resolve = (result) => {
           resolve(result)
@@ -126,10 +161,10 @@ function bindQuery(query: PendingQuery, queue: PoolQueue, pool: Pool): void {
         // postgres.js says that a query is over before it has put the connection back, or has seen that it is gone: the
         // next query would be written to this one.
         let leave = (later: (then: () => void) => void) => {
-          later(queue.leave)
+          later(giveBack)
           leave = () => {} // a connection that breaks may say so twice
         }
-        pool.send(query)
+        connection.send(query)
       },
       (error) => query.reject(error),
     )

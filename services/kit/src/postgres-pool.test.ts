@@ -52,3 +52,28 @@ it('goes on with what other connections do when one breaks, and keeps no more of
   await Promise.all(Array.from({ length: 20 }, () => sql`select pg_sleep(0.02)`))
   await expect.poll(async () => (await backends()).length).toBe(CONNECTIONS)
 })
+
+it('keeps its connections where Postgres refuses one more', async () => {
+  const url = await freshDatabase()
+  const owner = connectPostgres({ url, schema: 'other', connections: 1 })
+  const sql = connectPostgres({ url, schema: 'public', connections: CONNECTIONS })
+  onTestFinished(async () => {
+    await Promise.all([sql.end({ timeout: 1 }), owner.end({ timeout: 1 })])
+  })
+  const limitTo = (connections: number) =>
+    owner.unsafe(`alter database ${new URL(url).pathname.slice(1)} connection limit ${connections}`)
+  // One of them is the owner's.
+  await limitTo(CONNECTIONS)
+  const pidOf = async () => (await sql`select pg_backend_pid() as pid from pg_sleep(0.1)`)[0]?.pid as number
+  const answers = () => Promise.all(all(() => pidOf().catch(({ code }: { code: string }) => code)))
+  const first = await answers()
+  const pids = first.filter((answer) => typeof answer === 'number')
+  expect(pids).toHaveLength(CONNECTIONS - 1)
+  for (let round = 0; round < 3; round++)
+    expect((await answers()).toSorted()).toEqual([...pids, '53300'].toSorted())
+  // And those that it has answer what comes.
+  for (let n = 0; n < 5; n++) expect(pids).toContain(await pidOf())
+  await limitTo(-1)
+  expect(await answers()).toEqual(expect.arrayContaining([...pids, expect.any(Number)]))
+  expect(await answers()).not.toContain('53300')
+})
