@@ -80,6 +80,9 @@ describe('an address', () => {
     expect(await gateway.envoy.admin('/stats?filter=wasmcustom')).toContain(
       `closed_connections: ${3 * limit}`,
     )
+    const said = gateway.envoy.logTail().filter((line) => line.includes('CONNECTIONS_PER_ADDRESS'))
+    expect(said[0]).toMatch(/closed: 127\.0\.0\.1:\d+$/)
+    expect(said.length).toBeLessThanOrEqual(2) // a thread says it once a minute
   })
 
   it('takes none of another’s', async () => {

@@ -34,4 +34,8 @@ export declare function proxy_close_stream(stream: u32): u32
 
 export declare function proxy_define_metric(kind: u32, name: usize, nameSize: usize, metric: usize): u32
 
+export declare function proxy_get_current_time_nanoseconds(time: usize): u32
+
+export declare function proxy_log(level: u32, message: usize, size: usize): u32
+
 export declare function proxy_increment_metric(metric: u32, by: i64): u32

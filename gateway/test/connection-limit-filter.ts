@@ -53,6 +53,8 @@ export function startFilter(connectionsPerAddress: number) {
       },
       proxy_define_metric: () => 0,
       proxy_increment_metric: () => 0,
+      proxy_get_current_time_nanoseconds: () => 0,
+      proxy_log: () => 0,
     },
   })
   const exports = instance.exports as unknown as {
