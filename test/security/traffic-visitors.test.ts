@@ -414,6 +414,36 @@ it('another user’s site is nobody’s business', async () => {
   expect((await open.visitor.get('/hello')).text).toBe('hello')
 })
 
+describe('a site’s answer that is no HTTP', () => {
+  const answerWith = async (path: string, text: string) => {
+    const { response } = await open.site.arrival(path)
+    response.socket?.end(text, 'latin1')
+  }
+
+  it.each([
+    ['200 O\x01K', 'content-length: 2\r\n\r\nok'],
+    ['200 \x1b[31mOK\x1b[0m', '\r\n'],
+    ['204 No\x7fContent', '\r\n'],
+  ])('by its reason (%j) is 502 at once', async (status, rest) => {
+    const [, answer] = await Promise.all([
+      answerWith('/spoilt', `HTTP/1.1 ${status}\r\n${rest}`),
+      open.visitor.get('/spoilt'),
+    ])
+    expect([answer.status, JSON.parse(answer.text).error]).toEqual([502, 'tunnel_offline'])
+    expect((await open.visitor.get('/hello')).text).toBe('hello')
+  })
+
+  it('to a handshake is, too', async () => {
+    const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': 'k' }
+    const asked = once(open.visitor.ask('/no-socket', { headers }).end(), 'response')
+    const { socket } = await open.site.upgrade()
+    socket.end('HTTP/1.1 404 N\x01\r\ncontent-length: 0\r\n\r\n', 'latin1')
+    const [answer] = await asked
+    expect(answer.statusCode).toBe(502)
+    answer.destroy()
+  })
+})
+
 describe('a flood of made-up names from a hundred addresses', () => {
   const statusOf = (subdomain: string, agent?: Agent) =>
     new Promise<number | undefined>((resolve, reject) => {

@@ -26,6 +26,8 @@ export interface Carrying {
   readonly port: number
   readonly connections: Connections
   readonly metered: Metered
+  /** How many visitors have not been answered whole. */
+  visitors(): number
   /** Connects an agent for docs.example.com. */
   agent(): Promise<PlayedAgent>
   /** A connection of a visitor, raw. */
@@ -107,6 +109,7 @@ export async function startCarrying(
     port,
     connections,
     metered,
+    visitors: () => server.visitors,
     async agent() {
       const here = new Promise<Connection>((resolve) => {
         arrived = resolve

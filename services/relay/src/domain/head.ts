@@ -95,6 +95,8 @@ export interface AnswerHead {
 
 // More than this the gateway does not take from anybody.
 const MAX_HEADERS = 900
+// RFC 9112, section 4: a parser takes others too, and who writes them must not.
+const REASON = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /**
  * Reads an answer's head; undefined where it is none that may be passed on. `domain` is ours: no site acts on it.
@@ -104,6 +106,7 @@ export function readAnswer(text: string, domain: string, method: string): Answer
   const lines = text.split('\n')
   const [code = '', reason = ''] = lines
   if (!/^[1-9]\d\d$/.test(code) || lines.length % 2 === 1 || lines.length > 2 * MAX_HEADERS) return undefined
+  if (!REASON.test(reason)) return undefined
   const status = Number(code)
   // In a 204 and before the answer itself a length is none (RFC 9110, section 8.6).
   const hasLength = status >= 200 && status !== 204

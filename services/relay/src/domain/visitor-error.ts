@@ -107,6 +107,9 @@ const BY_RESET: Readonly<Record<number, VisitorFault>> = {
   [RESET.crowded]: 'crowded',
 }
 
+/** The status that tells of a fault. */
+export const statusOf = (fault: VisitorFault): number => errors[visitorErrors[fault].error].http
+
 /** An answer that is finished. */
 export interface FinishedAnswer {
   readonly status: number
@@ -117,7 +120,8 @@ export interface FinishedAnswer {
 /** The answer to a visitor: the one error shape, or a page where the browser asks for one. */
 export function answerTo(fault: VisitorFault, accept: string | undefined): FinishedAnswer {
   const { error, title, message, turn, retryAfterSeconds }: VisitorError = visitorErrors[fault]
-  const { http: status, code } = errors[error]
+  const { code } = errors[error]
+  const status = statusOf(fault)
   const retryAfter = retryAfterSeconds === undefined ? {} : { retry_after: retryAfterSeconds }
   const isPage = accept?.includes('text/html') ?? false
   const body = isPage

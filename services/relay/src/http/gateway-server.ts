@@ -1,10 +1,4 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  ServerResponse,
-  STATUS_CODES,
-} from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '@instatunnel/kit/clock'
@@ -14,9 +8,9 @@ import type { TlsFiles } from '@instatunnel/kit/tls'
 import { requestHead } from '../domain/head.ts'
 import { clientOf } from '../domain/origin.ts'
 import { subdomainOf } from '../domain/site.ts'
-import { answerTo } from '../domain/visitor-error.ts'
 import { listenOn } from '../listen.ts'
 import type { ArrivingAgent } from './agent.ts'
+import { refusalText } from './refusal-text.ts'
 import { UpgradeVisit } from './upgrade-visit.ts'
 import { type Outgoing, Visit, type VisitDeps } from './visit.ts'
 
@@ -135,14 +129,7 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy()
     return
   }
-  const { status, headers, body } = answerTo(
-    error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'unreadable',
-    undefined,
-  )
-  const lines = Object.entries({ ...headers, connection: 'close' }).map(
-    ([name, value]) => `${name}: ${value}`,
-  )
-  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
+  socket.end(refusalText(error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'unreadable'))
 }
 
 /** An answer to a request whose connection Node has handed over. */

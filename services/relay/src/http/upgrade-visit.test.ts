@@ -102,6 +102,22 @@ describe('an upgrade', () => {
     expect(await reset).toBe(RESET.cancelled)
   })
 
+  it.each([
+    ['a switch with a control character in its reason', SWITCHED.replace('Switching', 'Sw\x01')],
+    ['a switch with one in a header', `${SWITCHED}\x01`],
+    ['a refusal with one in its reason', '404\nN\x01'],
+    ['a refusal with one in a header', '404\nNot Found\nx-a\n1\x7f'],
+    ['an answer of 204 with one in a header', '204\nNo Content\nx-a\n1\x7f'],
+  ])('that is answered by %s is 502, whole', async (_, head) => {
+    const { stream, socket, reset, metered } = await asked()
+    const all = allOf(socket)
+    stream.head(head, false)
+    const [answer = '', body = ''] = (await all).split('\r\n\r\n')
+    expect(answer).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n/)
+    expect(JSON.parse(body)).toMatchObject({ error: 'tunnel_offline' })
+    expect([await reset, metered.requests]).toEqual([RESET.cancelled, [5]])
+  })
+
   it.each(['Content-Length: 5', 'Transfer-Encoding: chunked'])(
     'that has a body (%s) is refused, and reaches no agent',
     async (header) => {

@@ -4,9 +4,10 @@ import { RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination } from '../destination.ts'
 import { type AnswerHead, readAnswer, readTrailers } from '../domain/head.ts'
-import { answerTo, faultOfHead, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
+import { faultOfHead, faultOfReset, statusOf, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
 import { IdleTimer } from './idle-timer.ts'
+import { refusalText } from './refusal-text.ts'
 import { AGAIN_MS, type Outgoing, stallMs, type VisitDeps } from './visit.ts'
 
 /** To the gateway, which passes no other answer to a handshake than 101 and 4xx or 5xx: the status that the site gave. */
@@ -201,7 +202,7 @@ export class UpgradeVisit implements StreamSink {
     if (this.#switched) {
       this.#stream?.end()
       this.#linger.start(this.#deps.lingerMs)
-    } else if (!this.#answer) this.#socket.destroy() // it waits for no answer
+    } else if (!this.#answer && !this.#over) this.#socket.destroy() // it waits for no answer
   }
 
   /** True where an answer to an earlier request is not finished: behind it nothing can be said. */
@@ -217,16 +218,17 @@ export class UpgradeVisit implements StreamSink {
       return
     }
     const response = this.#respond()
-    this.#answer = { response, left }
     this.#early = []
     this.#socket.resume()
     const told = status < 400 ? [...headers, STATUS_HEADER, String(status)] : headers
     try {
       response.writeHead(status < 400 ? 502 : status, reason, [...told, 'connection', 'close'])
     } catch {
+      response.detachSocket(this.#socket as never)
       this.#broken()
       return
     }
+    this.#answer = { response, left }
     this.#count(status)
     if (end) this.#finish(response)
     else response.flushHeaders()
@@ -293,13 +295,11 @@ export class UpgradeVisit implements StreamSink {
       this.#cutOff()
       return
     }
-    const { status, headers, body } = answerTo(fault, this.#request.headers.accept)
-    this.#count(status)
-    const response = this.#respond()
-    this.#answer = { response, left: 0 }
+    const { accept } = this.#request.headers
     this.#close()
     this.#socket.resume()
-    response.writeHead(status, { ...headers, connection: 'close' }).end(body)
+    this.#socket.end(refusalText(fault, { accept, isHead: this.#request.method === 'HEAD' }))
+    this.#count(statusOf(fault))
   }
 
   #count(status: number): void {

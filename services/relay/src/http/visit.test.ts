@@ -313,6 +313,17 @@ describe('a visit that fails', () => {
     socket.destroy()
   })
 
+  it('is answered also where a fault of ours comes on top', async () => {
+    const { agent, visitor, metered, visitors } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    Object.freeze(metered.requests)
+    socket.write(GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    ;(await played.next()).stream.head('abc', true)
+    expect(await allOf(socket)).toMatch(/^HTTP\/1.1 502 /)
+    await expect.poll(() => [visitors(), played.link.size]).toEqual([0, 0])
+  })
+
   it('in the middle of an answer is cut off, so that nobody takes it for whole', async () => {
     const { agent, visitor } = await start()
     const played = await agent()
@@ -426,6 +437,30 @@ describe("an agent's answer that would reach into another visitor's", () => {
     ['an odd list of headers', '200\nOK\nx-a'],
   ])('by %s is answered 502', async (_, head) => {
     expect(await answered(head)).toMatch(/^HTTP\/1.1 502 /)
+  })
+
+  it.each([
+    ['a control character in the reason', '200\nO\x01K\ncontent-length\n2', 'GET'],
+    ['a coloured reason', '200\n\x1b[31mOK', 'GET'],
+    ['the reason of a 204', '204\nNo\x7fContent', 'GET'],
+    ['the reason of a hint', '103\nEarly\x01Hints', 'GET'],
+    ['a header of a 204', '204\nNo Content\nx-a\n1\x01', 'GET'],
+    ['a header of a 304', '304\nNot Modified\nx a\n1', 'GET'],
+    ['a header behind a length', '200\nOK\ncontent-length\n2\nx-a\n\x7f', 'GET'],
+    ['a header for a HEAD', '200\nOK\nx-a\n1\x01', 'HEAD'],
+  ])('by %s that is no HTTP is answered 502 whole, and nothing is left of it', async (_, head, method) => {
+    const { agent, visitor, metered, visitors } = await start()
+    const played = await agent()
+    const socket = await visitor()
+    const all = allOf(socket)
+    socket.write(GET.replace('GET', method).replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    ;(await played.next()).stream.head(head, false)
+    const [answer = '', body] = (await all).split('\r\n\r\n')
+    expect(answer).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n/)
+    if (method === 'HEAD') expect(body).toBe('')
+    else expect(JSON.parse(body ?? '')).toMatchObject({ error: 'tunnel_offline' })
+    expect(metered.requests).toEqual([5])
+    await expect.poll(() => [visitors(), played.link.size]).toEqual([0, 0])
   })
 
   it.each<[string, string, string, string, (stream: LinkStream) => void]>([

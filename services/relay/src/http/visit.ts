@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { MAX_HEAD_BYTES, RESET, WINDOW_BYTES } from '@instatunnel/kit/frames'
 import type { LinkStream, StreamSink } from '@instatunnel/kit/link'
 import type { Destination, FindDestination } from '../destination.ts'
@@ -7,6 +7,7 @@ import type { Origin } from '../domain/origin.ts'
 import { answerTo, faultOfHead, faultOfReset, type VisitorFault } from '../domain/visitor-error.ts'
 import { headText } from './head-text.ts'
 import { IdleTimer } from './idle-timer.ts'
+import { refusalText } from './refusal-text.ts'
 
 /** What all visits share. */
 export interface VisitDeps {
@@ -60,6 +61,8 @@ export class Visit implements StreamSink {
   #held = false
   #tries = 0
   #answered = false
+  /** Node's answer has taken in a part of what is none. */
+  #spoiled = false
   #hasWritten = false
   /** How much came before the answer. */
   #informed = 0
@@ -175,6 +178,7 @@ export class Visit implements StreamSink {
       this.#response.writeHead(answer.status, answer.reason, answer.headers as string[])
     } catch {
       // Node refuses what is no header: so did nobody before it.
+      this.#spoiled = true
       this.#broken()
       return
     }
@@ -243,10 +247,18 @@ export class Visit implements StreamSink {
     const { hasBody } = this.#outgoing
     if (isUntouched && !hasBody && this.#tries < 3 && REPEATABLE.has(this.#request.method ?? '')) {
       if (code === RESET.lost) this.start()
-      else this.#retry = setTimeout(() => this.start(), AGAIN_MS)
+      else this.#retry = setTimeout(() => this.#again(), AGAIN_MS)
       return
     }
     this.#fail(faultOfReset(code))
+  }
+
+  #again(): void {
+    try {
+      this.start()
+    } catch {
+      this.#fail('unavailable') // in a timer nobody else would take it
+    }
   }
 
   #flushHead(): void {
@@ -276,21 +288,26 @@ export class Visit implements StreamSink {
       this.#broken()
       return
     }
-    this.#close()
-    this.#response.end(last)
+    this.#close(() => this.#response.end(last))
     // The answer is complete before the request is: the rest of it interests nobody.
     if (this.#stream && !this.#stream.localEnded) this.#stream.reset(RESET.cancelled)
   }
 
   /**
-   * Nothing more is done for the request. What is still to come of it is read and thrown away: the gateway may have sent
-   * it all and take the connection for the next visitor's, whose request would never be read behind it.
+   * Nothing more is done for the request but to say the last of its answer; where that fails its connection ends, as no
+   * visitor may wait for nothing. What is still to come of the request is read and thrown away: the gateway may have sent it
+   * all and take the connection for the next visitor's, whose request would never be read behind it.
    */
-  #close(): void {
+  #close(sayLast: () => void): void {
     this.#over = true
     this.#timer.stop()
     clearTimeout(this.#retry)
-    this.#request.resume()
+    try {
+      this.#request.resume()
+      sayLast()
+    } catch {
+      this.#request.socket.destroy()
+    }
   }
 
   #tooSlow(): void {
@@ -308,30 +325,36 @@ export class Visit implements StreamSink {
 
   /** The visitor must see that the answer is not whole: what there is of it goes out, and then nothing. */
   #cutOff(): void {
-    this.#close()
-    if (this.#left === 0) {
+    const response = this.#response
+    this.#close(() => {
       // It is whole all the same, and the gateway may have sent somebody else's request on this connection since.
-      this.#response.end()
-      return
-    }
-    this.#response.flushHeaders()
-    this.#response.socket?.destroySoon()
+      if (this.#left === 0) response.end()
+      else {
+        if (this.#answered) response.flushHeaders()
+        this.#request.socket.destroySoon()
+      }
+    })
   }
 
   #fail(fault: VisitorFault): void {
     if (this.#over) return
-    this.#close()
+    const { accept } = this.#request.headers
+    const { status, headers, body } = answerTo(fault, accept)
     const response = this.#response
-    const { status, headers, body } = answerTo(fault, this.#request.headers.accept)
+    const isHead = this.#request.method === 'HEAD'
+    this.#close(() => {
+      if (!this.#spoiled)
+        response.writeHead(status, STATUS_CODES[status], headers).end(isHead ? undefined : body)
+      else if (response.socket) response.socket.end(refusalText(fault, { accept, isHead }))
+      else this.#request.socket.destroy() // an answer before it is not finished
+    })
     this.#destination?.meter.request(Math.floor(status / 100), performance.now() - this.#sentAt)
-    response.writeHead(status, headers)
-    response.end(this.#request.method === 'HEAD' ? undefined : body)
   }
 
   /** The visitor has gone, or all is done. */
   #abandoned(): void {
     if (this.#over) return
-    this.#close()
+    this.#close(() => {})
     this.#stream?.reset(RESET.cancelled)
   }
 }
