@@ -1,11 +1,14 @@
 import { rm } from 'node:fs/promises'
 import { status } from '@grpc/grpc-js'
 import { type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
+import type { TestAgent } from '@instatunnel/test/agent'
 import { askAuth } from '@instatunnel/test/direct'
 import { expectError, expectUnavailable } from '@instatunnel/test/errors'
+import { makeTunnel } from '@instatunnel/test/open-tunnel'
 import { type Answer, patiently } from '@instatunnel/test/rest-client'
 import { administrate } from '@instatunnel/test/sql'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
+import type { Told } from '@instatunnel/test/visitor'
 import { clockEnvironment } from '@instatunnel/test/wrong-clock'
 import type { Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,7 +23,7 @@ const { env, clocks, setAhead } = clockEnvironment()
 beforeAll(async () => {
   stack = await startTestStack({
     settings: { INSTATUNNEL_REPLICAS: '2' },
-    env: { auth: env, keys: env, tunnels: env },
+    env: { auth: env, keys: env, tunnels: env, relay: env },
   })
   accounts = accountsOf(stack.call)
   sql = administrate(stack)
@@ -53,7 +56,7 @@ describe('a replica whose clock is wrong', () => {
     return statuses
   }
   /** The second replica of a service: set ahead, and until it says that it is not ready. */
-  async function setWrong(name: 'auth' | 'keys' | 'tunnels', ms: number) {
+  async function setWrong(name: 'auth' | 'keys' | 'tunnels' | 'relay', ms: number) {
     const replica = stack.services.filter((one) => one.name === name)[1]?.process()
     if (!replica) throw new Error(`${name} has no second replica`)
     setAhead(replica.pid, ms)
@@ -91,6 +94,30 @@ describe('a replica whose clock is wrong', () => {
     expect(await kids()).toEqual(before)
     await clock.right()
     for (const credential of [token, apiKey]) await untilAllIsWell(whoami(credential))
+  })
+
+  it('of relay, by ten minutes, takes no tunnel off the others, and sends no agent away', async () => {
+    const owner = await accounts.register()
+    const { key } = await accounts.key(owner.token, { expires_in: 300 })
+    const tunnels = await atOnce(3, () => makeTunnel(stack, accounts, owner))
+    const agents = await atOnce(3, (i) => tunnels[i]?.connect({ credential: key }) as Promise<TestAgent>)
+    const clock = await setWrong('relay', 600_000)
+    await clock.noticed()
+    await clock.right()
+    // A relay that says nothing for 6 s is taken for dead.
+    const until = performance.now() + 8000
+    const visit = (nth: number) => tunnels[nth % 3]?.visitor.get('/hello') as Promise<Told>
+    await expect.poll(async () => (await visit(0)).status, { timeout: 10_000 }).toBe(200)
+    const statuses = new Set<number>()
+    for (let nth = 0; performance.now() < until; nth++) statuses.add((await visit(nth)).status)
+    expect([...statuses]).toEqual([200])
+    const kinds = agents.flatMap(({ events }) => events.map(({ kind }) => kind))
+    expect(kinds.filter((kind) => kind === 'retrying' || kind === 'sent_away')).toEqual([])
+    for (const tunnel of tunnels) {
+      const { status } = bodyOf(await stack.call('GET', `/v1/tunnels/${tunnel.id}`, { token: owner.token }))
+      expect(status).toBe('active')
+      await tunnel.close()
+    }
   })
 })
 

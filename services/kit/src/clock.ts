@@ -16,7 +16,7 @@ export type ReadTime = (signal?: AbortSignal) => Promise<number>
 
 /** This replica's clock beside the database's, which all replicas share. */
 export interface Clock {
-  /** The database's time: this machine's, less what it differs as far as is known. */
+  /** The database's time, as far as is known: counted on from when they were compared last, whatever is done to this machine's clock. */
   now(): Date
   /** False while the clocks differ by more than 30 s, and from a jump of this one until they are compared: then no rpc is served. */
   isReady(): boolean
@@ -27,6 +27,9 @@ export interface Clock {
   follow(listener: (state: ClockState) => void): void
   close(): Promise<void>
 }
+
+/** Counts on evenly, whatever is done to any clock: for how long something takes. Its dates mean nothing. */
+export const monotonicNow = (): Date => new Date(performance.now())
 
 /**
  * Compares this replica's clock with the database's every two seconds; the first time is for the caller, by `isExact`. While
@@ -43,17 +46,20 @@ export function watchClock(options: {
   // Each call asks for it: no Date is made where none is needed.
   const wallMs = wallClock ? () => wallClock().getTime() : Date.now
   const listeners: ((state: ClockState) => void)[] = []
+  /** By how much this machine's clock is ahead of the process's own, which is never set. */
+  const machineAhead = () => wallMs() - performance.now()
+  let comparedMs = machineAhead()
+  /** By how much the database's clock is; until they are compared this machine's stands for it. */
+  let databaseMs = comparedMs
   let skewMs = 0
-  /** When the process began, by a clock that may be set: it changes where that is. */
-  const startedAt = () => wallMs() - performance.now()
-  let comparedStart = startedAt()
 
   const measure = async (signal?: AbortSignal) => {
-    const start = startedAt()
-    const measured = await measureSkew(() => readTime(signal), wallMs)
+    const machineMs = machineAhead()
+    const [least, most] = await databaseAhead(() => readTime(signal))
     const before = stateOf(skewMs)
-    skewMs = measured
-    comparedStart = start
+    skewMs = machineMs - within(least, machineMs, most)
+    databaseMs = within(least, databaseMs, most)
+    comparedMs = machineMs
     const state = stateOf(skewMs)
     if (state === before) return
     const told = { skewSeconds: Math.round(skewMs / 1000) }
@@ -65,8 +71,8 @@ export function watchClock(options: {
   // Where the database is away others say so.
   const watching = repeat((signal) => measure(signal).catch(() => {}), { everyMs, log })
   return {
-    now: () => new Date(wallMs() - skewMs),
-    isReady: () => stateOf(skewMs) !== 'wrong' && Math.abs(startedAt() - comparedStart) <= OFF_MS,
+    now: () => new Date(databaseMs + performance.now()),
+    isReady: () => stateOf(skewMs) !== 'wrong' && Math.abs(machineAhead() - comparedMs) <= OFF_MS,
     async isExact() {
       await measure()
       return stateOf(skewMs) === 'exact'
@@ -85,16 +91,15 @@ const stateOf = (skewMs: number): ClockState => {
   return Math.abs(skewMs) > OFF_MS ? 'off' : 'exact'
 }
 
-/** By how many milliseconds our clock is ahead of the database's, at least; negative where it is behind. */
-async function measureSkew(readTime: ReadTime, wallMs: () => number): Promise<number> {
-  const began = wallMs()
-  const since = performance.now()
+/** What of a range is nearest to a number. */
+const within = (least: number, wanted: number, most: number) => Math.max(least, Math.min(wanted, most))
+
+/** By how many milliseconds the database's clock is ahead of performance.now(): at least, and at most. */
+async function databaseAhead(readTime: ReadTime): Promise<[least: number, most: number]> {
+  const asked = performance.now()
   const time = await readTime()
-  const tookMs = performance.now() - since
   // It was looked at at some moment between our question and its answer.
-  const [least, most] = [began - time, began - time + tookMs]
-  if (least > 0) return least
-  return Math.min(most, 0)
+  return [time - performance.now(), time - asked]
 }
 
 /** The database's clock: milliseconds since the epoch. */

@@ -46,6 +46,7 @@ export interface RelayRoutes {
 export function openRelayRoutes(options: {
   nats: Nats
   log: Logger
+  /** Counts on evenly (kit/clock, monotonicNow): all is counted from some moment, nothing is a date. */
   now: () => Date
   /** Called after each change of a tunnel's routes, also that of a relay's death. */
   onChange?: (tunnelId: string) => void

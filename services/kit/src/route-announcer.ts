@@ -44,6 +44,7 @@ interface Held extends BucketTask {
 export function announceRoutes(options: {
   nats: Nats
   log: Logger
+  /** Counts on evenly (kit/clock, monotonicNow): all is counted from some moment, nothing is a date. */
   now: () => Date
   relayId: string
   /** host:port, where the other relays reach this one. */

@@ -15,7 +15,7 @@ export interface Arrivals {
   close(): void
 }
 
-/** Remembers who may be back. */
+/** Remembers who may be back; `now` counts on evenly (kit/clock, monotonicNow). */
 export function createArrivals({ now }: { now: () => Date }): Arrivals {
   const goneAt = new Map<string, number>()
   const waiting = new Map<string, Set<(arrived: boolean) => void>>()

@@ -54,6 +54,7 @@ export interface Connection extends Arrival, Carrier {
 /** What others do when connections come and go. */
 export interface ConnectionsOptions {
   readonly log: Logger
+  /** Counts on evenly (kit/clock, monotonicNow). */
   readonly now: () => Date
   /** Requests that one agent may have at once. */
   readonly maxRequests: number

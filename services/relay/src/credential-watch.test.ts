@@ -34,8 +34,11 @@ function open(answer: (asked: CheckConnectionRequest) => Said | Promise<Said> = 
     arrivals: createArrivals(clock),
     known: { forget: () => {} },
   })
+  const machine = { aheadMs: 0 }
   const watch = watchCredentials({
     ...clock,
+    now: () => new Date(clock.now().getTime() + machine.aheadMs),
+    monotonicNow: clock.now,
     connections,
     ended,
     renamed,
@@ -63,7 +66,7 @@ function open(answer: (asked: CheckConnectionRequest) => Said | Promise<Said> = 
     clock.pass(ms)
     await setImmediate()
   }
-  return { clock, connections, connect, watch, heard, pass, asked, auth, ended, logged, nats }
+  return { clock, machine, connections, connect, watch, heard, pass, asked, auth, ended, logged, nats }
 }
 
 /** A connection of each kind, at a tunnel of its own user's; and by key_1 one at another tunnel. */
@@ -223,8 +226,8 @@ describe('a credential that expires', () => {
     ['key_rotated', { type: 'api_key', id: 'key_1' }],
     ['session_expired', SESSION],
     ['session_expired', SESSION_KEY],
-  ] as const)('cuts with %s, to the second', async (reason, credential) => {
-    const { clock, connect, pass, connections } = open()
+  ] as const)('cuts with %s, to the second, once auth says so', async (reason, credential) => {
+    const { clock, connect, pass, connections, asked } = open(() => reason)
     const expiresAt = clock.now().getTime() / 1000 + 10.5
     const agent = connect({ credential: { ...credential, expiresAt, expiryReason: reason } })
     connect()
@@ -233,6 +236,49 @@ describe('a credential that expires', () => {
     await pass(500)
     expect(connections.size).toBe(1)
     expect(await agent.sentAway).toBe(reason)
+    expect(asked).toHaveLength(1)
+  })
+
+  const key = { type: 'api_key', id: 'key_1', expiryReason: 'key_expired' } as const
+
+  it('by our clock alone, which has jumped, sends nobody away', async () => {
+    const { clock, machine, connect, pass, connections, asked, auth } = open()
+    const expiresAt = clock.now().getTime() / 1000 + 300
+    auth.answer = () => ({ reason: '', expiresAt })
+    connect({ credential: { ...key, expiresAt } })
+    machine.aheadMs = 600_000
+    await pass(250)
+    expect(asked).toHaveLength(1)
+    machine.aheadMs = 0
+    for (let passed = 0; passed < 299_000; passed += 1000) await pass(1000)
+    expect(connections.size).toBe(1)
+    auth.answer = () => 'key_expired'
+    await pass(1250)
+    expect(connections.size).toBe(0)
+  })
+
+  it('where auth has not seen that yet is asked about again in a moment', async () => {
+    const { clock, connect, pass, connections, asked, auth } = open()
+    const expiresAt = clock.now().getTime() / 1000 + 1
+    auth.answer = () => ({ reason: '', expiresAt })
+    const agent = connect({ credential: { ...key, expiresAt } })
+    await pass(1000)
+    expect([asked.length, connections.size]).toEqual([1, 1])
+    auth.answer = () => 'key_expired'
+    await pass(250)
+    expect(connections.size).toBe(0)
+    expect(await agent.sentAway).toBe('key_expired')
+  })
+
+  it('ends half a minute later where auth cannot be asked', async () => {
+    const { clock, connect, pass, connections } = open(() => Promise.reject(new Error('away')))
+    const expiresAt = clock.now().getTime() / 1000 + 1
+    const agent = connect({ credential: { ...key, expiresAt } })
+    for (let passed = 0; passed < 30_000; passed += 1000) await pass(1000)
+    expect(connections.size).toBe(1)
+    for (let passed = 0; passed < 6000; passed += 1000) await pass(1000)
+    expect(connections.size).toBe(0)
+    expect(await agent.sentAway).toBe('key_expired')
   })
 })
 
@@ -255,6 +301,7 @@ describe('an expiry that was changed since the agent came', () => {
     await heard({ kind: 'recheck', keyId: 'key_1' })
     await pass(1999)
     expect(connections.size).toBe(1)
+    auth.answer = () => 'key_expired'
     await pass(250)
     expect(connections.size).toBe(0)
   })
@@ -265,7 +312,8 @@ describe('an expiry that was changed since the agent came', () => {
     const expiresAt = clock.now().getTime() / 1000 + 1
     auth.answer = () => ({ reason: '', expiresAt, expiryReason: 'key_rotated' })
     await heard({ kind: 'recheck', keyId: 'key_1' })
-    await pass(1250)
+    auth.answer = () => Promise.reject(new Error('away'))
+    for (let passed = 0; passed < 37_000; passed += 1000) await pass(1000)
     expect(await agent.sentAway).toBe('key_rotated')
   })
 })

@@ -15,6 +15,10 @@ const CHECK_EVERY_MS = 60_000
 // While nothing is heard, auth is asked instead.
 const CHECK_UNHEARD_MS = 5000
 const CHECK_AGAIN_MS = 5000
+// Where auth has not seen an expiry come yet, it does so in a moment.
+const EXPIRED_AGAIN_MS = 250
+// Where auth cannot be asked, what has expired ends all the same; a clock that is off by more decides nothing.
+const UNASKED_MS = 30_000
 const MAX_CHECKS = 16
 // How long a cut is told to whoever asks how many it met.
 const TOLD_MS = 10_000
@@ -46,14 +50,19 @@ export function watchCredentials(options: {
   readonly log: Logger
   /** False while NATS is away. */
   readonly isHearing: () => boolean
+  /** The time by which credentials expire. */
   readonly now: () => Date
+  /** Counts on evenly: when it is time to ask again. */
+  readonly monotonicNow: () => Date
   readonly every?: Every
 }): CredentialWatch {
   const { connections, ended, log, isHearing } = options
-  const now = () => options.now().getTime()
+  const now = () => options.monotonicNow().getTime()
   const checkAt = new WeakMap<Connection, number>()
   /** When a credential ends, and why, as auth last said: it may have been changed since the agent came. */
   const expiries = new WeakMap<Connection, Expiry>()
+  /** Those that have expired, once auth is asked about that. */
+  const expired = new WeakSet<Connection>()
   /** To be checked as soon as it is their turn, the first first. */
   let waiting = new Set<Connection>()
   const checking = new Set<Connection>()
@@ -79,12 +88,13 @@ export function watchCredentials(options: {
     try {
       const { reason, ...expiry } = await options.auth.checkConnection({ tunnelId, ...held, mode, address })
       expiries.set(connection, expiry)
-      checkAt.set(connection, now() + CHECK_EVERY_MS)
+      checkAt.set(connection, now() + (hasExpired(connection) ? EXPIRED_AGAIN_MS : CHECK_EVERY_MS))
       if (reason !== '') cut((each) => each === connection, isGoawayReason(reason) ? reason : 'scope_lost')
     } catch (error) {
       checkAt.set(connection, now() + CHECK_AGAIN_MS)
       // One line tells of all that fail between two looks.
       if (failed++ === 0) log.warn({ cause: String(error) }, 'connections wait to be checked')
+      if (hasExpired(connection, UNASKED_MS)) cut((each) => each === connection, expiryOf(connection).reason)
     }
   }
   const checkNext = () => {
@@ -109,8 +119,8 @@ export function watchCredentials(options: {
   const dueAt = (connection: Connection): number => {
     const known = checkAt.get(connection)
     if (known !== undefined) return known
-    // It came when what it was let through by was about to change, or had just done so.
-    const first = ended.doubts(connection) ? 0 : connection.since.getTime() + CHECK_EVERY_MS
+    // It came a look ago at most; or when what it was let through by was about to change, or had just done so.
+    const first = ended.doubts(connection) ? 0 : now() + CHECK_EVERY_MS - LOOK_MS
     checkAt.set(connection, first)
     return first
   }
@@ -126,19 +136,27 @@ export function watchCredentials(options: {
     const reason: GoawayReason = isGoawayReason(expiryReason) ? expiryReason : 'key_expired'
     return { at: expiresAt * 1000, reason }
   }
+  const hasExpired = (connection: Connection, agoMs = 0) =>
+    expiryOf(connection).at + agoMs <= options.now().getTime()
+  /** True when an expiry comes: auth is asked, as nobody is sent away for good by a clock of ours alone. */
+  const expiresNow = (connection: Connection): boolean => {
+    const wasExpired = expired.delete(connection)
+    if (!hasExpired(connection)) return false
+    expired.add(connection)
+    return !wasExpired
+  }
   const look = () => {
     const time = now()
     failed = 0
     forgetCut()
+    const expiring = new Set(connections.all().filter(expiresNow))
     for (const connection of connections.all()) {
-      const expiry = expiryOf(connection)
-      if (expiry.at <= time) cut((each) => each === connection, expiry.reason)
-      else if (isDue(connection, time)) {
-        checkAt.set(connection, Number.POSITIVE_INFINITY)
-        waiting.add(connection)
-      }
+      if (!expiring.has(connection) && !isDue(connection, time)) continue
+      checkAt.set(connection, Number.POSITIVE_INFINITY)
+      waiting.add(connection)
     }
-    checkNext()
+    if (expiring.size > 0) checkSoon((each) => expiring.has(each))
+    else checkNext()
   }
   const stopLooking = (options.every ?? every)(LOOK_MS, look)
 

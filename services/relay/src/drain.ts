@@ -18,6 +18,7 @@ export async function drain(options: {
   readonly visitors: () => number
   /** Gateways' connections. */
   readonly gateways: () => number
+  /** Counts on evenly (kit/clock, monotonicNow). */
   readonly now: () => Date
 }): Promise<void> {
   const { connections, peers, visitors, gateways, now } = options

@@ -25,6 +25,7 @@ export interface KnownTunnels {
 /** Asks tunnels about many names at once, each once for all who want to know, and caches the answers for 5 s. */
 export function createKnownTunnels(options: {
   tunnels: Pick<ServiceClient<typeof TunnelDirectoryServiceService>, 'lookUpSubdomains'>
+  /** Counts on evenly (kit/clock, monotonicNow). */
   now: () => Date
 }): KnownTunnels {
   const { tunnels, now } = options

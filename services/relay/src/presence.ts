@@ -30,23 +30,27 @@ export function openPresence(options: {
   readonly closing: AsyncDisposableStack
   readonly nats: Nats
   readonly log: Logger
+  /** The time by which events are dated. */
   readonly now: () => Date
+  /** Counts on evenly (kit/clock): for all that takes some time. */
+  readonly monotonicNow: () => Date
 }): Presence {
-  const { relayId, closing, nats, log, now } = options
+  const { relayId, closing, nats, log, now, monotonicNow } = options
   const told = closing.adopt(tellConnections({ nats, log, now, relayId }), (teller) => teller.close())
   const announcer = closing.adopt(
     announceRoutes({
       ...options,
+      now: monotonicNow,
       onSuperseded: ({ connectionId }) =>
         connections.cut((each) => each.connectionId === connectionId, 'replaced'),
     }),
     (open) => open.close(),
   )
-  const arrivals = closing.adopt(createArrivals({ now }), (all) => all.close())
+  const arrivals = closing.adopt(createArrivals({ now: monotonicNow }), (all) => all.close())
   const connections = closing.adopt(
     createConnections({
       log,
-      now,
+      now: monotonicNow,
       maxRequests: options.maxRequestsPerAgent,
       maxWebSockets: options.maxWebSocketsPerAgent,
       onUp(connection) {
@@ -93,7 +97,9 @@ export function openPresence(options: {
       )
     if (other && connections.at(other.subdomain).some(hasLost)) connections.cut(hasLost, 'tunnel_changed')
   }
-  const routes = closing.adopt(openRelayRoutes({ nats, log, now, onChange }), (open) => open.close())
+  const routes = closing.adopt(openRelayRoutes({ nats, log, now: monotonicNow, onChange }), (open) =>
+    open.close(),
+  )
   return { connections, routes, arrivals, announcer }
 }
 

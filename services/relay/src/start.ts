@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { watchClock } from '@instatunnel/kit/clock'
+import { monotonicNow as processNow, watchClock } from '@instatunnel/kit/clock'
 import { createConnectVerifier } from '@instatunnel/kit/connect'
 import { newId } from '@instatunnel/kit/id'
 import type { Logger } from '@instatunnel/kit/log'
@@ -38,6 +38,7 @@ export async function start(
 ): Promise<Running> {
   await using opening = new AsyncDisposableStack()
   const now = () => (given.now ?? clock.now)()
+  const monotonicNow = given.now ?? processNow
   const { nats, client, sign, verifyService, transport } = openNeighbours({
     service: 'relay',
     config,
@@ -72,15 +73,25 @@ export async function start(
     nats,
     log,
     now,
+    monotonicNow,
   })
   const peers = opening.adopt(createPeers({ sign, tls, log }), (open) => open.close())
   const usage = opening.adopt(startTunnelUsage({ nats, log, now }), (teller) => teller.close())
 
   const ended = createEndedCredentials(now)
-  const known = createKnownTunnels({ tunnels, now })
+  const known = createKnownTunnels({ tunnels, now: monotonicNow })
   const renamed = createRenames({ connections, routes, arrivals, known, ended })
   const watch = opening.adopt(
-    watchCredentials({ auth, connections, ended, renamed, log, isHearing: routes.isCurrent, now }),
+    watchCredentials({
+      auth,
+      connections,
+      ended,
+      renamed,
+      log,
+      isHearing: routes.isCurrent,
+      now,
+      monotonicNow,
+    }),
     (open) => open.close(),
   )
   opening.adopt(hearCredentialEnds({ nats, log, now, handle: watch.heard }), (open) => open.close())
@@ -134,7 +145,7 @@ export async function start(
         peers,
         visitors: () => server.visitors,
         gateways: () => server.connections,
-        now,
+        now: monotonicNow,
       })
       await closing.disposeAsync()
     },

@@ -1,3 +1,4 @@
+import { monotonicNow } from '@instatunnel/kit/clock'
 import type { Nats } from '@instatunnel/kit/jetstream'
 import type { Logger } from '@instatunnel/kit/log'
 import { openRelayRoutes, type RelayRoutes } from '@instatunnel/kit/relay-routes'
@@ -31,7 +32,7 @@ export function watchPresence(options: {
   const routes = openRelayRoutes({
     nats,
     log,
-    now,
+    now: monotonicNow,
     onChange(tunnelId) {
       left.delete(tunnelId)
       if (!isActive(tunnelId)) left.set(tunnelId, now())
