@@ -111,8 +111,10 @@ describe('a replica whose clock is wrong', () => {
     const statuses = new Set<number>()
     for (let nth = 0; performance.now() < until; nth++) statuses.add((await visit(nth)).status)
     expect([...statuses]).toEqual([200])
-    const kinds = agents.flatMap(({ events }) => events.map(({ kind }) => kind))
-    expect(kinds.filter((kind) => kind === 'retrying' || kind === 'sent_away')).toEqual([])
+    for (const { events, ended } of agents) {
+      expect(events.map(({ kind }) => kind)).not.toContain('retrying')
+      expect(await Promise.race([ended, 'lives'])).toBe('lives')
+    }
     for (const tunnel of tunnels) {
       const { status } = bodyOf(await stack.call('GET', `/v1/tunnels/${tunnel.id}`, { token: owner.token }))
       expect(status).toBe('active')
