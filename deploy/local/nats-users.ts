@@ -44,7 +44,7 @@ export const talk: Readonly<Record<Exclude<NatsUser, 'observer'>, Talk>> = {
   auth: {
     tells: ['user.>', 'session.>', 'usage.key'],
     durables: [],
-    hears: ['key.updated', 'key.revoked', 'key.rotated', 'session.revoked', 'user.updated'],
+    hears: ['key.updated', 'key.revoked', 'key.rotated', 'session.revoked', 'user.logged_in', 'user.updated'],
     says: ['auth.here', 'auth.roll', 'auth.evict', 'auth.limits.*'],
     listens: ['auth.here', 'auth.roll', 'auth.evict', 'auth.recall', 'auth.limits.*'],
   },

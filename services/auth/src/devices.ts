@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import type { Call } from '@instatunnel/kit/unary'
-import { newDeviceToken } from './domain/device.ts'
 import type { DeviceCookie } from './domain/device-cookie.ts'
 import { ownCookiesOf } from './own-cookies.ts'
 
 /** What devices are told apart by. */
 export interface DeviceOptions {
   readonly deviceCookie: DeviceCookie
+  /** A token that this account is to know a device by. */
+  newDeviceToken(email: string): string
   /** What is stored of a token that an account knows a device by. */
   deviceDigest(email: string, token: string): Buffer
 }
@@ -31,7 +31,7 @@ export interface Device {
  * changes of the password.
  */
 export function deviceOf(options: DeviceOptions, call: Call, email: string): Device {
-  const { deviceCookie, deviceDigest } = options
+  const { deviceCookie, newDeviceToken, deviceDigest } = options
   const presented = deviceCookie.read(ownCookiesOf(call)).map((token) => ({
     token,
     digest: deviceDigest(email, token),
@@ -41,7 +41,7 @@ export function deviceOf(options: DeviceOptions, call: Call, email: string): Dev
     keep(known) {
       const own = presented.find(({ digest }) => known?.digest.equals(digest))
       // Never a token that somebody else may have given this browser.
-      const token = own && !known?.isUsedUp ? own.token : newDeviceToken(randomBytes)
+      const token = own && !known?.isUsedUp ? own.token : newDeviceToken(email)
       const others = presented.filter((each) => each !== own).map((each) => each.token)
       return { digest: deviceDigest(email, token), cookie: deviceCookie.set([token, ...others]) }
     },

@@ -12,6 +12,7 @@ import type { KeyUses, Taken } from './domain/key-use.ts'
 import { createSlidingWindows } from './domain/sliding-window.ts'
 import { createGate, type GateOptions } from './gate.ts'
 import { keyIdOfSecret } from './known-keys.ts'
+import { createSignInTurns } from './sign-in-turns.ts'
 
 const LIST_TUNNELS = '/instatunnel.tunnels.v1.TunnelService/ListTunnels'
 const LOGIN = '/instatunnel.auth.v1.AuthService/Login'
@@ -32,6 +33,11 @@ function gateKnowing(key = aKey(), take: KeyUses['take'] = () => ({ code: 'VALID
     usage: { used: ({ id }: { id: string }) => used.push(id) },
     uses: { take },
     windows,
+    signInTurn: createSignInTurns({
+      deviceCookie: { read: () => [] },
+      deviceAccountOf: () => undefined,
+      homes: { has: () => false },
+    }),
     cookie: createSessionCookie('http://localhost:8080'),
     checkedAddresses: createCheckedAddresses(Buffer.alloc(32, 1)),
     limits: { auth: 10, read: 2, write: 2, connect: 10, plans: plansSetting.parse('{}') },
@@ -98,8 +104,9 @@ describe('what the gate knows it decides at once', () => {
 describe('sign-ins', () => {
   it('are counted by their address; one for which there is no room is not', async () => {
     const { gate, windows } = gateKnowing()
-    const signIn = (host: number) => gate.decide(LOGIN, { address: `198.51.100.${host}` })
-    const left = (host: number) => windows.look(`auth:198.51.100.${host}`, 10, NOW).remaining
+    // Each in a network of its own: none takes another's place.
+    const signIn = (host: number) => gate.decide(LOGIN, { address: `198.51.${host}.1` })
+    const left = (host: number) => windows.look(`auth:198.51.${host}.1`, 10, NOW).remaining
     const admitted = Array.from({ length: 66 }, (_, host) => signIn(host))
     expect(await signIn(99)).toMatchObject({ refusal: { reason: 'PASSWORDS_BUSY' } })
     expect([left(1), left(99)]).toEqual([9, 10])

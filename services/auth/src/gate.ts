@@ -20,7 +20,7 @@ import { createKeyGate } from './key-gate.ts'
 import { againWhereGone } from './key-gone.ts'
 import { answeredTo, unspent } from './key-refusals.ts'
 import { keyIdOf } from './known-keys.ts'
-import { createSignInTurns } from './sign-in-turns.ts'
+import type { SignInTurns } from './sign-in-turns.ts'
 
 /** The one place where calls are admitted: Check, Authenticate, VerifyKey, ExplainKey and CheckConnection all ask it. */
 export interface Gate extends ConnectGate, Explainer {
@@ -55,23 +55,24 @@ export interface GateOptions extends CredentialsOptions, AdmissionOptions {
   readonly uses: KeyUses
   readonly limits: GeneralLimits
   readonly checkedAddresses: CheckedAddresses
+  readonly signInTurn: SignInTurns
 }
 
 /** Creates the gate. */
 export function createGate(options: GateOptions): Gate {
-  const { rules, windows, limits, checkedAddresses, now } = options
+  const { rules, windows, limits, checkedAddresses, signInTurn, now } = options
   const identityTokenOf = createIdentityTokens(options)
   const credentials = createCredentials(options)
   const keyGate = createKeyGate(credentials, options)
   const admission = createAdmission(credentials, keyGate, options)
-  const signInTurn = createSignInTurns()
 
   const admitPublic = (
     method: string,
     { limit: kind }: Rule & { kind: 'public' },
-    { address = '' }: Attempt,
+    attempt: Attempt,
     signal?: AbortSignal,
   ) => {
+    const { address = '' } = attempt
     const { subject, limit } = addressWindow(address, kind, limits)
     const at = now()
     const admitted = (rate: Rate): Decision => ({
@@ -81,7 +82,7 @@ export function createGate(options: GateOptions): Gate {
     return after(windows.take(subject, limit, at), (rate): Eventual<Decision> => {
       if (!rate.admitted) return { refusal: rateLimited(rate) }
       if (kind !== 'auth') return admitted(rate)
-      return signInTurn(signal).then(
+      return signInTurn(attempt, signal).then(
         () => admitted(rate),
         (error) => {
           // Nothing was tried.

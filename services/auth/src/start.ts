@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { addressSubject } from '@instatunnel/kit/client-address'
 import { createEviction, type Evict } from '@instatunnel/kit/eviction'
 import { openFoundation } from '@instatunnel/kit/foundation'
 import { createGuard } from '@instatunnel/kit/guard'
@@ -20,7 +21,7 @@ import { serveGateway } from './check-server.ts'
 import type { Config } from './config.ts'
 import { createCheckedAddresses } from './domain/checked-address.ts'
 import { createSessionCookie } from './domain/cookie.ts'
-import { deviceDigest } from './domain/device.ts'
+import { deviceAccountOf, deviceDigest, newDeviceToken } from './domain/device.ts'
 import { createDeviceCookie } from './domain/device-cookie.ts'
 import { createGrowingDelays } from './domain/growing-delays.ts'
 import { createInvitationHash } from './domain/invitation.ts'
@@ -30,8 +31,10 @@ import { windowBounds } from './domain/window-bounds.ts'
 import { ensureAdmin } from './ensure-admin.ts'
 import { startKeyUsage } from './events/key-usage.ts'
 import { hearChanges } from './events/on-change.ts'
+import { onLogin } from './events/on-login.ts'
 import { onRecall } from './events/on-recall.ts'
 import { createGate } from './gate.ts'
+import { createHomeNetworks } from './home-networks.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createMemory, forgettingUses } from './memory.ts'
 import { createOwnCookies } from './own-cookies.ts'
@@ -42,6 +45,7 @@ import { healthCheck } from './rpc/health-check.ts'
 import { services } from './service.ts'
 import { createSessionTokens } from './session-tokens.ts'
 import { createSharedWindows } from './shared-windows.ts'
+import { createSignInTurns } from './sign-in-turns.ts'
 import { openSigningKeys } from './signing-keys.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('./store/migrations/', import.meta.url))
@@ -142,6 +146,16 @@ export async function start(
     const ownCookies = createOwnCookies(cookie, deviceCookie)
     const checkedAddresses = createCheckedAddresses(config.AUTH_SECRET)
     const routeOf = createRestRoutes(readRestBindings(descriptors ?? descriptorsFile()))
+    const homes = createHomeNetworks()
+    const noteLogin = (userId: string, address: string) => {
+      if (address !== '') homes.note(userId, addressSubject(address))
+    }
+    closing.adopt(onLogin({ nats, log, now, note: noteLogin }), (heard) => heard.close())
+    const signInTurn = createSignInTurns({
+      deviceCookie,
+      deviceAccountOf: (token) => deviceAccountOf(config.AUTH_SECRET, token),
+      homes,
+    })
     const gate = createGate({
       sql,
       rules,
@@ -156,6 +170,7 @@ export async function start(
       cookie,
       limits,
       checkedAddresses,
+      signInTurn,
       now,
     })
     const deps = {
@@ -169,6 +184,7 @@ export async function start(
       cookie,
       sessionClaimsOf: createSessionTokens({ signingKeys, now }),
       deviceCookie,
+      newDeviceToken: (email: string) => newDeviceToken(config.AUTH_SECRET, email, randomBytes),
       deviceDigest: (email: string, token: string) => deviceDigest(config.AUTH_SECRET, email, token),
       passwords: createPasswordHasher(),
       networkDigest: (email: string, network: string) => networkDigest(config.AUTH_SECRET, email, network),

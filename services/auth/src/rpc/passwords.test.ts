@@ -1,6 +1,6 @@
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import type { Checked } from '../../test/check.ts'
+import type { Checked, RestCall } from '../../test/check.ts'
 import { newEmail, newPassword, startAuth } from '../../test/start-auth.ts'
 
 /** Told of each piece of Argon2's work before it begins. */
@@ -18,6 +18,7 @@ const auth = await startAuth()
 const limited = await startAuth({ LIMIT_AUTH_PER_MINUTE: '8' })
 afterAll(() => Promise.all([auth.close(), limited.close()]))
 
+const LOGIN = '/instatunnel.auth.v1.AuthService/Login'
 const WHO_AM_I = '/instatunnel.auth.v1.AuthService/WhoAmI'
 
 describe('passwords', () => {
@@ -87,6 +88,29 @@ describe('passwords', () => {
       http: 503,
       body,
     })
+  })
+
+  it('keep no owner out, by a browser or at home, while strangers try more than are admitted at once', async () => {
+    const homeAddress = '192.0.2.99'
+    let cookie = ''
+    const onHeaders = (headers: { get(name: string): unknown[] }) => {
+      cookie = /instatunnel_device=itd_\w+/.exec(headers.get('set-cookie').join())?.[0] ?? ''
+    }
+    const owner = { email: newEmail(), password: newPassword(), name: '' }
+    await auth.rest({ address: homeAddress }).register(owner, { onHeaders })
+    /** Whether a login is admitted while strangers, each from a network of its own, wait in numbers. */
+    const isAdmitted = async (call: RestCall) => {
+      const strangers = Array.from({ length: 400 }, (_, n) =>
+        auth.check(LOGIN, { address: `10.${n >> 8}.${n & 255}.1` }),
+      )
+      const { admitted } = await auth.check(LOGIN, call)
+      const refusals = (await Promise.all(strangers)).filter((checked) => !checked.admitted)
+      expect(refusals.length).toBeGreaterThan(0)
+      return admitted
+    }
+    expect(await isAdmitted({ address: '198.51.100.9', cookie })).toBe(true)
+    // It is heard of as an event.
+    await vi.waitFor(async () => expect(await isAdmitted({ address: homeAddress })).toBe(true), 15_000)
   })
 
   it('keep no owner out while others log in to accounts of their own, again and again', async () => {
