@@ -178,6 +178,20 @@ describe('an agent that is not taken', () => {
     await expect.poll(() => retries(patient.events)).toMatchObject([{ inMs: 30_000 }])
   })
 
+  it('with a token that the API does not know says so, and speaks of no key', async () => {
+    const relay = await startRelayEnd()
+    const answer = { error: 'unauthorized', message: 'Invalid or missing API key', code: 4001 }
+    relay.refusals.push({ status: 401, body: answer }, { status: 401, body: answer })
+    const { events, ended } = startAgent(relay, {
+      port: 1,
+      secondQuestionMs: 1,
+      credential: 'itt_0123456789',
+    })
+    const message = expect.stringMatching(/^The tunnel's token is not valid, .* regenerated/)
+    expect(await ended).toMatchObject({ kind: 'refused', error: { status: 401, answer: { message } } })
+    expect(retries(events)).toMatchObject([{ why: message }])
+  })
+
   it('meets a backoff where relays send it on again and again', async () => {
     const relay = await startRelayEnd()
     const { events } = startAgent(relay, { port: 1 })

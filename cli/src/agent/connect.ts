@@ -33,6 +33,10 @@ export interface ConnectOptions {
   readonly signal: AbortSignal
 }
 
+const TUNNEL_TOKEN = 'itt_'
+const TOKEN_UNKNOWN =
+  "The tunnel's token is not valid, or not any more: it may have been regenerated; connect with the new one"
+
 /** A connection to a relay. */
 export interface Connected {
   readonly socket: Duplex
@@ -93,7 +97,7 @@ export function connect(options: ConnectOptions): Promise<Connected> {
     resolve({ socket, early, connectionId: text(CONNECTION_HEADER), url: text(URL_HEADER) })
   })
   request.on('response', (response) => {
-    failureOf(api, response).then(reject, away)
+    failureOf(api, credential, response).then(reject, away)
   })
   request.on('error', away)
   request.end()
@@ -104,8 +108,15 @@ export function connect(options: ConnectOptions): Promise<Connected> {
   })
 }
 
-async function failureOf(api: string, response: IncomingMessage): Promise<ConnectFailure> {
+async function failureOf(
+  api: string,
+  credential: string,
+  response: IncomingMessage,
+): Promise<ConnectFailure> {
   const body = jsonOf((await textOf(response, MAX_ANSWER_BYTES)) ?? '')
-  const refusal = refusalOf(api, response.statusCode ?? 0, body)
+  const told = refusalOf(api, response.statusCode ?? 0, body)
+  const isToken = credential.startsWith(TUNNEL_TOKEN) && told instanceof ApiError && told.status === 401
+  // The API tells nobody what kind of credential it does not know; who has a tunnel's token need not look for a key.
+  const refusal = isToken ? new ApiError(told.status, { ...told.answer, message: TOKEN_UNKNOWN }) : told
   return new ConnectFailure(refusal, Number(response.headers['retry-after']))
 }
