@@ -9,9 +9,9 @@ import { sendRaw } from './test/raw-http.ts'
 
 let gateway: TestGateway
 beforeAll(async () => {
-  // Half a second in place of ten.
+  // Half a second in place of ten, or of three.
   const edit = (_: string, text: string) =>
-    text.replace('max_stream_duration: 10s', 'max_stream_duration: 0.5s')
+    text.replace(/max_stream_duration: (10|3)s/g, 'max_stream_duration: 0.5s')
   gateway = await startGateway({ edit })
 })
 afterAll(() => gateway?.stop())
@@ -24,6 +24,7 @@ beforeEach(() => {
 const bearer = { authorization: 'Bearer it_0123456789abcdef' }
 const tooLarge = (message: string) => [413, errorBody('payload_too_large', 4014, message)] as const
 const pastSignIn = tooLarge('The body is larger than 8 KiB.')
+const pastUnannounced = tooLarge('The body is larger than 128 KiB, and no Content-Length came with it.')
 const pastAnonymous = tooLarge('The body is larger than 16 KiB, and no credential came with it.')
 
 /** JSON of so many bytes, which every call takes. */
@@ -73,9 +74,33 @@ describe('a body', () => {
   it('has at most 1 MiB with a credential', async () => {
     for (const headers of [bearer, { cookie: 'a=1; session=eyJ' }, { cookie: '__Host-session=eyJ' }]) {
       expectAnswer(await begun('/v1/tunnels', 1_048_577, headers), answers.tooLarge)
-      expectAnswer(await chunked('/v1/tunnels', bodyOf(1_048_577), headers), answers.tooLarge)
-      expect((await chunked('/v1/tunnels', bodyOf(1_048_576), headers)).status).toBe(200)
+      const whole = await gateway.call('POST', '/v1/tunnels', { headers, body: bodyOf(1_048_576) })
+      expect(whole.status).toBe(200)
     }
+  })
+
+  it('has at most 128 KiB where its length is not announced', async () => {
+    expectAnswer(await chunked('/v1/tunnels', bodyOf(131_073), bearer), pastUnannounced)
+    expectAnswer(await chunked('/v1/tunnels', bodyOf(1_048_577), bearer), pastUnannounced)
+    expect((await chunked('/v1/tunnels', bodyOf(131_072), bearer)).status).toBe(200)
+  })
+
+  it('is told to auth where it is not small, and its call may have one', async () => {
+    const told = async (method: string, path: string, headers: Record<string, string>) => {
+      await sendRaw(gateway.port, `${headOf(path, headers).replace('POST', method)}\r\n`)
+      return gateway.auth.check.asked.pop()?.attributes?.contextExtensions
+    }
+    for (const length of ['10000', '99999', '100000', '1048576', '0000000009'])
+      expect(await told('POST', '/v1/tunnels', { ...bearer, 'content-length': length })).toEqual({
+        body: 'large',
+      })
+    const unannounced = { ...bearer, 'transfer-encoding': 'chunked' }
+    expect(await told('PATCH', '/v1/tunnels/tun_1', unannounced)).toEqual({ body: 'large' })
+    expect(await told('POST', '/v1/tunnels', { ...bearer, 'content-length': '9999' })).toEqual({})
+    expect(await told('POST', '/v1/auth/login', unannounced)).toEqual({})
+    for (const method of ['GET', 'DELETE'])
+      for (const headers of [unannounced, { ...bearer, 'content-length': '10000' }])
+        expect(await told(method, '/v1/tunnels/tun_1', headers)).toEqual({})
   })
 
   it('has no more where the client asks whether it is wanted', async () => {
@@ -98,7 +123,10 @@ describe('a body', () => {
       ['/v1/tunnels', {}],
       ['/v1/tunnels', bearer],
     ] as const)
-      expectAnswer(await begun(path, 9, headers), answers.unfinished)
+      expectAnswer(
+        await begun(path, 9, headers),
+        path === '/v1/auth/login' ? answers.signInUnfinished : answers.unfinished,
+      )
     const { text } = await begun('/v1/tunnels', 9, { ...bearer, expect: '100-continue' })
     expect(text).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 408 /)
     expect(text).toContain(answers.unfinished[1])

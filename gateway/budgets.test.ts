@@ -6,13 +6,15 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { answers, expectAnswer } from './test/error-shape.ts'
 import { allocated, bearer, type Closing, gatewayOf, JUNK, MIB, openStreams, stat } from './test/flood.ts'
 import type { TestGateway } from './test/gateway.ts'
+import type { RawAnswer } from './test/raw-http.ts'
 import { answered, told, visit } from './test/visit.ts'
 
 /** What the API may hold has a bound of its own, so that however full it is, visitors and agents are served. */
 
-/** An eighth of what the gateway has, and of what it lets large bodies have. */
+/** An eighth of what the gateway has, and of the places that it has for bodies. */
 const HEAP = 128 * MIB
-const LARGE = 16
+const LARGE = 4
+const MEDIUM = 96
 
 const closing: Closing = []
 afterEach(async () => {
@@ -25,10 +27,24 @@ const atMost = (from: number, to: number) => (text: string) =>
     .replace(`max_concurrency_limit: ${from},`, `max_concurrency_limit: ${to},`)
     .replace(`min_concurrency: ${from},`, `min_concurrency: ${to},`)
 
+const largeAtMost = (places: number) => atMost(32, places)
+const mediumAtMost = (places: number) => atMost(768, places)
+const callsAtMost = (places: number) => atMost(1792, places)
+const signInsAtMost = (places: number) => atMost(256, places)
+
 const gatewayWith = (change: (text: string) => string, heap = 1024 * MIB) =>
   gatewayOf(heap, closing, (_, text) => change(text))
 
 const upload = { ':method': 'POST', ':path': '/v1/tunnels', ':authority': 'api.test', ...bearer }
+const signIn = { ':method': 'POST', ':path': '/v1/auth/login', ':authority': 'api.test' }
+const BEGUN = Buffer.from('{')
+
+/** The refusal of what finds no place: it says when to try again. */
+function expectFull(answer: RawAnswer, row: readonly [number, string] = answers.full): void {
+  expectAnswer(answer, row)
+  expect(answer.headers['retry-after']).toBe('1')
+}
+
 const list = (gateway: TestGateway) => gateway.call('GET', '/v1/tunnels', { headers: bearer })
 
 /** Visitors who all need a connection of their own to the relay are served. */
@@ -67,11 +83,23 @@ function uploadSlowly({ port }: TestGateway): void {
 
 describe('callers who fill all that the API may hold', () => {
   it('with uploads that are never whole keep no visitor and no agent out', async () => {
-    const gateway = await gatewayWith(atMost(128, LARGE), HEAP)
+    const gateway = await gatewayWith((text) => mediumAtMost(MEDIUM)(largeAtMost(LARGE)(text)), HEAP)
     const refused = () => stat(gateway, 'http.api.downstream_rq_5xx')
     const rounds: [number, () => void][] = [
-      [100 - LARGE, () => openStreams(gateway, upload, { connections: 1, closing, body: JUNK.subarray(1) })],
+      [
+        100 - LARGE,
+        () =>
+          openStreams(
+            gateway,
+            { ...upload, 'content-length': `${MIB}` },
+            { connections: 1, closing, body: JUNK.subarray(1) },
+          ),
+      ],
       [200 - LARGE, () => Array.from({ length: 100 }, () => uploadSlowly(gateway))],
+      [
+        300 - LARGE - MEDIUM,
+        () => openStreams(gateway, upload, { connections: 1, closing, body: JUNK.subarray(0, 128 * 1024) }),
+      ],
     ]
     for (const [expected, begin] of rounds) {
       begin()
@@ -103,7 +131,7 @@ describe('callers who fill all that the API may hold', () => {
   }, 60_000)
 
   it('with calls that auth has not decided about keep no visitor and no agent out', async () => {
-    const gateway = await gatewayWith(atMost(2048, 10))
+    const gateway = await gatewayWith(callsAtMost(10))
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     closing.push(end)
     let waiting = 0
@@ -119,7 +147,7 @@ describe('callers who fill all that the API may hold', () => {
       { connections: 1, closing, streams: 10 },
     )
     await vi.waitFor(() => expect(waiting).toBe(10), 10_000)
-    expectAnswer(await list(gateway), answers.unavailable)
+    expectFull(await list(gateway))
     expect(waiting).toBe(10)
     await expectVisitorsServed(gateway)
     await expectAgentConnected(gateway)
@@ -129,10 +157,46 @@ describe('callers who fill all that the API may hold', () => {
   }, 30_000)
 })
 
-describe('a large body', () => {
+describe('strangers who sign in', () => {
+  it('and send no body keep others from signing in, and nobody from the API', async () => {
+    const gateway = await gatewayWith((text) => signInsAtMost(5)(callsAtMost(20)(text)))
+    openStreams(
+      gateway,
+      { ...signIn, 'content-length': '300' },
+      { connections: 1, closing, streams: 30, body: BEGUN },
+    )
+    await vi.waitFor(async () => expect(await stat(gateway, 'http.api.downstream_rq_5xx')).toBe(25), 10_000)
+    expectFull(await gateway.call('POST', '/v1/auth/login', { body: '{}' }), answers.signInsFull)
+    expect((await list(gateway)).status).toBe(200)
+  })
+
+  it('and ask whether their body is wanted keep no call from being asked for its own', async () => {
+    const gateway = await gatewayWith((text) =>
+      text.replace('max_requests: 64', 'max_requests: 1').replace('max_requests: 256', 'max_requests: 1'),
+    )
+    const begun = async (path: string, headers: Record<string, string>) => {
+      const asked = visit(gateway.port, path, {
+        method: 'POST',
+        headers: { host: 'api.test', expect: '100-continue', 'content-length': '2', ...headers },
+      })
+      asked.on('error', () => {}) // the gateway ends it, or the test
+      asked.flushHeaders()
+      closing.push(() => asked.destroy())
+      await once(asked, 'continue')
+      return asked
+    }
+    await begun('/v1/auth/login', {})
+    const headers = { expect: '100-continue' }
+    expectFull(await gateway.call('POST', '/v1/auth/login', { headers, body: '{}' }), answers.signInsFull)
+    const call = await begun('/v1/tunnels', { ...bearer, 'content-type': 'application/json' })
+    expect((await told(call.end('{}'))).status).toBe(200)
+  })
+})
+
+describe('a body that is not small', () => {
   it('has its place until its call has ended, in whichever way', async () => {
     const gateway = await gatewayWith((text) =>
-      atMost(128, 1)(text).replace('max_stream_duration: 10s', 'max_stream_duration: 1s'),
+      mediumAtMost(1)(text).replace('max_stream_duration: 10s', 'max_stream_duration: 1s'),
     )
     const post = (length: number) =>
       gateway.call('POST', '/v1/tunnels', { headers: bearer, body: `{${' '.repeat(length - 2)}}` })
@@ -146,11 +210,12 @@ describe('a large body', () => {
         connections: 1,
         closing,
         streams: 1,
-        body: JUNK.subarray(1),
+        body: BEGUN,
       })
       await vi.waitFor(() => expect(asked.length).toBe(before + 1), 10_000) // and it comes before all that follow
-      expectAnswer(await post(10_000), answers.unavailable)
+      expectFull(await post(10_000))
       expect((await post(9_999)).status).toBe(200)
+      expect((await post(100_000)).status).toBe(200) // it is large
       return stream as ClientHttp2Stream
     }
     const endings: ((stream: ClientHttp2Stream) => unknown)[] = [
@@ -164,8 +229,27 @@ describe('a large body', () => {
     await free()
   }, 60_000)
 
+  it('has one of fewer places where it is large', async () => {
+    const gateway = await gatewayWith(largeAtMost(1))
+    const post = (length: number) =>
+      gateway.call('POST', '/v1/tunnels', { headers: bearer, body: `{${' '.repeat(length - 2)}}` })
+    uploadSlowly(gateway)
+    await vi.waitFor(() => expect(gateway.auth.check.asked).toHaveLength(1), 10_000)
+    expectFull(await post(100_000))
+    expect((await post(99_999)).status).toBe(200)
+  })
+
   it('is not what a call has that takes none: there it is small, or 413', async () => {
-    const gateway = await gatewayWith(atMost(128, 1))
+    const gateway = await gatewayWith((text) => mediumAtMost(1)(largeAtMost(1)(text)))
+    const { asked: questions } = gateway.auth.check
+    for (const method of ['GET', 'DELETE']) {
+      const before = questions.length
+      const head = { ...upload, ':method': method, 'content-length': '10000' }
+      openStreams(gateway, head, { connections: 1, closing, streams: 3, body: BEGUN })
+      await vi.waitFor(() => expect(questions.length).toBe(before + 3), 10_000)
+    }
+    const body = `{${' '.repeat(9998)}}`
+    expect((await gateway.call('POST', '/v1/tunnels', { headers: bearer, body })).status).toBe(200)
     const refusal = '{"error":"payload_too_large","message":"The body is larger than 16 KiB.","code":4014}'
     for (const method of ['GET', 'DELETE']) {
       const asked = visit(gateway.port, '/v1/tunnels/tun_1', {
@@ -224,11 +308,26 @@ it('calls that ask whether their body is wanted fill a circuit of their own', as
     method: 'POST',
     headers: { host: 'api.test', ...bearer, expect: '100-continue', 'content-length': '2' },
   })
+  asked.on('error', () => {}) // where the test fails first
   asked.flushHeaders()
   await once(asked, 'continue')
-  const { status, body } = await begun()
-  expect([status, body]).toEqual(answers.unavailable)
+  expectFull(await begun())
   expect((await list(gateway)).status).toBe(200)
   await expectVisitorsServed(gateway)
   expect((await told(asked.end('{}'))).status).toBe(415)
+})
+
+it('calls that ask whether their body is wanted wait for no others to end: they are asked for it, or 503', async () => {
+  const gateway = await gatewayWith((text) => text)
+  const head = { ...upload, expect: '100-continue', 'content-length': '9' }
+  const calls = openStreams(gateway, head, { connections: 3, closing, body: Buffer.alloc(0) })
+  let asked = 0
+  const refused: unknown[] = []
+  for (const call of calls) {
+    call.on('continue', () => asked++)
+    call.on('response', (headers) => refused.push(headers[':status'], headers['retry-after']))
+  }
+  await vi.waitFor(() => expect(asked + refused.length / 2).toBe(300), 8_000)
+  expect(asked).toBe(256)
+  expect(new Set(refused)).toEqual(new Set([503, '1']))
 })

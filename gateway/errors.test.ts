@@ -61,14 +61,17 @@ describe('the rows', () => {
       row(426, 'validation_error'),
       row(403, 'forbidden'),
       row(404, 'not_found'),
-      ...[413, 413, 413, 413].map((on) => row(on, 'payload_too_large')), // by the route
+      ...[413, 413, 413, 413, 413].map((on) => row(on, 'payload_too_large')), // by the route
       row(415, 'unsupported_media_type'),
       row(431, 'headers_too_large'),
       row(501, 'unimplemented'),
-      row(503, 'unavailable'),
+      row(503, 'unavailable'), // no place for a sign-in,
+      row(503, 'unavailable'), // nor for a call,
+      row(503, 'unavailable'), // and all else
       row(502, 'unavailable'),
       row(504, 'timeout'),
-      row(408, 'request_timeout'), // by the route
+      row(408, 'request_timeout'), // of a sign-in,
+      row(408, 'request_timeout'), // and by the route
       row(408, 'timeout'),
       row(0, 'internal'), // whatever else
     ])

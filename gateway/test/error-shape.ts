@@ -5,6 +5,10 @@ import type { RawAnswer } from './raw-http.ts'
 export const errorBody = (error: string, code: number, message: string) =>
   JSON.stringify({ error, message, code })
 
+/** The error shape where no place is free. */
+const fullBody = (message: string) =>
+  JSON.stringify({ error: 'unavailable', message, code: 5003, retry_after: 1 })
+
 /** The error shape of one field. */
 export const fieldBody = (field: string, message: string) =>
   JSON.stringify({
@@ -20,6 +24,10 @@ export const answers = {
   oldHttp: [400, errorBody('validation_error', 4000, 'HTTP/1.1 or HTTP/2 is needed.')],
   forbidden: [403, errorBody('forbidden', 4003, 'This is not allowed.')],
   noSuchPath: [404, errorBody('not_found', 4004, 'There is nothing at this path.')],
+  signInUnfinished: [
+    408,
+    errorBody('request_timeout', 4008, 'The request did not come whole within 3 seconds.'),
+  ],
   unfinished: [408, errorBody('request_timeout', 4008, 'The request did not come whole within 10 seconds.')],
   tooLarge: [413, errorBody('payload_too_large', 4014, 'The body is larger than 1 MiB.')],
   mediaType: [415, errorBody('unsupported_media_type', 4015, 'The body must be application/json.')],
@@ -33,6 +41,8 @@ export const answers = {
     503,
     errorBody('unavailable', 5003, 'The service is not available right now; try again shortly.'),
   ],
+  full: [503, fullBody('The service is not available right now; try again shortly.')],
+  signInsFull: [503, fullBody('Too many passwords are being checked right now; try again shortly')],
   timeout: [504, errorBody('timeout', 5004, 'The service did not answer in time; try again.')],
 } as const satisfies Record<string, readonly [number, string]>
 

@@ -12,6 +12,7 @@ const LOGOUT = '/instatunnel.auth.v1.AuthService/Logout'
 const REGISTER = '/instatunnel.auth.v1.AuthService/Register'
 const LOGIN = '/instatunnel.auth.v1.AuthService/Login'
 const LIST_KEYS = '/instatunnel.keys.v1.ApiKeyService/ListKeys'
+const VERIFY_KEY = '/instatunnel.keys.v1.ApiKeyService/VerifyKey'
 const CREATE_KEY = '/instatunnel.keys.v1.ApiKeyService/CreateKey'
 const LIST_TUNNELS = '/instatunnel.tunnels.v1.TunnelService/ListTunnels'
 const CREATE_TUNNEL = '/instatunnel.tunnels.v1.TunnelService/CreateTunnel'
@@ -371,6 +372,15 @@ describe('the limits', () => {
     expect(await count(LIST_KEYS, { cookie: `instatunnel_session=${token}` }, 1)).toBe(0)
     const other = await started.register()
     expect(await count(LIST_KEYS, { bearer: other.token }, 20)).toBe(10)
+  })
+
+  it('count what takes one of the few places for large bodies as changing, also where it reads', async () => {
+    await using service = await limited()
+    const { started, count } = service
+    const { token: bearer } = await started.register()
+    expect(await count(VERIFY_KEY, { bearer, body: 'large' }, 10)).toBe(4)
+    expect(await count(CREATE_KEY, { bearer }, 1)).toBe(0)
+    expect(await count(VERIFY_KEY, { bearer }, 20)).toBe(10)
   })
 
   it('tell each caller where they stand', async () => {

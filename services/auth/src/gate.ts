@@ -115,7 +115,9 @@ export function createGate(options: GateOptions): Gate {
       if (holder.kind === 'tunnel') return { refusal: connectsOnly() }
       const at = now()
       if (key?.record.rateLimitEnabled === false) return admitHolder(holder, who, { at, signal })
-      const { subject, limit } = userWindow(holder.user, rule.limit, limits)
+      // So that an account has a small share of the places for such bodies.
+      const kind = attempt.body === 'large' ? 'write' : rule.limit
+      const { subject, limit } = userWindow(holder.user, kind, limits)
       return after(windows.take(subject, limit, at), (rate) => {
         if (!rate.admitted) return answeredTo(key, { refusal: rateLimited(rate) })
         const counted = { rate, giveBack: () => windows.giveBack(subject, at) }

@@ -17,6 +17,8 @@ export interface RestCall {
   readonly address?: string | null
   /** What the gateway's route says of the call: "connect" where an agent asks to connect a tunnel. */
   readonly access?: string
+  /** What it says of the body: "large" where it is, or may be. */
+  readonly body?: string
 }
 
 /** What Check decided, read as Envoy would. */
@@ -55,7 +57,7 @@ export function restCall(rpc: string): { readonly method: string; readonly path:
 
 /** Envoy's request for an rpc of ours, by its full method, or for a path. */
 export function checkRequest(path: string, call: RestCall): CheckRequest {
-  const { bearer, authorization, cookie, origin, fetchSite, address = ADDRESS, access } = call
+  const { bearer, authorization, cookie, origin, fetchSite, address = ADDRESS, access, body } = call
   const headers = {
     authorization: bearer === undefined ? authorization : `Bearer ${bearer}`,
     cookie,
@@ -74,7 +76,7 @@ export function checkRequest(path: string, call: RestCall): CheckRequest {
           headers: given as Record<string, string>,
         },
       },
-      contextExtensions: access === undefined ? {} : { access },
+      contextExtensions: { ...(access !== undefined && { access }), ...(body !== undefined && { body }) },
     },
   })
 }

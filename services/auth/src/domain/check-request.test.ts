@@ -13,6 +13,7 @@ const empty = {
   fetchSite: undefined,
   address: '',
   access: '',
+  body: '',
 }
 
 const READ = ['authorization', 'cookie', 'origin', 'sec-fetch-site', 'x-envoy-external-address']
@@ -54,7 +55,7 @@ const anyRequest = () =>
           rawBody: randomBytes(randomInt(300)),
         },
       },
-      contextExtensions: someOf(['access', 'accesses', '']),
+      contextExtensions: someOf(['access', 'accesses', 'body', '']),
       tlsSession: { sni: oneOf(TEXTS) },
     },
   })
@@ -85,6 +86,7 @@ describe('readCheckRequest', () => {
         fetchSite: headers['sec-fetch-site'],
         address: headers['x-envoy-external-address'] ?? '',
         access: attributes?.contextExtensions.access ?? '',
+        body: attributes?.contextExtensions.body ?? '',
       })
     }
   })

@@ -17,6 +17,8 @@ export interface CheckRequest {
   address: string
   /** What the gateway's route says of the call, and nothing that a client can: "connect" where an agent connects. */
   access: string
+  /** And of its body: "large" where it is, or may be. */
+  body: string
 }
 
 /**
@@ -34,6 +36,7 @@ export function readCheckRequest(message: Buffer): CheckRequest {
     fetchSite: undefined,
     address: '',
     access: '',
+    body: '',
   }
   const reader = new MessageReader(message)
   const { length: end } = message
@@ -67,7 +70,9 @@ const headers = [
   { name: Buffer.from('origin'), field: 'origin' },
   { name: Buffer.from('sec-fetch-site'), field: 'fetchSite' },
 ] as const
+/** Of the context extensions. */
 const ACCESS = Buffer.from('access')
+const BODY = Buffer.from('body')
 
 function readAttributes(reader: MessageReader, end: number, request: CheckRequest): void {
   while (reader.at < end) {
@@ -76,6 +81,7 @@ function readAttributes(reader: MessageReader, end: number, request: CheckReques
     else if (tag === CONTEXT_EXTENSIONS) {
       reader.entry(end)
       if (reader.keyIs(ACCESS)) request.access = reader.value()
+      else if (reader.keyIs(BODY)) request.body = reader.value()
     } else reader.skip(tag, end)
   }
 }

@@ -9,6 +9,8 @@ export interface Attempt {
   readonly fetchSite?: string | undefined
   /** The client's address as the gateway saw it; undefined where another service asks. */
   readonly address?: string | undefined
+  /** "large" where the body is, or may be: it takes one of few places at the gateway. */
+  readonly body?: string
 }
 
 /** What was decided. */
