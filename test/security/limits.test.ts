@@ -251,6 +251,20 @@ describe('calls of a user', () => {
     expect((await read({ token: neighbour.token })).status).toBe(200)
   })
 
+  it('count as changing where their body is not small, also where they read', async () => {
+    const { apiKey } = await accounts.register()
+    const verify = (length: number) =>
+      stack.call('POST', '/v1/auth/keys/verify', {
+        token: apiKey,
+        body: { key: apiKey, permissions: ['x'.repeat(length)] },
+      })
+    expect(rateOf(await verify(100))).toEqual({ limit: limits.read, remaining: limits.read - 1 })
+    for (const length of [...Array(limits.write - 1).fill(10_000), 100_000])
+      expect(rateOf(await verify(length)).limit).toBe(limits.write)
+    expectLimited(await verify(10_000), limits.write)
+    expect(rateOf(await verify(100))).toEqual({ limit: limits.read, remaining: limits.read - 2 })
+  })
+
   it('of a larger plan may be more, from the next one on', async () => {
     const user = await accounts.register()
     for (const _ of times(limits.read)) bodyOf(await stack.call('GET', '/v1/tunnels', { token: user.token }))
