@@ -30,6 +30,28 @@ describe('a side that takes streams', () => {
   })
 })
 
+describe('frames for streams that are over', () => {
+  const late = (type: 'reset' | 'window' | 'head' | 'data', count: number) =>
+    Buffer.concat(Array<Buffer>(count).fill(frame(type, 1, credit(1))))
+
+  it.each(['reset', 'window', 'head'] as const)('end the link where %s comes without end', async (type) => {
+    const side = linkAndBytes()
+    opened(side).stream.reset(0)
+    side.other.write(late(type, 20_000))
+    await expect.poll(() => side.ends).toEqual(['protocol_error'])
+  })
+
+  it('are dropped, as many as may be on their way', async () => {
+    const side = linkAndBytes()
+    for (let nth = 0; nth < 1000; nth++) opened(side).stream.reset(0)
+    for (const type of ['reset', 'window', 'head', 'data'] as const) side.other.write(late(type, 1000))
+    const last = opened(side)
+    side.other.write(frame('head', last.stream.id, '200\nOK', true))
+    await expect.poll(() => last.told).toEqual(['head 200\nOK end'])
+    expect(side.ends).toEqual([])
+  })
+})
+
 describe('a side that opens streams', () => {
   it('takes none', async () => {
     const side = linkAndBytes()

@@ -83,7 +83,10 @@ export class LinkInlet {
 
   #onStream(type: number, id: number, payload: Buffer, end: boolean): void {
     const stream = this.#streams.find(id)
-    if (!stream) return
+    if (!stream) {
+      this.#streams.late()
+      return
+    }
     const { sink } = stream
     try {
       if (type === FRAME.head) stream.answered(payload.toString('latin1'), end)

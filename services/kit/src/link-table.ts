@@ -2,12 +2,18 @@ import { FrameError } from './frames.ts'
 import type { LinkStream } from './link-stream.ts'
 
 const MAX_STREAM = 0x7fffffff
+// Of a stream that ends here a reset, a few windows and heads may be on their way; who sends more has nothing else in mind.
+const LATE_FRAMES = 16
+const MIN_LATE_FRAMES = 1000
+const MAX_LATE_FRAMES = 100_000
 
 /** The streams that are open on a link, by their ids, which begin anew when they are used up. */
 export class LinkTable {
   readonly #open = new Map<number, LinkStream>()
   #last: number
   #highest: number
+  /** How many frames may still come for streams that are over. */
+  #late = MIN_LATE_FRAMES
 
   /** `last` is the id before that of the first stream opened here. */
   constructor(last = 0) {
@@ -38,6 +44,11 @@ export class LinkTable {
     return stream
   }
 
+  /** One more frame, other than data, for a stream that is over. */
+  late(): void {
+    if (--this.#late < 0) throw new FrameError('frames for streams that are over')
+  }
+
   /** The id of the next one to be opened here. */
   nextId(): number {
     do {
@@ -52,6 +63,6 @@ export class LinkTable {
   }
 
   delete(stream: LinkStream): void {
-    this.#open.delete(stream.id)
+    if (this.#open.delete(stream.id)) this.#late = Math.min(this.#late + LATE_FRAMES, MAX_LATE_FRAMES)
   }
 }
