@@ -1,6 +1,6 @@
-import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { hasRoom, nameFullDisk, untilRoom } from './disk-watch.ts'
 import { answeringParts, watchHangs } from './hang-watch.ts'
 import { describeExit, type RunningProcess } from './process.ts'
 import type { Stack } from './stack.ts'
@@ -11,8 +11,6 @@ const deathsWithinMs = 60_000
 /** The pause before a restart: after the first death within that time, and after the second. */
 const backoffMs = [100, 2000]
 
-/** A disk with less room than this is full: PostgreSQL takes a segment of its log (16 MiB) to recover. */
-const roomBytes = 24 * 1024 * 1024
 const pollMs = 250
 
 /** What nats-server says of a stream that takes no more messages. It takes them again only after a restart. */
@@ -48,18 +46,19 @@ interface Part {
 /**
  * Restarts each part that dies, after a pause and once the disk has room; and NATS also where a stream takes no more
  * messages, as after the disk was full for seconds. A part that hangs is named, not restarted: it may come back, and
- * somebody may have stopped it to look at it.
+ * somebody may have stopped it to look at it. So is a disk on which PostgreSQL finds no room.
  */
 export function supervise(options: {
   stack: Stack
   dataDir: string
-  /** Called with a line for people whenever something is restarted, hangs, or answers again. */
+  /** Called with a line for people whenever something is restarted, hangs, or answers again, and when a disk is full. */
   say: (line: string) => void
 }): Supervisor {
   const { stack, dataDir, say } = options
   const stopping = new AbortController()
   const { signal } = stopping
   const natsFolder = join(dataDir, 'nats')
+  const postgresFolder = join(dataDir, 'postgres')
   const { promise: gaveUp, resolve: giveUp } = Promise.withResolvers<Death>()
   /** Parts that are being restarted. */
   const down = new Set<Part>()
@@ -68,15 +67,10 @@ export function supervise(options: {
   const ailing = new WeakSet<RunningProcess>()
 
   const pause = (ms: number) => delay(ms, undefined, { signal }).catch(() => {})
-  const freeBytes = (folder: string) =>
-    statfs(folder).then(
-      ({ bavail, bsize }) => bavail * bsize,
-      () => 0,
-    )
   const room = async (folder: string) => {
-    if ((await freeBytes(folder)) >= roomBytes) return
+    if (await hasRoom(folder)) return
     say(`the disk of ${folder} is full; waiting until it has room`)
-    while (!signal.aborted && (await freeBytes(folder)) < roomBytes) await pause(pollMs)
+    await untilRoom(folder, signal)
   }
   /** How the part died; undefined where it was stopped for a restart. */
   const endOf = async (part: Part): Promise<Death | undefined> => {
@@ -128,21 +122,28 @@ export function supervise(options: {
     healedAt = performance.now()
     if (!signal.aborted) await running.stop()
   }
-  const watch = (running: RunningProcess) => {
-    const look = (line: string) => {
-      if (streamFailed.test(line)) heal(running)
+  /** Looks at each line that the part writes, also once it was started again. */
+  const watched = (part: Part, look: (line: string, running: RunningProcess) => void): Part => {
+    const watch = () => {
+      const running = part.process()
+      const lookAt = (line: string) => look(line, running)
+      running.onLine(lookAt)
+      running.lines().forEach(lookAt)
     }
-    running.onLine(look)
-    running.lines().forEach(look)
+    watch()
+    return { ...part, start: (until) => part.start(until).then(watch) }
   }
 
   const { postgres, nats, gateway, services } = stack
-  const stores = postgres ? [{ ...postgres, folder: join(dataDir, 'postgres') }] : []
+  const stores = postgres
+    ? [watched({ ...postgres, folder: postgresFolder }, nameFullDisk(postgresFolder, say, signal))]
+    : []
   for (const store of stores) keep(store)
   if (nats) {
-    watch(nats.process())
-    const start = () => nats.start().then(() => watch(nats.process()))
-    keep({ process: nats.process, start, folder: natsFolder })
+    const look = (line: string, running: RunningProcess) => {
+      if (streamFailed.test(line)) heal(running)
+    }
+    keep(watched({ ...nats, folder: natsFolder }, look))
   }
   for (const { process, start } of services)
     keep({ process, start: () => start({}, signal), folder: dataDir }, { needs: stores })

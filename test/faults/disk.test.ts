@@ -1,7 +1,10 @@
 import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client, credentials, type MethodDefinition } from '@grpc/grpc-js'
 import { answeringParts, watchHangs } from '@instatunnel/local/hang-watch'
+import { keptSecret } from '@instatunnel/local/kept-secret'
+import { openCluster } from '@instatunnel/local/postgres-cluster'
 import type { RunningProcess } from '@instatunnel/local/process'
 import { type Supervisor, supervise } from '@instatunnel/local/supervisor'
 import { type Account, type Accounts, accountsOf, bodyOf } from '@instatunnel/test/accounts'
@@ -9,14 +12,17 @@ import { expectNothingOfTheInside, expectUnauthorized } from '@instatunnel/test/
 import type { Observer } from '@instatunnel/test/observer'
 import { type OpenTunnel, openTunnel } from '@instatunnel/test/open-tunnel'
 import type { Answer } from '@instatunnel/test/rest-client'
+import { rpcsOf } from '@instatunnel/test/rpcs'
 import { type SmallDisk, smallDisk } from '@instatunnel/test/small-disk'
 import { startTestStack, type TestStack } from '@instatunnel/test/stack'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { service as healthService } from 'grpc-health-check'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 
-/** Parts that hang; and disks that are full for seconds, and then have room: of NATS alone, and of everything. */
+/** Parts that hang; and disks that are full for seconds, and then have room: of NATS alone, of Postgres alone, and of everything. */
 
 let envoyDir: string
-let disks: { all: SmallDisk; nats: SmallDisk }
+let disks: { all: SmallDisk; nats: SmallDisk; postgres: SmallDisk }
+let postgresFolder: string
 let stack: TestStack
 let supervisor: Supervisor
 let accounts: Accounts
@@ -24,12 +30,16 @@ let observer: Observer
 const said: string[] = []
 
 beforeAll(async () => {
-  const [all, nats] = await Promise.all([smallDisk(192), smallDisk(64)])
-  disks = { all, nats }
+  const [all, nats, postgres] = await Promise.all([smallDisk(64), smallDisk(64), smallDisk(192)])
+  disks = { all, nats, postgres }
   const dataDir = join(all.folder, 'data')
   await mkdir(dataDir)
   await mkdir(join(nats.folder, 'nats'), { mode: 0o700 })
   await symlink(join(nats.folder, 'nats'), join(dataDir, 'nats'))
+  // A cluster is made under another name first, which becomes its own on the same disk only.
+  await openCluster(postgres.folder, await keptSecret(dataDir, 'postgres-password', () => 'secret-of-a-test'))
+  postgresFolder = join(dataDir, 'postgres')
+  await symlink(join(postgres.folder, 'postgres'), postgresFolder)
   // Envoy reads no file below /proc, where these disks lie.
   envoyDir = await mkdtemp(join(tmpdir(), 'instatunnel-disk-'))
   await symlink(envoyDir, join(dataDir, 'envoy'))
@@ -43,6 +53,7 @@ afterAll(async () => {
   await stack?.stop()
   disks?.all.remove()
   disks?.nats.remove()
+  disks?.postgres.remove()
   await rm(envoyDir, { recursive: true, force: true })
 })
 
@@ -129,6 +140,45 @@ describe('while the disk of NATS is full', { timeout: 90_000 }, () => {
   })
 })
 
+describe('while the disk of Postgres is full', { timeout: 90_000 }, () => {
+  it('is named, by health, too; what was not revoked goes on, and is revoked once it has room', async () => {
+    const user = await accounts.register()
+    const key = await accounts.key(user.token)
+    const keys = new Client(`127.0.0.1:${stack.service('keys').port}`, credentials.createInsecure())
+    onTestFinished(() => keys.close())
+    const { check } = rpcsOf(keys, { check: healthService.Check as MethodDefinition<object, object> })
+    expect(await check({ service: 'writes' })).toEqual({ status: 'SERVING' })
+
+    disks.postgres.fill()
+    const metadata = { filler: 'x'.repeat(4000) }
+    const make = () =>
+      stack.call('POST', '/v1/auth/keys', {
+        token: user.token,
+        body: { name: 'Made without room', metadata },
+      })
+    await expect
+      .poll(async () => (await Promise.all(Array.from({ length: 8 }, make))).at(-1), { timeout: 30_000 })
+      .toMatchObject({ status: 503, body: { error: 'unavailable' } })
+    const full = `the disk of ${postgresFolder} is full: calls that change something are 503 until it has room`
+    await expect.poll(() => said, { timeout: 10_000 }).toContain(full)
+    expect(await check({ service: 'writes' })).toEqual({ status: 'NOT_SERVING' })
+    expect(await check({ service: '' })).toEqual({ status: 'SERVING' })
+    expect(await health()).toBe(200)
+    // Where pages that are there have room for it, it is revoked.
+    const isRevoked = (await revoke(user, key.id)).status === 200
+    expect((await use(key.key)).status).toBe(isRevoked ? 401 : 200)
+
+    disks.postgres.free()
+    await expect
+      .poll(() => said, { timeout: 10_000 })
+      .toContain(`the disk of ${postgresFolder} has room again`)
+    await expect.poll(() => check({ service: 'writes' }), { timeout: 10_000 }).toEqual({ status: 'SERVING' })
+    if (!isRevoked) bodyOf(await revoke(user, key.id))
+    expectUnauthorized(await use(key.key))
+    bodyOf(await make())
+  })
+})
+
 describe('while the disk of everything is full', { timeout: 120_000 }, () => {
   let user: Account
   let open: OpenTunnel
@@ -144,13 +194,11 @@ describe('while the disk of everything is full', { timeout: 120_000 }, () => {
       while (!stop.signal.aborted) answers.push(await makeKey(user))
     })
     const refusals = () => answers.filter(({ status }) => status !== 200).length
-    disks.all.fill()
-    disks.nats.fill()
+    for (const disk of Object.values(disks)) disk.fill()
     await expect.poll(refusals, { timeout: 30_000 }).toBeGreaterThan(20)
     expect((await open.visitor.get('/')).status).toBe(200)
     const revoked = await revoke(user, key.id)
-    disks.all.free()
-    disks.nats.free()
+    for (const disk of Object.values(disks)) disk.free()
     stop.abort()
     await Promise.all(load)
 

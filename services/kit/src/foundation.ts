@@ -9,6 +9,7 @@ import type { Refusals } from './refusal.ts'
 import { descriptorsFile, type Rules, readRules } from './rules.ts'
 import { type Served, type Serving, serve } from './server.ts'
 import { type Edge, implement } from './unary.ts'
+import { watchWrites, writeAndForget } from './write-health.ts'
 
 /** The settings that the foundation reads: those of every service (kit/config, commonSettings). */
 export interface FoundationConfig extends NeighbourConfig {
@@ -56,8 +57,12 @@ export async function openFoundation(options: {
   const descriptors = options.descriptors ?? descriptorsFile()
   const rules = readRules(descriptors)
   const { DATABASE_URL: url, POSTGRES_POOL_SIZE: connections } = config
-  const sql = closing.adopt(connectPostgres({ url, schema: service, connections }), (pool) =>
+  const failed = (error: unknown) => writes.failed(error)
+  const sql = closing.adopt(connectPostgres({ url, schema: service, connections, failed }), (pool) =>
     pool.end({ timeout: 2 }),
+  )
+  const writes = closing.adopt(watchWrites({ write: () => writeAndForget(sql), log }), (watched) =>
+    watched.close(),
   )
   await migrate(sql, { schema: service, folders: [OUTBOX_MIGRATIONS, options.migrations] })
   const clock = closing.adopt(watchClock({ readTime: () => databaseTime(sql), log, wallClock }), (watched) =>
@@ -90,6 +95,7 @@ export async function openFoundation(options: {
       }
       const serving = closing.adopt(await serve(options), (open) => open.close())
       publisher.health.follow((isHealthy) => serving.setHealth('events', isHealthy))
+      writes.follow((isHealthy) => serving.setHealth('writes', isHealthy))
       clock.follow((state) => {
         serving.setHealth('', state !== 'wrong')
         serving.setHealth('clock', state === 'exact')

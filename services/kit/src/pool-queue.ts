@@ -92,9 +92,14 @@ type Take = (
 /**
  * What makes queries, but that the pool sends them and that a query or transaction waits for a connection within bounds:
  * postgres.js itself would have it wait for ever, behind queries of any length, and lets queries share a connection that
- * is busy.
+ * is busy. `failed` is told the error of each query or transaction that was sent and failed.
  */
-export function boundWaits(sql: Sql, pool: Pool, bounds: PoolBounds): Sql {
+export function boundWaits(
+  sql: Sql,
+  pool: Pool,
+  bounds: PoolBounds,
+  failed: (error: unknown) => void = () => {},
+): Sql {
   const queue = createPoolQueue(bounds)
   const take: Take = (go, refuse) =>
     queue.enter(() => {
@@ -106,14 +111,17 @@ export function boundWaits(sql: Sql, pool: Pool, bounds: PoolBounds): Sql {
       go(connection, giveBack)
     }, refuse)
   const bound = <Made>(made: Made): Made => {
-    if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, take)
+    if (made instanceof Promise) bindQuery(made as unknown as PendingQuery, take, failed)
     return made
   }
   const begin = (...work: unknown[]) =>
     new Promise((resolve, reject) =>
       take((connection, giveBack) => {
         const transaction = (connection.begin as (...work: unknown[]) => Promise<unknown>)(...work)
-        transaction.then(giveBack, () => afterClose(giveBack))
+        transaction.then(giveBack, (error) => {
+          afterClose(giveBack)
+          failed(error)
+        })
         transaction.then(resolve, reject)
       }, reject),
     )
@@ -144,7 +152,7 @@ export function boundWaits(sql: Sql, pool: Pool, bounds: PoolBounds): Sql {
   return Object.assign(call, sql, { unsafe, begin, end, reserve }) as unknown as Sql
 }
 
-function bindQuery(query: PendingQuery, take: Take): void {
+function bindQuery(query: PendingQuery, take: Take, failed: (error: unknown) => void): void {
   // A query that is part of another one is never handled.
   query.handler = () =>
     take(
@@ -157,6 +165,7 @@ function bindQuery(query: PendingQuery, take: Take): void {
         query.reject = (error) => {
           reject(error)
           leave(afterClose)
+          failed(error)
         }
         // postgres.js says that a query is over before it has put the connection back, or has seen that it is gone: the
         // next query would be written to this one.

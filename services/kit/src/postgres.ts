@@ -24,8 +24,14 @@ const POOL_WAIT_MS = 3000
  * A pool on the service's own schema; columns come in camelCase. Broken connections are made anew by themselves. A query
  * that waits for a connection fails with code POOL_EXHAUSTED where none is given back for 800 ms, and after 3 s.
  */
-export function connectPostgres(options: { url: string; schema: string; connections?: number }): Sql {
-  const { connections = POOL_SIZE } = options
+export function connectPostgres(options: {
+  url: string
+  schema: string
+  connections?: number
+  /** Called with the error of each query or transaction that failed. */
+  failed?: (error: unknown) => void
+}): Sql {
+  const { connections = POOL_SIZE, failed } = options
   const settings = {
     max: connections,
     connect_timeout: 5,
@@ -45,7 +51,7 @@ export function connectPostgres(options: { url: string; schema: string; connecti
   // It makes the queries, and opens the connection that listens; the pool sends them.
   const sql = postgres(options.url, settings)
   const pool = openPool(options.url, settings, isConnectionLost)
-  return boundWaits(sql, pool, { connections, stuckMs: POOL_STUCK_MS, waitMs: POOL_WAIT_MS })
+  return boundWaits(sql, pool, { connections, stuckMs: POOL_STUCK_MS, waitMs: POOL_WAIT_MS }, failed)
 }
 
 /**
