@@ -283,6 +283,37 @@ describe('what the gate says', () => {
     },
   )
 
+  it.each([
+    ['gives up its wait', (gone: AbortSignal) => gone.reason],
+    ['is refused for that', () => new Refusal('UNAVAILABLE', 'The caller has gone')],
+  ])(
+    'is no more than debugging in the log where the caller goes away and the wait %s',
+    async (_, errorOf) => {
+      logged.length = 0
+      const gone = new AbortController()
+      const waiting = async () => {
+        gone.abort()
+        throw errorOf(gone.signal)
+      }
+      await expect(checkSaying(waiting)(request, gone.signal)).rejects.toMatchObject({
+        reason: 'UNAVAILABLE',
+      })
+      expect(logged.map((line) => JSON.parse(line))).toMatchObject([{ level: 'debug', method: '/a.B/C' }])
+      expect(logged[0]).not.toContain('stack')
+    },
+  )
+
+  it('is an error in the log where the caller is gone and something else failed', async () => {
+    logged.length = 0
+    const failing = async () => {
+      throw new Error('lost')
+    }
+    await expect(checkSaying(failing)(request, AbortSignal.abort())).rejects.toMatchObject({
+      reason: 'UNAVAILABLE',
+    })
+    expect(logged.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', msg: 'cannot decide' }])
+  })
+
   it('is not asked for where the request is none', () => {
     const answer = checkSaying(() => expect.unreachable())
     expect(() => answer(Buffer.from([10]), signal)).toThrow(

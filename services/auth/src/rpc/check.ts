@@ -29,11 +29,11 @@ export const check =
     if (!isReady()) throw clocksDiffer()
     const request = readCheckRequest(message)
     if (request.access === 'connect')
-      return answerFor({}, log, () => gate.decideConnect(request.path, request, signal))
+      return answerFor({}, signal, log, () => gate.decideConnect(request.path, request, signal))
     const route = routeOf(request.method, request.path)
     if (route.kind !== 'rpc') return refusedWith(nothingHere(), undefined)
     const answer = { rpc: route.rpc, passed: ownCookies(route.rpc, request) }
-    return answerFor(answer, log, () => gate.decide(route.rpc, request, signal))
+    return answerFor(answer, signal, log, () => gate.decide(route.rpc, request, signal))
   }
 
 interface CheckOptions {
@@ -47,6 +47,7 @@ interface CheckOptions {
 
 function answerFor(
   about: Pick<Told, 'rpc' | 'passed'>,
+  signal: AbortSignal,
   log: Logger,
   decide: () => Decision | Promise<Decision>,
 ): Buffer | Promise<Buffer> {
@@ -56,19 +57,23 @@ function answerFor(
     return decision.then(
       (made) => answerTo(made, about),
       (error: unknown) => {
-        throw undecided(error, about.rpc, log)
+        throw undecided(error, about.rpc, signal, log)
       },
     )
   } catch (error) {
-    throw undecided(error, about.rpc, log)
+    throw undecided(error, about.rpc, signal, log)
   }
 }
 
-/** The log names the rpc: a path may hold whatever a client put there. */
-function undecided(error: unknown, rpc: string | undefined, log: Logger): Refusal {
+/**
+ * The log names the rpc: a path may hold whatever a client put there. That a caller went away while it waited, as any
+ * stranger may, is no fault of ours.
+ */
+function undecided(error: unknown, rpc: string | undefined, signal: AbortSignal, log: Logger): Refusal {
   const method = rpc ?? 'connect'
-  if (refusalFrom(error)) log.warn({ method, cause: String(error) }, 'cannot decide')
-  else log.error({ method, err: error }, 'cannot decide')
+  const isKnown = error === signal.reason || refusalFrom(error) !== undefined
+  if (!isKnown) log.error({ method, err: error }, 'cannot decide')
+  else log[signal.aborted ? 'debug' : 'warn']({ method, cause: String(error) }, 'cannot decide')
   return new Refusal('UNAVAILABLE', 'Nothing can be decided right now')
 }
 
