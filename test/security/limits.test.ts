@@ -147,6 +147,18 @@ describe('register and login', () => {
       expectLimited(answer, limits.auth)
   })
 
+  it('share it with wrong current passwords, where one is changed, whatever account changes it', async () => {
+    const headers = from(newAddress())
+    const users = await Promise.all(times(limits.auth).map(() => accounts.register()))
+    const body = { current_password: 'not the password', new_password: 'correct horse battery' }
+    const change = ({ token }: Account) => stack.call('POST', '/v1/auth/password', { token, body, headers })
+    const [first, ...others] = users as [Account, ...Account[]]
+    expect((await wrong(first.email, headers)).status).toBe(401)
+    for (const user of others) expect((await change(user)).status).toBe(403)
+    expect((await change(first)).status).toBe(429)
+    expectLimited(await wrong(first.email, headers), limits.auth)
+  })
+
   it('keep strangers waiting that try one e-mail from wherever, and register it', async () => {
     const user = await accounts.register()
     const spellings = [user.email, user.email.toUpperCase(), user.email.replace(/^./, (c) => c.toUpperCase())]
@@ -333,6 +345,9 @@ describe('invalid credentials', () => {
       await stack.call('GET', '/v1/auth/whoami', { cookie: `instatunnel_session=${forged}`, headers }),
       limits.auth * 10,
     )
+    // What has not the form of a session's token is the cookie of another app, and no guess.
+    const theirs = { cookie: `instatunnel_session=${user.token}x`, headers }
+    expectUnauthorized(await stack.call('GET', '/v1/auth/whoami', theirs))
     // None at all is no guess, and a good one is none either.
     expectUnauthorized(await stack.call('GET', '/v1/tunnels', { headers }))
     expect((await stack.call('GET', '/v1/tunnels', { token: user.apiKey, headers })).status).toBe(200)

@@ -16,6 +16,13 @@ export interface LoginAttempt {
   right(): Promise<void>
 }
 
+/** What counts attempts. */
+interface Counting {
+  readonly windows: SharedWindows
+  readonly authLimit: number
+  readonly now: () => Date
+}
+
 /** Where an attempt comes from, and whose password it is about. */
 export interface AttemptFrom {
   readonly email: string
@@ -33,7 +40,7 @@ export interface AttemptFrom {
  * who has stolen a device's token holds up no other device. Throws RATE_LIMITED while the lane has to wait.
  */
 export async function countAttempt(
-  { windows, authLimit: auth, now }: { windows: SharedWindows; authLimit: number; now: () => Date },
+  { windows, authLimit: auth, now }: Counting,
   { email, network, isKnown, device }: AttemptFrom,
 ): Promise<LoginAttempt> {
   const at = now()
@@ -58,4 +65,32 @@ export async function countAttempt(
       if (admitted) windows.refund(`auth:${network}`, new Date(now().getTime() - LONGEST_LOGIN_MS))
     },
   }
+}
+
+/**
+ * Counts an attempt at an account's password by a caller who is logged in to it: in a lane of the account, which no login waits
+ * in, and by its network as Check counts a login. Throws RATE_LIMITED while either has to wait.
+ */
+export async function countChange(
+  { windows, authLimit: auth, now }: Counting,
+  { userId, network }: { readonly userId: string; readonly network: string },
+): Promise<Pick<LoginAttempt, 'notMade' | 'right'>> {
+  const at = now()
+  const limits = [
+    { subject: `password:${userId}`, limit: loginLimit({ auth }) },
+    ...(network === '' ? [] : [{ subject: `auth:${network}`, limit: auth }]),
+  ]
+  const counted: string[] = []
+  const giveBack = () => {
+    for (const subject of counted) windows.giveBack(subject, at)
+  }
+  for (const { subject, limit } of limits) {
+    const rate = await windows.take(subject, limit, at)
+    if (!rate.admitted) {
+      giveBack()
+      throw rateLimited(rate)
+    }
+    counted.push(subject)
+  }
+  return { notMade: giveBack, right: async () => giveBack() }
 }

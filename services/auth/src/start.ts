@@ -34,6 +34,7 @@ import { hearChanges } from './events/on-change.ts'
 import { onLogin } from './events/on-login.ts'
 import { onRecall } from './events/on-recall.ts'
 import { createGate } from './gate.ts'
+import { createHandedOn } from './handed-on.ts'
 import { createHomeNetworks } from './home-networks.ts'
 import { createKeyUses } from './key-uses.ts'
 import { createMemory, forgettingUses } from './memory.ts'
@@ -50,8 +51,8 @@ import { openSigningKeys } from './signing-keys.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('./store/migrations/', import.meta.url))
 const MINUTE_MS = 60_000
-// Wrong passwords for an e-mail: of strangers, and of each network and device that its account is known from.
-const DELAYED = ['email', 'place', 'device']
+// Wrong passwords for an e-mail: of strangers, of each network and device that its account is known from, and of its own sessions.
+const DELAYED = ['email', 'place', 'device', 'password']
 
 /**
  * Opens, builds and serves auth. `descriptors` stands in for the generated descriptor set, whose rules it reads; `replica`
@@ -145,6 +146,7 @@ export async function start(
     const deviceCookie = createDeviceCookie(config.PUBLIC_URL)
     const ownCookies = createOwnCookies(cookie, deviceCookie)
     const checkedAddresses = createCheckedAddresses(config.AUTH_SECRET)
+    const handedOn = createHandedOn(ownCookies, checkedAddresses, now)
     const routeOf = createRestRoutes(readRestBindings(descriptors ?? descriptorsFile()))
     const homes = createHomeNetworks()
     const noteLogin = (userId: string, address: string) => {
@@ -183,6 +185,7 @@ export async function start(
       windows,
       cookie,
       sessionClaimsOf: createSessionTokens({ signingKeys, now }),
+      checkedAddresses,
       deviceCookie,
       newDeviceToken: (email: string) => newDeviceToken(config.AUTH_SECRET, email, randomBytes),
       deviceDigest: (email: string, token: string) => deviceDigest(config.AUTH_SECRET, email, token),
@@ -206,7 +209,7 @@ export async function start(
     await changes.begun()
     const { port } = await base.serve({ services: services(deps), guard, refusals })
     const rpcs = new Map([
-      [EnvoyAuthorization.check.path, check({ gate, routeOf, ownCookies, log, isReady: base.clock.isReady })],
+      [EnvoyAuthorization.check.path, check({ gate, routeOf, handedOn, log, isReady: base.clock.isReady })],
       ['/grpc.health.v1.Health/Check', healthCheck(base.clock.isReady)],
     ])
     const gateway = closing.adopt(

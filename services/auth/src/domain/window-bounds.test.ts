@@ -11,7 +11,8 @@ describe('windowBounds', () => {
     ['email:ada@example.com', 30],
     ['place:203.0.113.7:ada@example.com', 30],
     ['right:203.0.113.7', 100],
-    ['password:user_1', 10],
+    ['device:c2hh', 30],
+    ['password:user_1', 30],
     ['invalid:2001:db8::/64', 100],
     ['login_failed:203.0.113.7:ada@example.com', 1],
     // The largest plan's: of whom else it asks, only the asker knows.

@@ -11,7 +11,7 @@ const INVALID_FACTOR = 10
 export const invalidLimit = ({ auth }: { readonly auth: number }): number => auth * INVALID_FACTOR
 
 // Wrong passwords for one e-mail, as a multiple of the auth limit: from where its account is not known all
-// together, and from each network and device that it is known from.
+// together, from each network and device that it is known from, and by its own sessions.
 const LOGIN_FACTOR = 3
 
 /** How many wrong passwords may be tried for one e-mail before each is followed by a delay. */
@@ -46,7 +46,7 @@ export function windowBounds(limits: {
     ['place', loginLimit(limits)],
     ['device', loginLimit(limits)],
     ['right', rightLimit(limits)],
-    ['password', auth],
+    ['password', loginLimit(limits)],
     ['invalid', invalidLimit(limits)],
     ['login_failed', 1],
     ['read', Math.floor(read * largest('readFactor'))],

@@ -3,8 +3,10 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { invalid, scopeMissing } from '../../test/refusals.ts'
 import { newPassword, startAuth } from '../../test/start-auth.ts'
 
+// Time stands still: no attempt is forgotten, and no delay ends.
+const time = new Date()
 const auth = await startAuth()
-const limited = await startAuth({ LIMIT_AUTH_PER_MINUTE: '3' })
+const limited = await startAuth({ LIMIT_AUTH_PER_MINUTE: '3' }, { now: () => time })
 afterAll(() => Promise.all([auth.close(), limited.close()]))
 
 const isIn = async (bearer: string) =>
@@ -119,13 +121,26 @@ describe('ChangePassword', () => {
     for (const token of logins) if (token !== undefined) expect(await isIn(token)).toBe(false)
   })
 
-  it('is tried no more often than a login, for one account', async () => {
-    const person = await limited.register()
-    const rest = limited.rest({ bearer: person.token })
-    const attempt = () =>
-      rest.changePassword({ currentPassword: 'a wrong guess', newPassword: newPassword() })
-    for (let n = 0; n < 3; n++) expect(await refused(attempt())).toMatchObject({ reason: 'WRONG_PASSWORD' })
-    expect(await refused(attempt())).toMatchObject({
+  let networks = 0
+  const newNetwork = () => `2001:db8:${(++networks).toString(16)}:2::1`
+  const guess = (token: string, address: string) =>
+    refused(
+      limited
+        .rest({ bearer: token, address })
+        .changePassword({ currentPassword: 'a wrong guess', newPassword: newPassword() }),
+    )
+
+  it('is tried no more often than a login, from one network, with whatever account', async () => {
+    const [person, another] = [await limited.register(), await limited.register()]
+    const here = newNetwork()
+    const login = limited.rest({ address: here }).login({ email: person.email, password: 'a wrong guess' })
+    expect((await refused(login)).reason).toBe('LOGIN_FAILED')
+    for (let n = 0; n < 2; n++) expect((await guess(person.token, here)).reason).toBe('WRONG_PASSWORD')
+    expect((await guess(another.token, here)).reason).toBe('RATE_LIMITED')
+    await expect(limited.rest({ address: here }).login(person)).rejects.toMatchObject({
+      checked: { status: 429 },
+    })
+    expect(await guess(person.token, here)).toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       reason: 'RATE_LIMITED',
       message: 'API rate limit exceeded',
@@ -133,6 +148,29 @@ describe('ChangePassword', () => {
       http: 429,
       body: { error: 'rate_limited', message: 'API rate limit exceeded', code: 4029, retry_after: 60 },
     })
+    expect((await guess(another.token, newNetwork())).reason).toBe('WRONG_PASSWORD')
+  })
+
+  it('is tried no more often than a login, for one account from wherever, and keeps nobody from logging in', async () => {
+    const person = await limited.register()
+    for (let n = 0; n < 9; n++)
+      expect((await guess(person.token, newNetwork())).reason).toBe('WRONG_PASSWORD')
+    expect((await guess(person.token, newNetwork())).reason).toBe('RATE_LIMITED')
+    const login = limited.rest({ address: newNetwork() }).login(person)
+    expect((await login).user?.id).toBe(person.id)
+  })
+
+  it('counts no change that is made', async () => {
+    const person = await limited.register()
+    const rest = limited.rest({ bearer: person.token, address: newNetwork() })
+    let { password } = person
+    for (let n = 0; n < 5; n++) {
+      const next = newPassword()
+      expect(await rest.changePassword({ currentPassword: password, newPassword: next })).toMatchObject({
+        success: true,
+      })
+      password = next
+    }
   })
 
   it('needs account:write', async () => {

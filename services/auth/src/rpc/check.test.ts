@@ -227,7 +227,7 @@ describe('what the gate says', () => {
     checkOf({
       gate: { decide: say, decideConnect: async () => say() },
       routeOf: () => ({ kind: 'rpc', rpc: '/a.B/C' }),
-      ownCookies: () => undefined,
+      handedOn: () => undefined,
       log,
       isReady: () => true,
     })

@@ -12,7 +12,7 @@ import { readCheckRequest } from '../domain/check-request.ts'
 import { admittedWith, denied, type Told } from '../domain/check-response.ts'
 import type { Decision } from '../domain/decision.ts'
 import type { Gate } from '../gate.ts'
-import type { OwnCookies } from '../own-cookies.ts'
+import type { HandedOn } from '../handed-on.ts'
 import { refusals } from '../refusals.ts'
 
 /**
@@ -23,7 +23,7 @@ import { refusals } from '../refusals.ts'
  * which the gateway answers as 503: nobody passes unchecked. What the gate says at once is answered at once.
  */
 export const check =
-  ({ gate, routeOf, ownCookies, log, isReady }: CheckOptions): FramedUnary =>
+  ({ gate, routeOf, handedOn, log, isReady }: CheckOptions): FramedUnary =>
   (message, signal) => {
     // By a wrong clock every credential may have expired.
     if (!isReady()) throw clocksDiffer()
@@ -32,14 +32,14 @@ export const check =
       return answerFor({}, signal, log, () => gate.decideConnect(request.path, request, signal))
     const route = routeOf(request.method, request.path)
     if (route.kind !== 'rpc') return refusedWith(nothingHere(), undefined)
-    const answer = { rpc: route.rpc, passed: ownCookies(route.rpc, request) }
+    const answer = { rpc: route.rpc, passed: handedOn(route.rpc, request) }
     return answerFor(answer, signal, log, () => gate.decide(route.rpc, request, signal))
   }
 
 interface CheckOptions {
   readonly gate: Pick<Gate, 'decide' | 'decideConnect'>
   readonly routeOf: RestRouteOf
-  readonly ownCookies: OwnCookies
+  readonly handedOn: HandedOn
   /** False while this replica's clock is wrong. */
   readonly isReady: () => boolean
   readonly log: Logger

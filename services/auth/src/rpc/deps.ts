@@ -2,6 +2,7 @@ import type { ServiceClient } from '@instatunnel/kit/client'
 import type { KeyDirectoryServiceService } from '@instatunnel/proto/keys/internal/v1/key_directory_service'
 import type { TunnelDirectoryServiceService } from '@instatunnel/proto/tunnels/internal/v1/tunnel_directory_service'
 import type { DeviceOptions } from '../devices.ts'
+import type { CheckedAddresses } from '../domain/checked-address.ts'
 import type { SessionCookie } from '../domain/cookie.ts'
 import type { Registration } from '../domain/registration.ts'
 import type { Gate } from '../gate.ts'
@@ -22,6 +23,7 @@ export interface Deps extends SessionOpening, DeviceOptions {
   readonly windows: SharedWindows
   /** What a network that an account was logged in from is stored as. */
   networkDigest(email: string, network: string): Buffer
+  readonly checkedAddresses: Pick<CheckedAddresses, 'verify'>
   /** LIMIT_AUTH_PER_MINUTE. */
   readonly authLimit: number
   /** Who may register without an invitation. */

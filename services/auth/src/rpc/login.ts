@@ -4,8 +4,9 @@ import { validate } from '@instatunnel/kit/validate'
 import type { LoginRequest, LoginResponse } from '@instatunnel/proto/auth/v1/auth_service'
 import { z } from 'zod'
 import { deviceOf } from '../devices.ts'
-import { emailField, emailKey } from '../domain/account.ts'
+import { emailField } from '../domain/account.ts'
 import { countAttempt } from '../login-attempts.ts'
+import { publishLoginFailure } from '../login-failure.ts'
 import {
   clientAddressOf,
   clientNetworkOf,
@@ -14,7 +15,6 @@ import {
   writeSession,
 } from '../open-session.ts'
 import { noteDevice, noteNetwork } from '../store/known-place-store.ts'
-import { tellLoginFailed } from '../store/outbox.ts'
 import { findUserLoggingIn, lockUser } from '../store/user-store.ts'
 import type { Deps } from './deps.ts'
 
@@ -52,7 +52,7 @@ export const login =
         throw error
       })
     if (!found || !matches) {
-      await tellFailure(deps, emailKey(email), clientAddressOf(call))
+      await publishLoginFailure(deps, { email, address: clientAddressOf(call) })
       throw loginFailed()
     }
     await attempt.right()
@@ -81,10 +81,3 @@ const accountSuspended = () =>
   new Refusal('ACCOUNT_SUSPENDED', 'This account is suspended; ask an administrator')
 
 const loginFailed = () => new Refusal('LOGIN_FAILED', 'The e-mail or the password is not right')
-
-// One a minute for an e-mail and address: enough to see an attack by, and no flood of events.
-async function tellFailure({ sql, windows, now }: Deps, email: string, address: string): Promise<void> {
-  const { admitted } = await windows.take(`login_failed:${address}:${email}`, 1, now())
-  if (!admitted) return
-  await sql.begin((tx) => tellLoginFailed(tx, { email, address }, now()))
-}

@@ -31,10 +31,14 @@ export async function lockUser(
   return user
 }
 
-/** The hash of an account's password, where there is the account. */
-export async function findPasswordHash(sql: ISql, id: string): Promise<string | undefined> {
-  const [user] = await sql<{ passwordHash: string }[]>`select password_hash from users where id = ${id}`
-  return user?.passwordHash
+/** The hash of an account's password and its e-mail, where there is the account. */
+export async function findPasswordHash(
+  sql: ISql,
+  id: string,
+): Promise<{ passwordHash: string; email: string } | undefined> {
+  const [user] = await sql<{ passwordHash: string; email: string }[]>`
+    select password_hash, email from users where id = ${id}`
+  return user
 }
 
 /** The account with this e-mail, with its password's hash. */
