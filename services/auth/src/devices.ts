@@ -1,4 +1,5 @@
 import type { Call } from '@instatunnel/kit/unary'
+import type { DeviceKind } from './domain/device.ts'
 import type { DeviceCookie } from './domain/device-cookie.ts'
 import { ownCookiesOf } from './own-cookies.ts'
 
@@ -17,10 +18,12 @@ export interface Device {
   readonly digests: readonly Buffer[]
   /**
    * Has the account know this browser from now on: by the token that it is known by, if that is not to be replaced, else by a
-   * new one. Gives what is to be stored, and the Set-Cookie value; to be asked once the caller is known to be the owner.
+   * new one. Gives what is to be stored, and the Set-Cookie value with the tokens of this browser's other accounts; to be
+   * asked once the caller is known to be the owner.
    */
   keep(known?: { readonly digest: Buffer; readonly isUsedUp: boolean }): {
     readonly digest: Buffer
+    readonly kind: DeviceKind
     readonly cookie: string
   }
 }
@@ -32,7 +35,8 @@ export interface Device {
  */
 export function deviceOf(options: DeviceOptions, call: Call, email: string): Device {
   const { deviceCookie, newDeviceToken, deviceDigest } = options
-  const presented = deviceCookie.read(ownCookiesOf(call)).map((token) => ({
+  const cookies = deviceCookie.read(ownCookiesOf(call))
+  const presented = [...new Set(cookies.flat())].map((token) => ({
     token,
     digest: deviceDigest(email, token),
   }))
@@ -42,8 +46,18 @@ export function deviceOf(options: DeviceOptions, call: Call, email: string): Dev
       const own = presented.find(({ digest }) => known?.digest.equals(digest))
       // Never a token that somebody else may have given this browser.
       const token = own && !known?.isUsedUp ? own.token : newDeviceToken(email)
-      const others = presented.filter((each) => each !== own).map((each) => each.token)
-      return { digest: deviceDigest(email, token), cookie: deviceCookie.set([token, ...others]) }
+      // A cookie of this name without the token that is known may be another app's.
+      const ours = own ? cookies.filter((tokens) => tokens.includes(own.token)) : cookies
+      const others = new Set(ours.flat().filter((each) => each !== own?.token))
+      return {
+        digest: deviceDigest(email, token),
+        kind: own ? 'returned' : isBrowser(call) ? 'browser' : 'program',
+        cookie: deviceCookie.set([token, ...others]),
+      }
     },
   }
 }
+
+// Browsers say where each POST comes from. What claims so falsely knows the password, and spends its own account's places.
+const isBrowser = ({ metadata }: Call) =>
+  ['sec-fetch-site', 'origin'].some((name) => metadata.get(name).length > 0)

@@ -5,7 +5,7 @@ import { createSignInTurns } from './sign-in-turns.ts'
 /** Turns that know a device by `device_of_<account>`, and these networks. */
 function setUp(homes: readonly string[] = []) {
   const signInTurn = createSignInTurns({
-    deviceCookie: { read: (header) => (header === '' ? [] : header.split('.')) },
+    deviceCookie: { read: (header) => (header === '' ? [] : [header.split('.')]) },
     deviceAccountOf: (token) => /^device_of_(.+)$/.exec(token)?.[1],
     homes: { has: (network) => homes.includes(network) },
   })

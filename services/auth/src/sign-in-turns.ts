@@ -40,7 +40,7 @@ export function createSignInTurns({ deviceCookie, deviceAccountOf, homes }: Sign
     full: passwordsBusy,
   })
   const placeOf = ({ cookie = '' }: Attempt, address: string): Omit<SignInCaller, 'signal' | 'address'> => {
-    for (const token of deviceCookie.read(cookie)) {
+    for (const token of deviceCookie.read(cookie).flat()) {
       const account = deviceAccountOf(token)
       if (account !== undefined) return { queue: 'devices', account }
     }

@@ -140,7 +140,7 @@ export async function startAuth(
     environment,
     logged,
     check: async (method, call = {}) => checkedOf(await envoy.check(checkRequest(method, call))),
-    rest: (call = {}) => throughCheck(restRpcs, (method) => started.check(method, call)),
+    rest: (call = {}) => throughCheck(restRpcs, (method) => started.check(method, call), call),
     callers,
     internal: rpcsOf(channel, AuthorizationServiceService, callers.metadataOf),
     callWith: (metadata) => ({
@@ -180,17 +180,22 @@ export async function startAuth(
   return started
 }
 
-/** Wraps every rpc so that Check is asked first, and what it tells goes along, as Envoy does it. */
+/** Wraps every rpc so that Check is asked first, and what it tells goes along with what the browser says of itself, as Envoy does it. */
 function throughCheck(
   rpcsWith: (metadataOf: () => Promise<Record<string, string>>) => RestRpcs,
   check: (method: string) => Promise<Checked>,
+  { origin, fetchSite }: RestCall,
 ): RestRpcs {
+  const sent = { ...(origin && { origin }), ...(fetchSite && { 'sec-fetch-site': fetchSite }) }
   const paths = { ...USER_RPCS, adminUpdateUser: AdminServiceService.updateUser }
   const wrapped = Object.entries(paths).map(([name, { path }]) => {
     const call: Rpc<object, unknown> = async (request, options) => {
       const checked = await check(path)
       if (!checked.admitted) throw Object.assign(new Error(`${path}: ${checked.body.message}`), { checked })
-      const rpc = rpcsWith(async () => checked.headers)[name as keyof RestRpcs] as Rpc<object, unknown>
+      const rpc = rpcsWith(async () => ({ ...sent, ...checked.headers }))[name as keyof RestRpcs] as Rpc<
+        object,
+        unknown
+      >
       return rpc(request, options)
     }
     return [name, call]

@@ -11,11 +11,14 @@ import { KNOWN_DAYS } from './known-days.ts'
 export interface DeviceCookie {
   /** The Set-Cookie value that stores tokens; the first four are kept. */
   set(tokens: readonly string[]): string
-  /** The tokens in a Cookie header, at most four. */
-  read(header: string): string[]
+  /** The tokens in a Cookie header, cookie by cookie, at most sixteen different ones; `[]` for none. */
+  read(header: string): string[][]
   /** What of a Cookie header is this cookie; empty for nothing. `read` reads it. */
   own(header: string): string
 }
+
+// Other apps on localhost may add cookies of this name; each token costs an HMAC, and only the account tells which is ours.
+const MAX_READ = 16
 
 /**
  * The device cookie of the API at this address. Only calls to register and log in need it: where its name does not demand
@@ -30,15 +33,18 @@ export function createDeviceCookie(publicUrl: string): DeviceCookie {
   const read = (header: string) => {
     if (!mayDeviceTokenBeIn(header)) return []
     // Envoy joins several Cookie headers with commas.
-    const tokens = header.split(/[;,]/).flatMap((cookie) => deviceTokensIn(cookie, name) ?? [])
-    return [...new Set(tokens)].slice(0, MAX_DEVICE_TOKENS)
+    const cookies = header.split(/[;,]/).map((cookie) => deviceTokensIn(cookie, name) ?? [])
+    const found = new Set<string>()
+    return cookies.filter((tokens) => {
+      const fresh = new Set(tokens.filter((token) => !found.has(token)))
+      if (fresh.size === 0 || found.size + fresh.size > MAX_READ) return false
+      for (const token of fresh) found.add(token)
+      return true
+    })
   }
   return {
     set: (tokens) => `${cookieOf(tokens)}; ${attributes}`,
     read,
-    own(header) {
-      const tokens = read(header)
-      return tokens.length === 0 ? '' : cookieOf(tokens)
-    },
+    own: (header) => read(header).map(cookieOf).join('; '),
   }
 }

@@ -11,6 +11,9 @@ const MAC_START = RANDOM_LENGTH + ACCOUNT_LENGTH
 const TOKEN_START = 'itd_'
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
+/** What a device is known as: one that brought its token again, or a new one of a browser, or of a program, which may keep no cookies. */
+export type DeviceKind = 'returned' | 'browser' | 'program'
+
 /**
  * A token that an account knows a device by (kit/device-cookie has its form): random, and signed, so that Check knows a device of
  * ours without asking anybody. It names its account by an HMAC, so that one account has few places among devices.

@@ -1,5 +1,6 @@
 import { refused } from '@instatunnel/test/refused'
 import { afterAll, describe, expect, it } from 'vitest'
+import type { RestCall } from '../../test/check.ts'
 import { newEmail, newPassword, startAuth } from '../../test/start-auth.ts'
 
 // Time stands still: no attempt is forgotten, and no delay ends.
@@ -17,13 +18,13 @@ let networks = 0
 const newNetwork = () => `2001:db8:${(++networks).toString(16)}:1::1`
 
 /** Calls from a network that none came from before, unless the test names one; gives the cookie of the device. */
-async function signIn(verb: 'register' | 'login', owner: Owner, cookie?: string, address = newNetwork()) {
+async function signIn(verb: 'register' | 'login', owner: Owner, cookie?: string, from: RestCall = {}) {
   let cookies: unknown[] = []
   const { email, password } = owner
   const onHeaders = (headers: { get(name: string): unknown[] }) => {
     cookies = headers.get('set-cookie')
   }
-  const rest = auth.rest({ address, ...(cookie !== undefined && { cookie }) })
+  const rest = auth.rest({ address: newNetwork(), ...(cookie !== undefined && { cookie }), ...from })
   const answer = await rest[verb]({ email, password, name: '' }, { onHeaders })
   const set = String(cookies.find((each) => String(each).includes('_device=')))
   return { set, cookie: set.split(';')[0] ?? '', token: answer.token, id: answer.user?.id as string }
@@ -32,6 +33,7 @@ const register = async (cookie?: string) => {
   const owner = { email: newEmail(), password: newPassword() }
   return { owner, ...(await signIn('register', owner, cookie)) }
 }
+type Registered = Awaited<ReturnType<typeof register>>
 const tokensIn = (cookie: string) => cookie.replace('instatunnel_device=', '').split('.')
 
 /** Tries a password from ever new networks until the answer is to wait; gives how often it was compared. */
@@ -104,9 +106,9 @@ describe('a device that an account was logged in from', () => {
   it('gets another token where somebody has used up the attempts of its own', async () => {
     const owner = { email: newEmail(), password: newPassword() }
     const home = newNetwork()
-    const { cookie: stolen } = await signIn('register', owner, undefined, home)
+    const { cookie: stolen } = await signIn('register', owner, undefined, { address: home })
     await guess(owner.email, stolen)
-    const { cookie: renewed } = await signIn('login', owner, stolen, home)
+    const { cookie: renewed } = await signIn('login', owner, stolen, { address: home })
     expect(tokensIn(renewed)).toHaveLength(1)
     expect(renewed).not.toBe(stolen)
     expect((await signIn('login', owner, renewed)).cookie).toBe(renewed)
@@ -127,7 +129,7 @@ describe('a device that an account was logged in from', () => {
     expect((await refused(signIn('login', first, cookie))).reason).toBe('RATE_LIMITED')
   })
 
-  it('is known for 90 days, the last twenty of an account', async () => {
+  it('is known for 90 days, the last twenty of those that did not come back', async () => {
     const { owner, id, cookie } = await register()
     for (let n = 0; n < 22; n++) await signIn('login', owner)
     expect(await auth.sql`select from known_devices where user_id = ${id}`).toHaveLength(20)
@@ -135,6 +137,47 @@ describe('a device that an account was logged in from', () => {
     await auth.sql`update known_devices set last_login_at = now() - interval '91 days' where user_id = ${id}`
     for (const old of [cookie, last]) expect(await guess(owner.email, old)).toBeLessThanOrEqual(LANE)
     expect((await refused(signIn('login', owner, last))).reason).toBe('RATE_LIMITED')
+  })
+
+  it.each([
+    ['that came back', async ({ owner, cookie }: Registered) => signIn('login', owner, cookie)],
+    [
+      'of a browser',
+      ({ owner }: Registered) => signIn('login', owner, undefined, { fetchSite: 'same-origin' }),
+    ],
+    [
+      'of a browser that tells no more than Origin',
+      ({ owner }: Registered) => signIn('login', owner, undefined, { origin: 'http://localhost:8080' }),
+    ],
+    [
+      'that got another token',
+      async ({ owner, cookie }: Registered) => {
+        for (let n = 0; n < LANE; n++) await refused(signIn('login', { ...owner, password: 'wrong' }, cookie))
+        return signIn('login', owner, cookie)
+      },
+    ],
+  ])('%s is pushed out by no program that logs in without cookies', async (_, kept) => {
+    const made = await register()
+    const { cookie } = await kept(made)
+    for (let n = 0; n < 21; n++) await signIn('login', made.owner)
+    await guess(made.owner.email)
+    expect((await signIn('login', made.owner, cookie)).cookie).toBe(cookie)
+    const rows = await auth.sql`select from known_devices where user_id = ${made.id} and kind = 'program'`
+    expect(rows).toHaveLength(20)
+  })
+
+  it('is found behind other cookies of the name, which it does not take in', async () => {
+    const { owner, cookie } = await register()
+    const { cookie: both } = await register(cookie)
+    const junk = (from: number, count: number) =>
+      `instatunnel_device=${Array.from({ length: count }, (_, n) => `itd_${`${from + n}`.padStart(32, '0')}`).join('.')}`
+    await guess(owner.email)
+    const before = [junk(0, 4), junk(0, 4), junk(4, 4), junk(8, 4), junk(12, 2), junk(3, 2)]
+    const found = await signIn('login', owner, [...before, both, junk(90, 1)].join('; '))
+    expect(tokensIn(found.cookie)).toEqual(tokensIn(both).reverse())
+    // More than sixteen tokens are not tried.
+    const more = [...before.slice(0, 4), junk(12, 4), both].join('; ')
+    expect((await refused(signIn('login', owner, more))).reason).toBe('RATE_LIMITED')
   })
 
   it('is no device where another site has a browser log in', async () => {

@@ -68,7 +68,7 @@ export const login =
       // Told only to one who knows the password.
       if (locked.status === 'suspended') throw accountSuspended()
       if (network !== '') await noteNetwork(tx, found.id, digest)
-      await noteDevice(tx, found.id, kept.digest)
+      await noteDevice(tx, found.id, kept)
       return [locked, await writeSession(tx, session, now)] as const
     })
     if (ended.length > 0) await deps.evict({ sessions: ended })

@@ -73,7 +73,7 @@ export const register =
         await insertUser(tx, { ...user, passwordHash })
         await tellRegistered(tx, user, now, taken?.id)
         if (network !== '') await noteNetwork(tx, user.id, deps.networkDigest(email, network))
-        await noteDevice(tx, user.id, device.digest)
+        await noteDevice(tx, user.id, device)
         await writeSession(tx, session, now)
         return user
       })

@@ -1,4 +1,5 @@
 import type { ISql } from '@instatunnel/kit/postgres'
+import type { DeviceKind } from '../domain/device.ts'
 import { KNOWN_DAYS } from '../domain/known-days.ts'
 
 const KEPT = 20
@@ -40,15 +41,20 @@ export async function noteNetwork(sql: ISql, userId: string, network: Buffer): P
         select network from known_networks where user_id = ${userId} order by last_login_at desc limit ${KEPT}))`
 }
 
-/** As noteNetwork, of a device. */
-export async function noteDevice(sql: ISql, userId: string, device: Buffer): Promise<void> {
+/** As noteNetwork, of a device. The last twenty of its kind are kept, so that programs push no browser out. */
+export async function noteDevice(
+  sql: ISql,
+  userId: string,
+  { digest, kind }: { readonly digest: Buffer; readonly kind: DeviceKind },
+): Promise<void> {
   await sql`
-    insert into known_devices (user_id, device, last_login_at) values (${userId}, ${device}, now())
-    on conflict (user_id, device) do update set last_login_at = excluded.last_login_at`
+    insert into known_devices (user_id, device, kind, last_login_at) values (${userId}, ${digest}, ${kind}, now())
+    on conflict (user_id, device) do update set kind = excluded.kind, last_login_at = excluded.last_login_at`
   await sql`
     delete from known_devices
     where user_id = ${userId} and (
       last_login_at <= now() - ${KNOWN}::interval
       or device not in (
-        select device from known_devices where user_id = ${userId} order by last_login_at desc limit ${KEPT}))`
+        select device from known_devices
+        where user_id = ${userId} and kind = ${kind} order by last_login_at desc limit ${KEPT}) and kind = ${kind})`
 }
