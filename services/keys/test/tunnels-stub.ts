@@ -29,6 +29,8 @@ export interface TunnelsStub {
   tokens: { id: string; name: string }[] | { code: number }
   /** Looked at by CutConnections before it answers. */
   onCut: () => Promise<void>
+  /** As onCut, of RegenerateTokens. */
+  onRegenerate: () => Promise<void>
   /** How many calls were given up on before they were answered. */
   readonly givenUp: () => number
   close(): Promise<void>
@@ -45,8 +47,10 @@ export async function startTunnelsStub(): Promise<TunnelsStub> {
     (call: ServerUnaryCall<ListTunnelNamesRequest, unknown>, answer: sendUnaryData<unknown>) => {
       stub[what].push(call.request)
       const { tokens } = stub
-      if ('code' in tokens) answer(tokens)
-      else answer(null, { tunnels: tokens, connectionsCut: what === 'regenerated' ? 2 : 0 })
+      if ('code' in tokens) return answer(tokens)
+      const answered = { tunnels: tokens, connectionsCut: what === 'regenerated' ? 2 : 0 }
+      const ready = what === 'regenerated' ? stub.onRegenerate() : Promise.resolve()
+      ready.then(() => answer(null, answered), answer)
     }
   const unimplemented = (_call: unknown, answer: sendUnaryData<unknown>) =>
     answer({ code: status.UNIMPLEMENTED })
@@ -83,6 +87,7 @@ export async function startTunnelsStub(): Promise<TunnelsStub> {
     regenerated: [],
     tokens: [],
     onCut: async () => {},
+    onRegenerate: async () => {},
     givenUp: () => givenUp,
     close: async () => server.forceShutdown(),
   }

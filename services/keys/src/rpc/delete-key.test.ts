@@ -131,7 +131,7 @@ describe('DeleteKey of one that leaked', () => {
     { id: 'tun_2', name: 'Shop' },
   ]
   beforeEach(() => {
-    Object.assign(tunnels, { cut: 1, onCut: async () => {}, tokens: two })
+    Object.assign(tunnels, { cut: 1, onCut: async () => {}, onRegenerate: async () => {}, tokens: two })
     for (const asked of [tunnels.asked, tunnels.listed, tunnels.regenerated]) asked.length = 0
   })
   const admin = () => keys.user({ role: 'admin' })
@@ -215,6 +215,38 @@ describe('DeleteKey of one that leaked', () => {
     // Another key may have read the new ones.
     expect((await leaked(second.id)).tokensRegeneratedBefore).toBeUndefined()
     expect(tunnels.regenerated).toHaveLength(2)
+  })
+
+  it('regenerates once where it is asked several times at once; each call answers when that is done', async () => {
+    const user = keys.user()
+    const { id } = await made(user)
+    let isDone = false
+    tunnels.onRegenerate = async () => {
+      await expect.poll(() => tunnels.asked.length, { timeout: 4000 }).toBe(6)
+      isDone = true
+    }
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const answer = await user.deleteKey({ id, reason: 'leaked', regenerate: true })
+        expect(isDone).toBe(true)
+        return answer
+      }),
+    )
+    expect(tunnels.regenerated).toHaveLength(1)
+    for (const answer of answers)
+      expect(answer).toMatchObject({ tunnels: two, tunnelsKnown: true, tokensRegenerated: true })
+    expect(answers.filter(({ tokensRegeneratedBefore }) => tokensRegeneratedBefore)).toHaveLength(5)
+  })
+
+  it('takes over where another call began to regenerate and never ended', async () => {
+    const user = keys.user()
+    const { id } = await made(user)
+    await user.deleteKey({ id, reason: 'leaked' })
+    await keys.sql`update api_keys set regenerating_until = now() + interval '300 ms' where id = ${id}`
+    const answer = await user.deleteKey({ id, reason: 'leaked', regenerate: true })
+    expect(answer).toMatchObject({ tunnels: two, tokensRegenerated: true, connectionsCut: 3 })
+    const [row] = await keys.sql`select regenerating_until < now() as is_over from api_keys where id = ${id}`
+    expect(row).toEqual({ isOver: null })
   })
 
   it('regenerates for a key whose tokens were only named before, and for tunnels that a caller before did not see', async () => {
