@@ -251,16 +251,18 @@ describe('a body that is not small', () => {
     const body = `{${' '.repeat(9998)}}`
     expect((await gateway.call('POST', '/v1/tunnels', { headers: bearer, body })).status).toBe(200)
     const refusal = '{"error":"payload_too_large","message":"The body is larger than 16 KiB.","code":4014}'
-    for (const method of ['GET', 'DELETE']) {
-      const asked = visit(gateway.port, '/v1/tunnels/tun_1', {
-        method,
-        headers: { host: 'api.test', ...bearer, 'transfer-encoding': 'chunked' },
-      })
-      asked.on('error', () => {}) // Envoy ends what it does not read
-      asked.write(JUNK)
-      const answer = await answered(asked)
-      expect([answer.statusCode, Buffer.concat(await answer.toArray()).toString()]).toEqual([413, refusal])
-    }
+    for (const method of ['GET', 'DELETE'])
+      for (const [name, value] of [
+        ['transfer-encoding', 'chunked'],
+        ['content-length', '17000'],
+      ] as const) {
+        const headers = { host: 'api.test', ...bearer, [name]: value }
+        const asked = visit(gateway.port, '/v1/tunnels/tun_1', { method, headers })
+        asked.on('error', () => {}) // Envoy ends what it does not read
+        asked.write(JUNK.subarray(0, 17_000))
+        const answer = await answered(asked)
+        expect([answer.statusCode, Buffer.concat(await answer.toArray()).toString()]).toEqual([413, refusal])
+      }
   })
 })
 

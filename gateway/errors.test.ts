@@ -70,7 +70,7 @@ describe('the rows', () => {
       row(503, 'unavailable'), // and all else
       row(502, 'unavailable'),
       row(504, 'timeout'),
-      row(408, 'request_timeout'), // of a sign-in,
+      row(408, 'request_timeout'), // of a small body,
       row(408, 'request_timeout'), // and by the route
       row(408, 'timeout'),
       row(0, 'internal'), // whatever else

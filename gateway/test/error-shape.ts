@@ -24,7 +24,7 @@ export const answers = {
   oldHttp: [400, errorBody('validation_error', 4000, 'HTTP/1.1 or HTTP/2 is needed.')],
   forbidden: [403, errorBody('forbidden', 4003, 'This is not allowed.')],
   noSuchPath: [404, errorBody('not_found', 4004, 'There is nothing at this path.')],
-  signInUnfinished: [
+  smallUnfinished: [
     408,
     errorBody('request_timeout', 4008, 'The request did not come whole within 3 seconds.'),
   ],
