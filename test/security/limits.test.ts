@@ -408,7 +408,8 @@ describe('uploads that do not end', () => {
       })
     })
     const statuses = new Set(await Promise.all(closed))
-    expect([...statuses].filter((status) => ![401, 413, 429].includes(status ?? 0))).toEqual([])
+    // 503: of a hundred sign-ins at once more may wait for their turn at auth than there is room for.
+    expect([...statuses].filter((status) => ![401, 413, 429, 503].includes(status ?? 0))).toEqual([])
     expect((await allocated()) - before).toBeLessThan(16 * 1024 * 1024)
     expect(
       (await stack.call('GET', '/v1/auth/whoami', { token: root.token, headers: from(newAddress()) })).status,
