@@ -50,13 +50,21 @@ const list = (gateway: TestGateway) => gateway.call('GET', '/v1/tunnels', { head
 /** Visitors who all need a connection of their own to the relay are served. */
 async function expectVisitorsServed(gateway: TestGateway, visitors = 20): Promise<void> {
   const arrived: (() => void)[] = []
+  let refused = 0
+  const answerAll = () => {
+    if (arrived.length + refused === visitors) for (const answer of arrived) answer()
+  }
   gateway.relay.answer = (_, response) => {
     arrived.push(() => response.end())
-    if (arrived.length === visitors) for (const answer of arrived) answer()
+    answerAll()
   }
-  const asked = Array.from({ length: visitors }, () => visit(gateway.port, '/').end())
-  const statuses = Promise.all(asked.map(async (one) => (await told(one)).status))
-  expect(await statuses).toEqual(asked.map(() => 200))
+  const statuses = Array.from({ length: visitors }, async () => {
+    const { status } = await told(visit(gateway.port, '/').end())
+    if (status !== 200) refused++
+    answerAll()
+    return status
+  })
+  expect(await Promise.all(statuses)).toEqual(Array(visitors).fill(200))
 }
 
 /** An agent is connected, on a connection to the relay that is its own from then on. */
@@ -117,9 +125,10 @@ describe('callers who fill all that the API may hold', () => {
     const keys = Array.from({ length: 200 }, (_, n) => ({ id: `key_${n}`, name: 'k'.repeat(5000) }))
     gateway.keys.reply = () => ListKeysResponse.fromPartial({ keys })
     const untaken = { ':path': '/v1/auth/keys', ':authority': 'api.test', ...bearer }
+    // A few at a time: the heap of this test is small, and Envoy looks at it four times a second.
     const opened: ClientHttp2Stream[] = []
     while (!opened.some(({ closed }) => closed)) {
-      opened.push(...openStreams(gateway, untaken, { connections: 1, closing, streams: 10, windowSize: 0 }))
+      opened.push(...openStreams(gateway, untaken, { connections: 1, closing, streams: 3, windowSize: 0 }))
       expect(opened.length).toBeLessThan(400)
       await vi.waitFor(
         async () => expect(await stat(gateway, 'cluster.keys.upstream_rq_completed')).toBe(opened.length),
