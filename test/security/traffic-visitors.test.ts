@@ -369,12 +369,12 @@ it('one address has 1,000 connections, which say nothing, and others are served'
 it('a visitor is served while callers hold all that the API may hold of bodies, and so are agents that connect', {
   timeout: 30_000,
 }, async () => {
-  const LARGE = 128
+  const LARGE = 32
   const headers = {
     host: 'localhost',
     authorization: `Bearer ${open.owner.token}`,
     'content-type': 'application/json',
-    'content-length': '10000',
+    'content-length': '200000',
   }
   const begun = (): ClientRequest => {
     const asked = request({
