@@ -23,6 +23,7 @@ export interface Platform {
 const settings = {
   PLANS: JSON.stringify({ free: { tunnels: 2000 } }),
   LIMIT_CONNECT_PER_MINUTE: '100000',
+  CONNECTIONS_PER_ADDRESS: '0',
 }
 
 /** Starts it on free ports. */
